@@ -1,0 +1,1 @@
+"""Nouns: frozen records without I/O, known to every phase."""

@@ -1,0 +1,100 @@
+"""What happened, told to the sinks. `at` is seconds since the epoch, UTC."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted:
+    at: float
+    run_id: str
+    target: str
+    plan: Plan
+    lanes: Mapping[str, int]
+    """Lane or pool name -> limit."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeStarted:
+    at: float
+    node: NodeId
+    kind: NodeKind
+    name: str
+    attempt: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeProgress:
+    at: float
+    node: NodeId
+    done: float
+    total: float | None
+    message: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeLogged:
+    at: float
+    node: NodeId
+    name: str
+    attempt: int
+    level: str
+    message: str
+    fields: Mapping[str, object]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeRetrying:
+    at: float
+    node: NodeId
+    name: str
+    attempt: int
+    delay: float
+    """Seconds until the next attempt."""
+    error: ErrorFacts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeFinished:
+    at: float
+    result: NodeResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunStopping:
+    """A signal or --fail-fast stops the run; `grace` is how many seconds threads are waited for."""
+
+    at: float
+    cause: str
+    grace: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunWarning:
+    at: float
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunFinished:
+    at: float
+    result: RunResult
+
+
+Event = (
+    RunStarted
+    | NodeStarted
+    | NodeProgress
+    | NodeLogged
+    | NodeRetrying
+    | NodeFinished
+    | RunStopping
+    | RunWarning
+    | RunFinished
+)

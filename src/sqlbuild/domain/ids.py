@@ -1,0 +1,56 @@
+"""Names of nodes and relations."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import NewType
+
+NodeId = NewType("NodeId", str)
+"""`kind:name`, for example `asset:orders_export`."""
+
+
+class NodeKind(enum.StrEnum):
+    SOURCE = "source"
+    MODEL = "model"
+    TASK = "task"
+    ASSET = "asset"
+
+
+PYTHON_KINDS = frozenset({NodeKind.TASK, NodeKind.ASSET})
+
+
+def node_id(kind: NodeKind | str, name: str) -> NodeId:
+    return NodeId(f"{kind}:{name}")
+
+
+def kind_of(node: NodeId) -> NodeKind:
+    return NodeKind(node.partition(":")[0])
+
+
+def name_of(node: NodeId) -> str:
+    return node.partition(":")[2]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Relation:
+    """A table or view: database (empty: the connection's own), schema and name, all unquoted."""
+
+    database: str
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return ".".join(part for part in (self.database, self.schema, self.name) if part)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is declared: path relative to the project root, line and column from 1."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.path, self.line, self.column) if part is not None)

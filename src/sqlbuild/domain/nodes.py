@@ -1,0 +1,135 @@
+"""What a project declares: models, sources and Python nodes, as found in its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import NodeKind, Place
+from sqlbuild.refs import Reference
+from sqlbuild.retries import RetryPolicy
+
+Requires = Literal["any", "all", "none_failed"]
+
+
+class Materialization(enum.StrEnum):
+    VIEW = "view"
+    TABLE = "table"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SqlReference:
+    """A `__ref("x")`, `__source("x")` or `__seed("x")` call in SQL text.
+
+    `start` and `end` are offsets into the text that holds the call; `place` is where it stands in the file.
+    """
+
+    reference: Reference
+    start: int
+    end: int
+    place: Place
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One `models/**/*.sql` file: its header's settings (defaults applied) and its query."""
+
+    name: str
+    place: Place
+    sql: str
+    """The query as written, without the header and the final semicolon."""
+    sql_line: int
+    """Line of the file on which `sql` starts, from 1."""
+    sql_column: int = 1
+    references: tuple[SqlReference, ...] = ()
+    materialized: Materialization = Materialization.VIEW
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    columns: tuple[Column, ...] = ()
+    schema: str | None = None
+    database: str | None = None
+    alias: str | None = None
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    pools: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One entry of a `sources/*.yml` file: an existing table, or a SQL expression read in its place."""
+
+    name: str
+    place: Place
+    description: str = ""
+    database: str | None = None
+    schema: str | None = None
+    table: str | None = None
+    expression: str | None = None
+    expression_line: int = 1
+    columns: tuple[Column, ...] = ()
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PythonFunction:
+    """What every Python node has in common; made by the decorators when the function is defined."""
+
+    function: Callable[..., object]
+    name: str
+    is_async: bool
+    place: Place
+    """At import time the path is the file's absolute path; the project loader makes it relative."""
+    depends_on: tuple[Reference | Callable[..., object], ...] = ()
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    description: str = ""
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    """Seconds for one attempt."""
+    pools: tuple[str, ...] = ()
+    requires: Requires = "any"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    declared: PythonFunction
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    declared: PythonFunction
+    columns: tuple[Column, ...] = ()
+    column_lineage: Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
+    """Asset column -> (node name, column) pairs, as declared."""
+
+
+PythonNode = Task | Asset
+Declaration = Model | Source | Task | Asset
+
+
+def kind_of_declaration(declaration: Declaration) -> NodeKind:
+    match declaration:
+        case Model():
+            return NodeKind.MODEL
+        case Source():
+            return NodeKind.SOURCE
+        case Task():
+            return NodeKind.TASK
+        case Asset():
+            return NodeKind.ASSET
+
+
+def name_of_declaration(declaration: Declaration) -> str:
+    return declaration.declared.name if isinstance(declaration, Task | Asset) else declaration.name
+
+
+def place_of_declaration(declaration: Declaration) -> Place:
+    return declaration.declared.place if isinstance(declaration, Task | Asset) else declaration.place

@@ -1,0 +1,50 @@
+"""What a run will do and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+from sqlbuild.domain.graph import Graph, Node
+from sqlbuild.domain.ids import NodeId
+
+
+class Reason(enum.StrEnum):
+    """Why a node is in the plan, seen against its last success in this target."""
+
+    FIRST_RUN = "first run"
+    CODE_CHANGED = "code changed"
+    SETTINGS_CHANGED = "settings changed"
+    UPSTREAM_CHANGED = "upstream changed"
+    LAST_FAILED = "last run failed"
+    SELECTED = "selected"
+    """Nothing changed; it runs because it was selected."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One node of a plan."""
+
+    node: Node
+    upstream: tuple[NodeId, ...]
+    """Upstreams inside the run; the others are read as they stand."""
+    reason: Reason
+    required: bool = False
+    """Added because something selected needs it and this target lacks it."""
+    typical_seconds: float | None = None
+    priority: float = 0.0
+    """Seconds of the longest path from this node's start to the end of the run."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    target: str
+    graph: Graph
+    steps: Mapping[NodeId, Step]
+    """In a topological order."""
+    warnings: tuple[str, ...] = ()
+    """For example: `uses the result of run R, code changed since`."""
+    critical_path: tuple[NodeId, ...] = ()
+    estimated_seconds: float | None = None
+    """Along the critical path; None without any history."""

@@ -1,0 +1,34 @@
+"""A project as read from disk, before anything in it is resolved."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sqlbuild.domain.nodes import Declaration
+from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import Problem
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CodeFacts:
+    """What a Python node's fingerprint is made of, besides its declaration and its upstreams.
+
+    `source_digest` covers the function and the project functions it calls; `values` its defaults, closure values and
+    the module constants it reads, as canonical JSON by name; `not_tracked` says in words what could not be followed.
+    """
+
+    source_digest: str
+    values: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    not_tracked: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    root: str
+    settings: Settings
+    declarations: tuple[Declaration, ...]
+    code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
+    """Node id -> facts, for Python nodes."""
+    problems: tuple[Problem, ...] = ()
+    """Everything found wrong while reading; the compiler adds its own and reports them together."""

@@ -1,0 +1,157 @@
+"""Every error sqlbuild raises, and the exit code each one ends a command with.
+
+SqlbuildError
+├── ProjectError            2   the project, the command line or target/ is wrong; carries all problems found
+│   └── ProjectAlreadyOpen  2   another project is open in this process
+├── SelectionError          2   a selector names nothing, or the selection is empty
+├── TargetLocked            3   another process writes to this target
+├── WarehouseUnreachable    4   the warehouse cannot be reached or is not a database
+├── EngineError             5   the engine could not keep its promise
+└── NodeError               1   fails one node and only that node
+    ├── WarehouseError          a statement failed; `transient` tells whether trying again can help
+    ├── UnstorableResult        payload or metadata is not plain JSON
+    ├── UndeclaredDependency    ctx.relation() or ctx.result_of() of something not in depends_on
+    ├── UpstreamHasNoResult     ctx.result_of() of an upstream without a successful result
+    ├── MissingAwait            something that must be awaited was not
+    ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
+    ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
+    └── NodeTimeout             an attempt passed its time limit (also a TimeoutError)
+NodeCancelled (BaseException)   raised inside a `def` node's ctx call when the run is being stopped
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong with a project, with its place and the fix.
+
+    `path` is relative to the project root with forward slashes; `line` and `column` count from 1.
+    `severity` is "error" or "warning"; only errors stop a command.
+    """
+
+    code: str
+    message: str
+    help: str = ""
+    path: str = ""
+    line: int | None = None
+    column: int | None = None
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.path or None, self.line, self.column) if part is not None)
+        head = f"{self.severity}[{self.code}] " + (f"{place}: " if place else "") + self.message
+        return f"{head}\n  help: {self.help}" if self.help else head
+
+
+class SqlbuildError(Exception):
+    """The root of all errors that sqlbuild raises."""
+
+    code = "ERROR"
+    exit_code = 5
+
+    def __init__(self, message: str, *, help: str = "") -> None:
+        super().__init__(message)
+        self.help = help
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What to show the user; a single problem unless the error collects several."""
+        return (Problem(code=self.code, message=str(self), help=self.help),)
+
+
+class ProjectError(SqlbuildError):
+    """The project or the command line is wrong; nothing ran."""
+
+    code = "PROJECT"
+    exit_code = 2
+
+    def __init__(self, problems: Iterable[Problem] | Problem) -> None:
+        found = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in found))
+        self._problems = found
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return self._problems
+
+
+class ProjectAlreadyOpen(ProjectError):
+    """Another project is open in this process."""
+
+
+class SelectionError(SqlbuildError):
+    code = "SELECT"
+    exit_code = 2
+
+
+class TargetLocked(SqlbuildError):
+    code = "LOCKED"
+    exit_code = 3
+
+
+class WarehouseUnreachable(SqlbuildError):
+    code = "WAREHOUSE"
+    exit_code = 4
+
+
+class EngineError(SqlbuildError):
+    code = "ENGINE"
+    exit_code = 5
+
+
+class NodeError(SqlbuildError):
+    """Fails one node and only that node."""
+
+    code = "NODE"
+    exit_code = 1
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message}; help: {self.help}" if self.help else message
+
+
+class WarehouseError(NodeError):
+    """A statement failed; `transient` tells whether trying again can help."""
+
+    code = "SQL"
+
+    def __init__(self, message: str, *, help: str = "", sql: str = "", transient: bool = False) -> None:
+        super().__init__(message, help=help)
+        self.sql = sql
+        self.transient = transient
+
+
+class UnstorableResult(NodeError):
+    code = "RESULT"
+
+
+class UndeclaredDependency(NodeError):
+    code = "UNDECLARED"
+
+
+class UpstreamHasNoResult(NodeError):
+    code = "NO_RESULT"
+
+
+class MissingAwait(NodeError):
+    code = "AWAIT"
+
+
+class NotReturned(NodeError):
+    code = "NOT_RETURNED"
+
+
+class NodeExited(NodeError):
+    code = "NODE_EXIT"
+
+
+class NodeTimeout(NodeError, TimeoutError):
+    code = "TIMEOUT"
+
+
+class NodeCancelled(BaseException):
+    """The run is being stopped; raised by ctx calls inside a `def` node so that its `finally` blocks run."""

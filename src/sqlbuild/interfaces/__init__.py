@@ -1,0 +1,1 @@
+"""What can be swapped: small Protocols. Every implementation passes the contract suite in tests/contract."""

@@ -1,0 +1,61 @@
+"""What a running node can ask of the engine. The contexts users see are thin faces over this."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+from sqlbuild.domain.results import UpstreamResult
+from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+from sqlbuild.refs import Reference
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeFacts:
+    """What a node may know of itself and its run."""
+
+    run_id: str
+    node_name: str
+    attempt: int
+    target: str
+    vars: Mapping[str, object]
+    is_reload: bool = False
+    dry_run: bool = False
+
+
+class NodeSession(Protocol):
+    """One attempt of one node."""
+
+    @property
+    def facts(self) -> NodeFacts: ...
+
+    def result_of(self, function: Callable[..., object]) -> UpstreamResult:
+        """The result of a declared upstream. Raises UndeclaredDependency, UpstreamHasNoResult."""
+
+    def relation(self, reference: Reference) -> str:
+        """Quoted, qualified name. Raises UndeclaredDependency."""
+
+    async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
+        """Waits for a connection slot; the node keeps it until its last open result is closed."""
+
+    async def execute(self, sql: str, parameters: Parameters) -> None: ...
+
+    def connection(self) -> Any:
+        """The driver's own object. From a `def` node it is called on the node's thread."""
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None: ...
+
+    def log(self, message: str, level: str, fields: Mapping[str, object]) -> None: ...
+
+    def wait(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """From a `def` node's thread: run an async function on the event loop and wait for its result.
+
+        Raises NodeCancelled when the run is being stopped, MissingAwait on the event loop's own thread.
+        """
+
+    def note(self, token: object, message: str | None) -> None:
+        """Remember (`message`) or forget (None) something the node must do before it returns, such as awaiting
+        a pending call or returning a skip; what is still remembered at its end fails the node with `message`."""

@@ -1,0 +1,46 @@
+"""Where results are kept: the journal while a run lasts, the warehouse for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.results import NodeResult, RunResult
+
+
+class Journal(Protocol):
+    """Append-only record of one run, written before and after each attempt; each call returns when the
+    operating system has the record. Raises EngineError when it cannot be written."""
+
+    def started(self, node: NodeId, attempt: int, at: float) -> None: ...
+
+    def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None: ...
+
+    def finished(self, record: str) -> None:
+        """`record` is the JSON object text of `domain.results.NodeResult`, made once for journal and warehouse."""
+
+    def ended(self, result: RunResult) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class StateStore(Protocol):
+    """The lasting state of one target."""
+
+    async def past(self) -> Past: ...
+
+    async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
+        """The latest success of each node that has one, whatever its code, for `ctx.result_of`."""
+
+    async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        """Newest first."""
+
+    async def begin(self) -> None:
+        """Create the state tables if they do not exist. A read-only command never calls it."""
+
+    async def append_results(self, records: list[str]) -> None:
+        """Append results, each the JSON object text that the journal got; one transaction."""
+
+    async def append_run(self, result: RunResult) -> None: ...

@@ -1,0 +1,81 @@
+"""A warehouse and its connections.
+
+One `Warehouse` is open for one run. `connect()` hands out a `Connection`, used by one node at a time; each connection
+may hold several open results. Everything here is awaited on the event loop, under asyncio and trio; cancelling a call
+stops the statement on the warehouse and returns only when it has ended. Errors are `WarehouseError`,
+`WarehouseUnreachable` or `TargetLocked`, never the driver's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlbuild.domain.ids import Relation
+
+Parameters = Sequence[object] | Mapping[str, object] | None
+
+
+class OpenResult(Protocol):
+    """Rows of one statement, read forward. Closed by itself when the last row was read."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def closed(self) -> bool: ...
+
+    async def fetch(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        """The next `limit` rows (all that are left without it); fewer mean that the result has ended."""
+
+    async def fetch_batch(self, rows: int) -> Any:
+        """The next Arrow record batch of at most `rows` rows, or None at the end; not to be mixed with `fetch`."""
+
+    async def close(self) -> None: ...
+
+    def abandon(self) -> None:
+        """From any thread, without waiting: let the result go; used when nobody holds it any more."""
+
+
+class Connection(Protocol):
+    @property
+    def raw(self) -> Any:
+        """The driver's own object."""
+
+    async def execute(self, sql: str, parameters: Parameters = None) -> None: ...
+
+    async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult: ...
+
+    async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        """Run all statements in one transaction; on any error or cancellation none of them has happened."""
+
+    async def close(self) -> None:
+        """Close every result that is still open and give the connection back."""
+
+
+class Warehouse(Protocol):
+    """Opened by `open()`, closed by `close()`; both may be awaited once."""
+
+    async def open(self, *, read_only: bool = False) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def connect(self) -> Connection: ...
+
+    async def relations(self) -> frozenset[Relation]:
+        """Existing tables and views, names lower-cased, `database` empty for the connection's own database."""
+
+    async def create_schemas(self, schemas: Iterable[str]) -> None:
+        """Make the schemas that do not exist; called before any node starts."""
+
+    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+        """Replace whatever is called `relation` by a view, in one transaction."""
+
+    async def build_table(self, connection: Connection, relation: Relation, sql: str, *, staging: str) -> None:
+        """Build the query's rows into a table called `staging`, then swap it in, in one transaction.
+
+        Until the swap commits readers see the old table; on any error or cancellation it stays and staging is gone.
+        """
+
+    async def append_json(self, connection: Connection, relation: Relation, rows: str) -> None:
+        """Append a JSON array of objects to a table, by column name."""
