@@ -1,0 +1,35 @@
+"""Shared by all tests: every async test runs on asyncio and trio, and stops at a deadline on both."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+import anyio
+import pytest
+
+DEFAULT_DEADLINE_SECONDS = 30.0
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bound async tests from inside the loop: pytest-timeout's signal does not reach a hanging trio loop."""
+    for item in items:
+        test = getattr(item, "obj", None)
+        if inspect.iscoroutinefunction(test):
+            marker = item.get_closest_marker("deadline")
+            item.obj = _bounded(test, marker.args[0] if marker else DEFAULT_DEADLINE_SECONDS)  # type: ignore[attr-defined]
+
+
+def _bounded(test, seconds):  # type: ignore[no-untyped-def]
+    @functools.wraps(test)
+    async def bounded(*args, **kwargs):  # type: ignore[no-untyped-def]
+        with anyio.fail_after(seconds):
+            return await test(*args, **kwargs)
+
+    return bounded
