@@ -1,0 +1,58 @@
+"""Sessions: lint, types, imports, tests (one per supported Python), docs, bench. `nox --list` shows them."""
+
+import nox
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "imports", "docs", "tests"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and format."""
+    session.install("ruff>=0.9")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict mypy over the package, and a user's project checked by mypy and pyright."""
+    session.install("--editable", ".[dev]")
+    session.run("mypy", "src")
+    session.run("pytest", "tests/typing", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.install("--editable", ".[dev]")
+    session.run("lint-imports", "--no-cache")
+    session.run("pytest", "tests/architecture", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Unit, contract and integration tests."""
+    session.install("--editable", ".[test]")
+    folders = session.posargs or ["tests/unit", "tests/contract", "tests/integration"]
+    session.run("pytest", "-n", "2", "--quiet", *folders)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, as it is published, in site/."""
+    session.install("zensical>=0.0.20")
+    session.run("zensical", "build", "--clean", "--strict")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What the engine adds to the work itself."""
+    session.install("--editable", ".[test]")
+    for benchmark in ("overhead", "exports", "models"):
+        session.run("python", f"benchmarks/{benchmark}.py", *session.posargs)
