@@ -4,24 +4,59 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
 from sqlbuild.errors import Problem
 
+FingerprintPart = Literal["code", "settings", "upstream"]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """What a node is made of, in parts, so that a change can be explained. Every part is a hex digest.
 
-    `total` covers the other three; it is what is stored and compared.
+    `total` covers the other three; it is what is compared. `stored()` is the text that is kept with a result.
     """
 
     code: str
     settings: str
     upstream: str
     total: str
+
+    def stored(self) -> str:
+        """All parts as one text, for `NodeResult.fingerprint`."""
+        return f"{self.total}:{self.code}:{self.settings}:{self.upstream}"
+
+    @classmethod
+    def parse(cls, stored: str) -> Fingerprint | None:
+        """The fingerprint that `stored()` wrote, or None if the text is not one."""
+        parts = stored.split(":")
+        if len(parts) != 4 or not all(parts):
+            return None
+        total, code, settings, upstream = parts
+        return cls(code=code, settings=settings, upstream=upstream, total=total)
+
+    def changed_parts(self, stored: str | None) -> tuple[FingerprintPart, ...]:
+        """Which parts differ from what was stored, the most telling first; empty if nothing changed.
+
+        Without a readable stored text the code counts as changed: nobody can say that it did not.
+        """
+        before = Fingerprint.parse(stored) if stored else None
+        if before is None:
+            return ("code",)
+        if before.total == self.total:
+            return ()
+        changed: list[FingerprintPart] = []
+        if before.code != self.code:
+            changed.append("code")
+        if before.settings != self.settings:
+            changed.append("settings")
+        if before.upstream != self.upstream:
+            changed.append("upstream")
+        return tuple(changed) or ("code",)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.graph import Node
+from sqlbuild.domain.ids import NodeId, NodeKind, Relation
 from sqlbuild.domain.results import Status
 
 
@@ -30,3 +31,17 @@ class Past:
     last_run_id: str | None = None
     last_run: Mapping[NodeId, Status] = dataclasses.field(default_factory=dict)
     """How each node of the last run ended, for `result:` selectors."""
+
+    def lacks(self, node: Node) -> bool:
+        """Whether whoever reads `node` would find nothing in this target.
+
+        A model is there if its relation exists, a task or asset if a success of it is stored; a source always is.
+        """
+        if node.kind is NodeKind.SOURCE:
+            return False
+        if node.relation is not None:
+            relation = node.relation
+            key = Relation(relation.database.lower(), relation.schema.lower(), relation.name.lower())
+            return key not in self.relations
+        stored = self.nodes.get(node.id)
+        return stored is None or stored.last_success_run_id is None

@@ -14,6 +14,7 @@ class Reason(enum.StrEnum):
     """Why a node is in the plan, seen against its last success in this target."""
 
     FIRST_RUN = "first run"
+    RELATION_MISSING = "relation is missing"
     CODE_CHANGED = "code changed"
     SETTINGS_CHANGED = "settings changed"
     UPSTREAM_CHANGED = "upstream changed"
@@ -30,6 +31,8 @@ class Step:
     upstream: tuple[NodeId, ...]
     """Upstreams inside the run; the others are read as they stand."""
     reason: Reason
+    why: str = ""
+    """The reason in words, for example `code and settings changed since run R` or `required: never built`."""
     required: bool = False
     """Added because something selected needs it and this target lacks it."""
     typical_seconds: float | None = None
