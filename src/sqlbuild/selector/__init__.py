@@ -1,0 +1,1 @@
+"""Third phase: selectors, a graph and its past become node ids. Pure."""

@@ -1,0 +1,108 @@
+"""Literal graphs for the tests of the pure phases."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Mapping
+
+import pytest
+
+from sqlbuild.domain.graph import Fingerprint, Graph, Node
+from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
+from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+
+_FOLDERS = {
+    NodeKind.SOURCE: ("sources", "yml"),
+    NodeKind.MODEL: ("models", "sql"),
+    NodeKind.TASK: ("tasks", "py"),
+    NodeKind.ASSET: ("assets", "py"),
+}
+
+
+def _nothing(ctx: object) -> None:
+    """Does nothing."""
+
+
+def _fingerprint(code: str = "c0", settings: str = "50", upstream: str = "00") -> Fingerprint:
+    return Fingerprint(code=code, settings=settings, upstream=upstream, total=f"{code}{settings}{upstream}")
+
+
+def _declaration(node_id: NodeId, place: Place, values: Mapping[str, object]) -> Declaration:
+    name = name_of(node_id)
+    match kind_of(node_id):
+        case NodeKind.SOURCE:
+            return Source(name=name, place=place, **{"table": name, **values})
+        case NodeKind.MODEL:
+            return Model(name=name, place=place, **{"sql": "SELECT 1", "sql_line": 1, **values})
+        case kind:
+            own = {key: value for key, value in values.items() if key in ("columns", "column_lineage")}
+            rest = {key: value for key, value in values.items() if key not in own}
+            common = PythonFunction(**{"function": _nothing, "is_async": False, "name": name, "place": place, **rest})
+            return Task(declared=common) if kind is NodeKind.TASK else Asset(declared=common, **own)
+
+
+def _make_node(
+    id: str,
+    depends_on: Iterable[str] = (),
+    *,
+    path: str | None = None,
+    fingerprint: Fingerprint | None = None,
+    compiled: Mapping[str, object] | None = None,
+    **declared: object,
+) -> Node:
+    """A node by id; `declared` goes into its declaration, `compiled` into the node itself."""
+    node_id = NodeId(id)
+    kind, name = kind_of(node_id), name_of(node_id)
+    folder, suffix = _FOLDERS[kind]
+    place = Place(path or f"{folder}/{name}.{suffix}", 1)
+    values = {
+        "id": node_id,
+        "kind": kind,
+        "name": name,
+        "place": place,
+        "declaration": _declaration(node_id, place, declared),
+        "depends_on": tuple(NodeId(upstream) for upstream in depends_on),
+        "relation": Relation("", "main", name) if kind in (NodeKind.MODEL, NodeKind.SOURCE) else None,
+        "fingerprint": fingerprint or _fingerprint(),
+    }
+    return Node(**{**values, **(compiled or {})})
+
+
+def _make_graph(*nodes: Node | Mapping[str, Iterable[str]]) -> Graph:
+    """A graph of nodes, or of a mapping from ids to upstream ids; sorts them topologically."""
+    given: list[Node] = []
+    for entry in nodes:
+        given += [entry] if isinstance(entry, Node) else [_make_node(id, ups) for id, ups in entry.items()]
+    downstream: dict[NodeId, list[NodeId]] = {node.id: [] for node in given}
+    waiting = {node.id: len(set(node.depends_on)) for node in given}
+    for node in given:
+        for upstream in dict.fromkeys(node.depends_on):
+            downstream[upstream].append(node.id)
+    place = {node.id: index for index, node in enumerate(given)}
+    ready = [index for node, index in place.items() if waiting[node] == 0]
+    ordered: dict[NodeId, Node] = {}
+    while ready:
+        node = given[heapq.heappop(ready)]
+        ordered[node.id] = node
+        for child in downstream[node.id]:
+            waiting[child] -= 1
+            if waiting[child] == 0:
+                heapq.heappush(ready, place[child])
+    assert len(ordered) == len(given), "the graph has a cycle or a node twice"
+    return Graph(nodes=ordered, downstream={node: tuple(children) for node, children in downstream.items()})
+
+
+@pytest.fixture(scope="session")
+def make_fingerprint() -> Callable[..., Fingerprint]:
+    """`make_fingerprint(code=..., settings=..., upstream=...)`; all have defaults."""
+    return _fingerprint
+
+
+@pytest.fixture(scope="session")
+def make_node() -> Callable[..., Node]:
+    return _make_node
+
+
+@pytest.fixture(scope="session")
+def make_graph() -> Callable[..., Graph]:
+    return _make_graph
