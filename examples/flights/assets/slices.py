@@ -1,0 +1,61 @@
+"""One asset per carrier and month that had flights: 185 of them, made in a loop."""
+
+import aiohttp
+import anyio
+from sqlbuild.assets import AsyncAssetContext, asset
+from sqlbuild.refs import model
+from sqlbuild.retries import RetryPolicy
+
+from assets._files import EXPORTS, as_csv, write_if_changed
+from tasks.find_registry import find_registry
+
+ALL_YEAR = "9E AA AS B6 DL EV F9 FL HA MQ UA US VX WN YV".split()
+MONTHS = {**{carrier: range(1, 13) for carrier in ALL_YEAR}, "OO": (1, 6, 8, 9, 11)}
+COLUMNS = ["flight_date", "flight_number", "tailnum", "origin", "dest", "dep_delay", "arr_delay", "celsius", "rain_mm"]
+
+SLICES = []
+
+for carrier, months in MONTHS.items():
+    for month in months:
+
+        @asset(
+            name=f"slice_{carrier.lower()}_{month:02}",
+            depends_on=(model("fact_flights"), find_registry),
+            description=f"Flights of {carrier} in month {month} of 2013 as CSV, with its summary in the registry",
+            group="slices",
+            tags=["slice", f"carrier_{carrier.lower()}"],
+            columns=[{"name": column} for column in COLUMNS],
+            column_lineage={column: [{"node": "fact_flights", "column": column}] for column in COLUMNS},
+            pool="registry",
+            retry=RetryPolicy(max_attempts=5, retry_on=(aiohttp.ClientError,), initial_delay_seconds=0.2),
+        )
+        # The defaults bind this round's values: each of the functions keeps its own carrier and month.
+        async def export_slice(ctx: AsyncAssetContext, carrier=carrier, month=month):
+            relation = ctx.relation(model("fact_flights"))
+            rows = await ctx.query(
+                f"SELECT {', '.join(COLUMNS)} FROM {relation} WHERE carrier = ? AND month = ? "
+                "ORDER BY flight_date, scheduled_hour, flight_number, origin",
+                [carrier, month],
+            ).fetchall()
+            path = EXPORTS / ctx.target / f"2013-{month:02}" / f"{carrier}.csv"
+            content = as_csv(COLUMNS, rows)
+            written = await anyio.to_thread.run_sync(write_if_changed, path, content)
+            summary = {"slice": ctx.node_name, "flights": len(rows), "bytes": len(content)}
+            receipt = await register(ctx, summary)
+            return ctx.result(
+                payload={**summary, "carrier": carrier, "month": month, "path": path.relative_to(EXPORTS.parent)},
+                metadata={"receipt": receipt},
+                materialized=written,
+            )
+
+        SLICES.append(export_slice)
+
+
+async def register(ctx: AsyncAssetContext, summary: dict) -> str | None:
+    """Post a summary to the registry, if there is one, and return the receipt."""
+    found = ctx.result_of(find_registry, default=None)
+    if found is None:
+        return None
+    async with aiohttp.ClientSession(found.payload["url"], raise_for_status=True) as registry:
+        async with registry.post("/summaries", json={**summary, "run_id": ctx.run_id}) as response:
+            return (await response.json())["receipt"]

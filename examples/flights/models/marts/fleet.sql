@@ -1,0 +1,12 @@
+MODEL (
+  description "Aircraft by manufacturer",
+);
+
+SELECT
+  coalesce(manufacturer, 'unknown') AS manufacturer,
+  count(DISTINCT tailnum) AS planes,
+  count(*) AS flights,
+  round(avg(2013 - built_in), 1) AS average_age
+FROM __ref("fact_flights")
+WHERE tailnum IS NOT NULL
+GROUP BY 1
