@@ -123,6 +123,8 @@ class WarehouseError(NodeError):
         super().__init__(message, help=help)
         self.sql = sql
         self.transient = transient
+        self.line: int | None = None
+        """Line of the model's file, where the statement is a model's."""
 
 
 class UnstorableResult(NodeError):

@@ -119,6 +119,8 @@ class RunResult:
     """`SIGINT`, `SIGTERM`, `SIGHUP`, `fail-fast` or None."""
     critical_path: tuple[NodeId, ...] = ()
     warnings: tuple[str, ...] = ()
+    left_running: tuple[NodeId, ...] = ()
+    """Nodes whose threads still ran when the run ended; the process must not wait for them."""
 
     def counts(self) -> dict[Status, int]:
         counts: dict[Status, int] = {}

@@ -60,7 +60,8 @@ class Warehouse(Protocol):
 
     async def close(self) -> None: ...
 
-    async def connect(self) -> Connection: ...
+    def connect(self) -> Connection:
+        """Cheap, without I/O: whatever must be waited for is waited for by the connection's first statement."""
 
     async def relations(self) -> frozenset[Relation]:
         """Existing tables and views, names lower-cased, `database` empty for the connection's own database."""

@@ -1,0 +1,1 @@
+"""Putting the parts together: only this package knows them all."""

@@ -1,0 +1,1 @@
+"""Where `def` nodes run."""

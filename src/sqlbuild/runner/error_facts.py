@@ -1,0 +1,103 @@
+"""An exception as it is reported: its type, message, and the traceback from the author's first frame on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from sqlbuild.domain.results import ErrorFacts
+from sqlbuild.errors import SqlbuildError
+
+_ENGINE = __file__.rpartition("/runner/")[0] + "/"
+MAX_MESSAGE = 100_000
+
+
+def describe_error(error: BaseException, root: str) -> ErrorFacts:
+    """Facts of `error`; paths inside `root` (the project) are shown relative to it. Never raises."""
+    frames = _author_frames(error, root)
+    at = next((frame for frame in reversed(frames) if _inside(frame.filename, root)), frames[-1] if frames else None)
+    return ErrorFacts(
+        type=_type_name(error),
+        message=_message(error),
+        traceback=_format(error, root, seen=set()),
+        path=_shown_path(at.filename, root) if at is not None else "",
+        line=at.lineno if at is not None else None,
+        help=getattr(error, "help", "") if isinstance(error, SqlbuildError) else "",
+    )
+
+
+def _type_name(error: BaseException) -> str:
+    kind = type(error)
+    plain = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("sqlbuild.")
+    return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a hostile __str__ must fail only its own node
+        message = f"<unprintable {type(error).__name__}>"
+    message = message.encode("utf-8", "backslashreplace").decode()
+    return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}... ({len(message):,} characters)"
+
+
+def _author_frames(error: BaseException, root: str) -> list[traceback.FrameSummary]:
+    """Frames from the first one inside the project; what the engine does below a ctx call is left out."""
+    frames = list(_summaries(error))
+    first = next((index for index, frame in enumerate(frames) if _inside(frame.filename, root)), None)
+    if first is None:
+        return [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
+    kept: list[traceback.FrameSummary] = []
+    in_engine = False
+    for frame in frames[first:]:
+        if _inside(frame.filename, root):
+            in_engine = False
+        elif frame.filename.startswith(_ENGINE):
+            in_engine = True
+        if not in_engine:
+            kept.append(frame)
+    return kept
+
+
+def _summaries(error: BaseException) -> Iterable[traceback.FrameSummary]:
+    return traceback.extract_tb(error.__traceback__)
+
+
+def _format(error: BaseException, root: str, seen: set[int]) -> str:
+    if id(error) in seen:
+        return ""
+    seen.add(id(error))
+    parts: list[str] = []
+    if error.__cause__ is not None:
+        if not _comes_from_engine(error):
+            parts += [
+                _format(error.__cause__, root, seen),
+                "\nThe above exception was the direct cause of this one:\n\n",
+            ]
+    elif error.__context__ is not None and not error.__suppress_context__ and not _comes_from_engine(error):
+        parts += [_format(error.__context__, root, seen), "\nDuring its handling, another exception occurred:\n\n"]
+    frames = _author_frames(error, root)
+    if frames:
+        parts.append("Traceback (most recent call last):\n")
+        parts += traceback.StackSummary.from_list(frames).format()
+    parts.append(f"{_type_name(error)}: {_message(error)}\n" if _message(error) else f"{_type_name(error)}\n")
+    parts += [f"  note: {note}\n" for note in getattr(error, "__notes__", ())]
+    if isinstance(error, BaseExceptionGroup):
+        for index, member in enumerate(error.exceptions, 1):
+            text = _format(member, root, seen)
+            parts.append(f"  {index}. " + text.replace("\n", "\n     ").rstrip() + "\n")
+    return "".join(parts)
+
+
+def _comes_from_engine(error: BaseException) -> bool:
+    """An engine error hides the driver's exception that it was made from."""
+    frames = list(_summaries(error))
+    return isinstance(error, SqlbuildError) and bool(frames) and frames[-1].filename.startswith(_ENGINE)
+
+
+def _inside(path: str, root: str) -> bool:
+    return path.startswith(root + "/") and "/.venv/" not in path and "/site-packages/" not in path
+
+
+def _shown_path(path: str, root: str) -> str:
+    return path[len(root) + 1 :] if path.startswith(root + "/") else path

@@ -1,0 +1,1 @@
+"""How each kind of node does its work, one file a kind."""

@@ -1,0 +1,50 @@
+"""SQL models: a view is replaced, a table is built in staging and swapped in."""
+
+from __future__ import annotations
+
+import re
+
+from sqlbuild.domain.graph import Node
+from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.runner.outcomes import Outcome, Returned
+
+STAGING_PREFIX = "_sqlbuild_staging__"
+_LINE = re.compile(r"\bLINE (\d+):")
+
+
+async def build_model(node: Node, warehouse: Warehouse) -> Outcome:
+    """Build one model over a connection of its own. Raises WarehouseError with the place in the model's file."""
+    model = node.declaration
+    assert isinstance(model, Model)
+    assert node.relation is not None
+    assert node.sql is not None
+    connection = warehouse.connect()
+    try:
+        match model.materialized:
+            case Materialization.VIEW:
+                await warehouse.build_view(connection, node.relation, node.sql)
+            case Materialization.TABLE:
+                staging = STAGING_PREFIX + node.relation.name
+                await warehouse.build_table(connection, node.relation, node.sql, staging=staging)
+    except WarehouseError as error:
+        raise _placed(error, model) from error
+    finally:
+        await connection.close()
+    return Returned()
+
+
+def _placed(error: WarehouseError, model: Model) -> WarehouseError:
+    """The same error with the line of the model's file instead of the line of the statement."""
+    message = str(error.args[0]) if error.args else ""
+    found = _LINE.search(message)
+    start = error.sql.find(model.sql.partition("\n")[0]) if found else -1
+    if found is None or start < 0:
+        line = model.sql_line
+    else:
+        line = int(found[1]) - error.sql.count("\n", 0, start) + model.sql_line - 1
+        message = message[: found.start()] + f"{model.place.path}:{line}:" + message[found.end() :]
+    placed = WarehouseError(message, help=error.help, sql=error.sql, transient=error.transient)
+    placed.line = line
+    return placed

@@ -1,0 +1,68 @@
+"""Tasks and assets: the author's function is called, and what it returns becomes an outcome."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from sqlbuild.domain.nodes import Asset, PythonFunction, PythonNode
+from sqlbuild.domain.results import NodeValue, Skip
+from sqlbuild.errors import MissingAwait, NotReturned
+from sqlbuild.runner.node_session import RunningNode
+from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
+from sqlbuild.runner.plain_json import plain_json_text
+
+
+def takes_context(declared: PythonFunction) -> bool:
+    """Whether the function has a parameter for its context: a positional one without a default."""
+    code = getattr(inspect.unwrap(declared.function), "__code__", None)
+    if code is None:
+        return True
+    defaults = getattr(inspect.unwrap(declared.function), "__defaults__", None) or ()
+    return bool(code.co_argcount > len(defaults) or code.co_flags & inspect.CO_VARARGS)
+
+
+def call_sync(node: PythonNode, context: object, session: RunningNode, max_bytes: int, with_context: bool) -> Outcome:
+    """On a worker thread."""
+    function = node.declared.function
+    value = function(context) if with_context else function()
+    return outcome_of(node, value, session, max_bytes)
+
+
+async def call_async(
+    node: PythonNode, context: object, session: RunningNode, max_bytes: int, with_context: bool
+) -> Outcome:
+    """On the event loop."""
+    function = cast(Callable[..., Awaitable[object]], node.declared.function)
+    value = await (function(context) if with_context else function())
+    return outcome_of(node, value, session, max_bytes)
+
+
+def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes: int) -> Outcome:
+    """What a returned value means. Raises UnstorableResult, MissingAwait or NotReturned."""
+    if inspect.isawaitable(value):
+        if inspect.iscoroutine(value):
+            value.close()
+        raise MissingAwait(
+            f"{node.declared.name} returned a coroutine that was never awaited",
+            help="write `return await ...`" if node.declared.is_async else "make the function `async def` and await it",
+        )
+    if isinstance(value, Skip):
+        session.note(value, None)
+    left = session.left_undone()
+    if left:
+        raise (NotReturned if left[0].startswith("ctx.skip") else MissingAwait)("; ".join(left))
+    match value:
+        case Skip(reason=reason, mode=mode, metadata=metadata):
+            return SkippedItself(reason, mode, plain_json_text(metadata, "metadata", max_bytes))
+        case NodeValue(payload=payload, metadata=metadata, materialized=materialized):
+            return Returned(
+                plain_json_text(payload, "payload", max_bytes),
+                plain_json_text(metadata, "metadata", max_bytes),
+                materialized if isinstance(node, Asset) else None,
+            )
+        case None:
+            return Returned()
+        case _:
+            return Returned(plain_json_text(value, "payload", max_bytes))

@@ -1,0 +1,277 @@
+"""What a running node can ask of the engine: its upstreams' results, relations, statements, progress, logs."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar
+
+import anyio
+
+from sqlbuild.authoring.declare import declaration_of
+from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
+from sqlbuild.domain.graph import Graph, Node
+from sqlbuild.domain.ids import NodeId, name_of, node_id
+from sqlbuild.domain.nodes import Source, kind_of_declaration
+from sqlbuild.domain.results import NodeResult, Status, UpstreamResult
+from sqlbuild.errors import UndeclaredDependency, UpstreamHasNoResult, WarehouseError
+from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.node_session import NodeFacts
+from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
+from sqlbuild.refs import Reference
+from sqlbuild.runner.loop_bridge import LoopBridge
+from sqlbuild.sql.rendering import quote_relation, render_source_expression
+
+T = TypeVar("T")
+
+
+class ConnectionSlots(Protocol):
+    """Where statements of Python nodes get their connection from."""
+
+    async def borrow(self) -> Connection: ...
+
+    def borrow_now(self) -> Connection | None:
+        """One that is free this instant, or None."""
+
+    async def give_back(self, connection: Connection) -> None: ...
+
+
+class RunningNode:
+    """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
+
+    __slots__ = (
+        "_bridge", "_clock", "_connection", "_graph", "_in_use", "_left_undone", "_lock", "_node", "_publish",
+        "_results", "_slots", "_stored", "facts", "waited_for_connections",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        facts: NodeFacts,
+        node: Node,
+        graph: Graph,
+        results: Mapping[NodeId, NodeResult],
+        stored: Mapping[NodeId, NodeResult],
+        slots: ConnectionSlots,
+        bridge: LoopBridge,
+        clock: Clock,
+        publish: Callable[[Event], None],
+    ) -> None:
+        self.facts = facts
+        self._node = node
+        self._graph = graph
+        self._results = results
+        self._stored = stored
+        self._slots = slots
+        self._bridge = bridge
+        self._clock = clock
+        self._publish = publish
+        self._connection: Connection | None = None
+        self._in_use = 0
+        self._lock: anyio.Lock | None = None
+        self._left_undone: dict[int, tuple[object, str]] | None = None
+
+    # -- upstreams --------------------------------------------------------------------------------------------------
+
+    def result_of(self, function: Callable[..., object]) -> UpstreamResult:
+        upstream = self._declared(function)
+        result = self._results.get(upstream)
+        if result is not None:
+            if result.status is not Status.SUCCEEDED:
+                raise UpstreamHasNoResult(
+                    f"{name_of(upstream)} has no result in this run: it was {result.status}",
+                    help="give ctx.result_of(..., default=...) for this case",
+                )
+        else:
+            result = self._stored.get(upstream)
+            if result is None:
+                raise UpstreamHasNoResult(
+                    f"{name_of(upstream)} is not part of this run and never succeeded in this target",
+                    help=f"build it first with `sqb build +{self.facts.node_name}`, or give default=...",
+                )
+        return UpstreamResult(
+            payload=None if result.payload is None else json.loads(result.payload),
+            metadata=None if result.metadata is None else json.loads(result.metadata),
+            status=str(result.status),
+            ts=datetime.datetime.fromtimestamp(result.finished_at or 0.0, datetime.UTC),
+            run_id=result.run_id,
+            materialized=result.materialized,
+        )
+
+    def _declared(self, function: Callable[..., object]) -> NodeId:
+        if isinstance(function, Reference):
+            raise UndeclaredDependency(
+                f"ctx.result_of() takes a node function, not {function!r}", help=f"use ctx.relation({function!r})"
+            )
+        declaration = declaration_of(function)
+        if declaration is None:
+            raise UndeclaredDependency(
+                f"{getattr(function, '__name__', function)!r} is not a node",
+                help="give the decorated function itself, as it stands in depends_on",
+            )
+        upstream = node_id(kind_of_declaration(declaration), declaration.declared.name)
+        if upstream not in self._node.depends_on:
+            name = declaration.declared.name
+            raise UndeclaredDependency(
+                f"{self.facts.node_name} reads the result of {name} without depending on it",
+                help=f"add depends_on={getattr(function, '__name__', name)} to its decorator",
+            )
+        return upstream
+
+    def relation(self, reference: Reference) -> str:
+        if not isinstance(reference, Reference):
+            raise UndeclaredDependency(
+                f"ctx.relation() takes model(), source() or seed(), not {reference!r}",
+                help="for the result of a Python node use ctx.result_of(function)",
+            )
+        upstream = node_id(reference.kind, reference.name)
+        if upstream not in self._node.depends_on:
+            raise UndeclaredDependency(
+                f"{self.facts.node_name} reads {reference!r} without depending on it",
+                help=f"add depends_on={reference!r} to its decorator",
+            )
+        node = self._graph.nodes[upstream]
+        if node.relation is None and isinstance(node.declaration, Source):
+            return render_source_expression(node.sql or "")
+        assert node.relation is not None
+        return quote_relation(node.relation)
+
+    # -- statements -------------------------------------------------------------------------------------------------
+
+    async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
+        connection = await self._hold()
+        try:
+            result = await connection.query(sql, parameters, arrow=arrow)
+        except BaseException:
+            await self._release()
+            raise
+        if result.closed:
+            await self._release()
+            return result
+        return _HeldResult(result, self)
+
+    async def execute(self, sql: str, parameters: Parameters) -> None:
+        connection = await self._hold()
+        try:
+            await connection.execute(sql, parameters)
+        finally:
+            await self._release()
+
+    async def _hold(self) -> Connection:
+        """The node's connection; it keeps one slot while anything of it is in use."""
+        self._in_use += 1
+        if self._connection is None:
+            try:
+                # Two statements of one node at once share the slot that the first one is still waiting for.
+                self._lock = self._lock or anyio.Lock()
+                async with self._lock:
+                    if self._connection is None:
+                        self._connection = await self._slots.borrow()
+            except BaseException:
+                self._in_use -= 1
+                raise
+        return self._connection
+
+    async def _release(self) -> None:
+        self._in_use -= 1
+        if self._in_use == 0 and self._connection is not None:
+            connection, self._connection = self._connection, None
+            with anyio.CancelScope(shield=True):
+                await self._slots.give_back(connection)
+
+    def _abandoned(self) -> None:
+        self._bridge.call_soon(self._bridge.start, self._release)
+
+    def connection(self) -> Any:
+        if self._connection is None:
+            self._connection = self._slots.borrow_now()
+            if self._connection is None:
+                raise WarehouseError(
+                    "all connections are in use at this moment",
+                    help="run a statement with ctx.query(...) first, which waits for one, or raise [settings] connections",
+                )
+        # The raw object may be used until the node ends, so its slot is kept until then.
+        self._in_use += 1
+        return self._connection.raw
+
+    async def close(self) -> None:
+        """The node ended: what it left open is closed and its slot given back."""
+        self._in_use = 1
+        await self._release()
+
+    @property
+    def holds_connection(self) -> bool:
+        return self._connection is not None
+
+    # -- telling ----------------------------------------------------------------------------------------------------
+
+    def progress(self, done: float, total: float | None, message: str | None) -> None:
+        self._publish(NodeProgress(self._clock.now(), self._node.id, done, total, message))
+
+    def log(self, message: str, level: str, fields: Mapping[str, object]) -> None:
+        self._publish(
+            NodeLogged(
+                self._clock.now(), self._node.id, self._node.name, self.facts.attempt, level, message, dict(fields)
+            )
+        )
+
+    def wait(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        return self._bridge.wait(function, *args)
+
+    def note(self, token: object, message: str | None) -> None:
+        if self._left_undone is None:
+            self._left_undone = {}
+        if message is None:
+            self._left_undone.pop(id(token), None)
+        else:
+            # Holding the token keeps its id from being given to another object.
+            self._left_undone[id(token)] = (token, message)
+
+    def left_undone(self) -> list[str]:
+        return [message for _, message in self._left_undone.values()] if self._left_undone else []
+
+
+class _HeldResult:
+    """An open result that gives the node's connection back when its last row was read."""
+
+    def __init__(self, result: OpenResult, session: RunningNode) -> None:
+        self._result = result
+        self._session: RunningNode | None = session
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self._result.columns
+
+    @property
+    def closed(self) -> bool:
+        return self._result.closed
+
+    async def fetch(self, limit: int | None = None) -> list[tuple[Any, ...]]:
+        try:
+            return await self._result.fetch(limit)
+        finally:
+            await self._settle()
+
+    async def fetch_batch(self, rows: int) -> Any:
+        try:
+            return await self._result.fetch_batch(rows)
+        finally:
+            await self._settle()
+
+    async def close(self) -> None:
+        try:
+            await self._result.close()
+        finally:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        if self._result.closed and self._session is not None:
+            session, self._session = self._session, None
+            await session._release()
+
+    def abandon(self) -> None:
+        session, self._session = self._session, None
+        self._result.abandon()
+        if session is not None:
+            session._abandoned()

@@ -1,0 +1,36 @@
+"""How one attempt ended."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlbuild.domain.results import SkipMode
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Returned:
+    """`payload` and `metadata` are JSON text."""
+
+    payload: str | None = None
+    metadata: str | None = None
+    materialized: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SkippedItself:
+    reason: str
+    mode: SkipMode
+    metadata: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Raised:
+    error: BaseException
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cancelled:
+    """Stopped with the run, and really ended."""
+
+
+Outcome = Returned | SkippedItself | Raised | Cancelled

@@ -1,0 +1,54 @@
+"""Results on their way to the warehouse: many at a time, never more than a moment late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+
+from sqlbuild.errors import EngineError, WarehouseError
+from sqlbuild.interfaces.state_store import StateStore
+
+BATCH_SECONDS = 0.1
+BATCH_ROWS = 500
+
+
+class ResultWriter:
+    """`failed` is called once with what went wrong; after that records are only kept in the journal."""
+
+    def __init__(self, store: StateStore, failed: Callable[[EngineError], None]) -> None:
+        self._store = store
+        self._failed = failed
+        self._records: list[str] = []
+        self._wake = anyio.Event()
+        self._full = anyio.Event()
+        self._broken = False
+
+    def add(self, record: str) -> None:
+        self._records.append(record)
+        if len(self._records) == 1:
+            self._wake.set()
+        if len(self._records) == BATCH_ROWS:
+            self._full.set()
+
+    async def run(self) -> None:
+        """Until cancelled; then `flush` writes what is left."""
+        while True:
+            await self._wake.wait()
+            with anyio.move_on_after(BATCH_SECONDS):
+                await self._full.wait()
+            # A batch that was begun is finished: cancelling it half-way would only mean writing it again.
+            with anyio.CancelScope(shield=True):
+                await self.flush()
+            await anyio.lowlevel.checkpoint()
+
+    async def flush(self) -> None:
+        records, self._records = self._records, []
+        self._wake, self._full = anyio.Event(), anyio.Event()
+        if not records or self._broken:
+            return
+        try:
+            await self._store.append_results(records)
+        except WarehouseError as error:
+            self._broken = True
+            self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))

@@ -1,0 +1,33 @@
+"""What can be said of a run as a whole; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import FAILURES, NodeResult
+
+SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+def exit_code_of(results: Iterable[NodeResult], stopped_by: str | None, code_left_running: bool) -> int:
+    """A signal's code wins over 5 (code was left running), 5 over 1 (something failed)."""
+    if stopped_by in SIGNAL_EXIT_CODES:
+        return SIGNAL_EXIT_CODES[stopped_by]
+    if code_left_running:
+        return 5
+    return 1 if any(result.status in FAILURES for result in results) else 0
+
+
+def critical_path(plan: Plan, results: Mapping[NodeId, NodeResult]) -> tuple[NodeId, ...]:
+    """The chain of nodes that decided when the run ended: from the last to end, back over the last of its upstreams."""
+    ran = {node: result for node, result in results.items() if result.started_at is not None}
+    if not ran:
+        return ()
+    path = [max(ran, key=lambda node: ran[node].finished_at or 0.0)]
+    while True:
+        upstream = [node for node in plan.steps[path[-1]].upstream if node in ran]
+        if not upstream:
+            return tuple(reversed(path))
+        path.append(max(upstream, key=lambda node: ran[node].finished_at or 0.0))
