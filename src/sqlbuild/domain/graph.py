@@ -44,11 +44,13 @@ class Fingerprint:
 
         Without a readable stored text the code counts as changed: nobody can say that it did not.
         """
-        before = Fingerprint.parse(stored) if stored else None
+        if stored is None:
+            return ("code",)
+        if stored.startswith(f"{self.total}:"):
+            return ()
+        before = Fingerprint.parse(stored)
         if before is None:
             return ("code",)
-        if before.total == self.total:
-            return ()
         changed: list[FingerprintPart] = []
         if before.code != self.code:
             changed.append("code")

@@ -41,6 +41,8 @@ class Past:
             return False
         if node.relation is not None:
             relation = node.relation
+            if relation in self.relations:
+                return False
             key = Relation(relation.database.lower(), relation.schema.lower(), relation.name.lower())
             return key not in self.relations
         stored = self.nodes.get(node.id)
