@@ -1,0 +1,1 @@
+"""Fourth phase: a selection of a graph and its past become a plan. Pure."""

@@ -1,0 +1,129 @@
+"""The phase: what will run, in which order of urgency, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.plans import Plan, Step
+from sqlbuild.domain.selection import Selected
+from sqlbuild.errors import SelectionError
+from sqlbuild.planner.explain import explain, explain_use, reason_for
+
+ASSUMED_SECONDS = 1.0
+"""The length of a node without history."""
+
+
+def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> Plan:
+    """The steps of a run in topological order, with reasons, priorities and warnings.
+
+    A source is no step: what reads it waits for what fills it. An upstream outside the run is no gate; it is read as
+    it stands, and a warning tells where that is not what its code gives now. Raises SelectionError if only sources
+    are selected, unless the selection may be empty.
+    """
+    upstreams = _upstreams(graph, selected)
+    if not upstreams and selected.nodes and not selected.allow_empty:
+        raise _only_sources(selected)
+    in_run = {node: tuple(near for near in ups if near in upstreams) for node, ups in upstreams.items()}
+    seconds = {node: _typical_seconds(past, node) for node in upstreams}
+    priorities, following = _longest_paths(in_run, seconds)
+    steps: dict[NodeId, Step] = {}
+    for id, upstream in in_run.items():
+        node, stored, required = graph.nodes[id], past.nodes.get(id), id in selected.required
+        reason = reason_for(node, stored, missing=stored is not None and past.lacks(node))
+        steps[id] = Step(
+            node=node,
+            upstream=upstream,
+            reason=reason,
+            why=explain(node, stored, reason, required=required),
+            required=required,
+            typical_seconds=seconds[id],
+            priority=priorities[id],
+        )
+    critical_path = _critical_path(priorities, following)
+    known = any(length is not None for length in seconds.values())
+    return Plan(
+        target=target,
+        graph=graph,
+        steps=steps,
+        warnings=_warnings(graph, past, upstreams),
+        critical_path=critical_path,
+        estimated_seconds=priorities[critical_path[0]] if known else None,
+    )
+
+
+def _upstreams(graph: Graph, selected: Selected) -> dict[NodeId, tuple[NodeId, ...]]:
+    """Every step's direct upstreams, in the run or not, with what fills a source in the place of the source."""
+    behind_source: dict[NodeId, tuple[NodeId, ...]] = {}
+    upstreams: dict[NodeId, tuple[NodeId, ...]] = {}
+    for id, node in graph.nodes.items():
+        is_source = node.kind is NodeKind.SOURCE
+        if not is_source and id not in selected.nodes:
+            continue
+        direct: dict[NodeId, None] = {}
+        for near in node.depends_on:
+            if near in behind_source:
+                direct.update(dict.fromkeys(behind_source[near]))
+            else:
+                direct[near] = None
+        (behind_source if is_source else upstreams)[id] = tuple(direct)
+    return upstreams
+
+
+def _typical_seconds(past: Past, node: NodeId) -> float | None:
+    stored = past.nodes.get(node)
+    return stored.typical_seconds if stored is not None else None
+
+
+def _longest_paths(
+    in_run: dict[NodeId, tuple[NodeId, ...]], seconds: Mapping[NodeId, float | None]
+) -> tuple[dict[NodeId, float], dict[NodeId, NodeId]]:
+    """Seconds from each node's start to the end of the run, and which node follows it on that path."""
+    after: dict[NodeId, float] = {}
+    following: dict[NodeId, NodeId] = {}
+    priorities: dict[NodeId, float] = {}
+    for node in reversed(in_run):
+        own = seconds[node]
+        priority = (ASSUMED_SECONDS if own is None else own) + after.get(node, 0.0)
+        priorities[node] = priority
+        for upstream in in_run[node]:
+            if upstream not in after or priority >= after[upstream]:
+                after[upstream] = priority
+                following[upstream] = node
+    return priorities, following
+
+
+def _critical_path(priorities: dict[NodeId, float], following: Mapping[NodeId, NodeId]) -> tuple[NodeId, ...]:
+    if not priorities:
+        return ()
+    # Last first in `priorities`: of equally long paths the one that starts first in the topological order is told.
+    longest = max(priorities.values())
+    path = [next(node for node in reversed(priorities) if priorities[node] == longest)]
+    while (node := following.get(path[-1])) is not None:
+        path.append(node)
+    return tuple(path)
+
+
+def _warnings(graph: Graph, past: Past, upstreams: Mapping[NodeId, tuple[NodeId, ...]]) -> tuple[str, ...]:
+    readers: dict[NodeId, list[NodeId]] = {}
+    for node, ups in upstreams.items():
+        for upstream in ups:
+            if upstream not in upstreams:
+                readers.setdefault(upstream, []).append(node)
+    warnings: list[str] = []
+    for upstream, reading in readers.items():
+        others = f" (and {len(reading) - 1} more)" if len(reading) > 1 else ""
+        warning = explain_use(graph.nodes[upstream], past.nodes.get(upstream), f"{reading[0]}{others}")
+        if warning is not None:
+            warnings.append(warning)
+    return tuple(warnings)
+
+
+def _only_sources(selected: Selected) -> SelectionError:
+    first = min(selected.nodes)
+    return SelectionError(
+        f"nothing to run: only sources are selected ({first}{', ...' if len(selected.nodes) > 1 else ''})",
+        help=f"a source is read, never run; select '{first}+' to run what depends on it",
+    )
