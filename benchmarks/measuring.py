@@ -1,0 +1,72 @@
+"""Runs commands as a user does, in a process of their own, and says what they cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+PROJECT = """name = "bench"
+default_target = "dev"
+
+[connections.local]
+adapter = "duckdb"
+database = "bench.duckdb"
+
+[targets.dev]
+connection = "local"
+schema = "dev"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Wall and CPU (user and system) seconds and the peak resident memory in MB of one process."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def run(*arguments: str | Path, directory: Path | None = None) -> Cost:
+    """Run this Python with `arguments`; ends the benchmark with the command's output if it fails."""
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], cwd=directory, stdout=output, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            sys.exit(f"{' '.join(map(str, arguments))} failed:\n{output.read().decode(errors='replace')[-4000:]}")
+    return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss / 1024)
+
+
+def sqb(command: str, project: Path, *options: str) -> Cost:
+    return run("-m", "sqlbuild", command, *options, directory=project)
+
+
+def new_project(folder: Path, files: dict[str, str]) -> Path:
+    """Write a DuckDB project with these files (path -> text) and return its folder."""
+    for path, text in {"sqlbuild_project.toml": PROJECT, **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Numbers are right-aligned, floats shown with two decimals."""
+    shown = [[f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(len(line[index]) for line in [list(header), *shown]) for index in range(len(header))]
+    print(title)
+    for line in [list(header), ["-" * width for width in widths], *shown]:
+        cells = [
+            line[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
+        ]
+        print("  " + "  ".join(cells))

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "src" / "sqlbuild"
+MODULES = sorted(
+    ".".join(("sqlbuild", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    for path in PACKAGE.rglob("*.py")
+    if "templates" not in path.parts and path.name != "__main__.py"
+)
+HEAVY = {"anyio", "duckdb", "sqlglot", "rich", "typer", "yaml", "pyarrow", "trio", "asyncio"}
+
+
+def test_the_import_contract_is_kept(repository):
+    lint_imports = Path(sys.executable).with_name("lint-imports")
+    kept = subprocess.run([lint_imports, "--no-cache"], cwd=repository, capture_output=True, text=True)
+    assert kept.returncode == 0, kept.stdout + kept.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_can_be_imported_first(module):
+    """A module that only works after another one was imported hides a cycle."""
+    imported = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True)
+    assert imported.returncode == 0, imported.stderr
+
+
+@pytest.mark.parametrize(
+    "module", ["sqlbuild", "sqlbuild.assets", "sqlbuild.tasks", "sqlbuild.refs", "sqlbuild.retries"]
+)
+def test_what_users_import_is_light(module):
+    assert _loaded_by("-c", f"import {module}") & HEAVY == set()
+
+
+def test_the_version_is_told_without_loading_the_engine():
+    assert _loaded_by("-m", "sqlbuild", "--version") & HEAVY == set()
+
+
+def _loaded_by(*arguments: str) -> set[str]:
+    """The top-level packages that a fresh interpreter loads."""
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, check=True
+    ).stderr
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.splitlines() if "|" in line}

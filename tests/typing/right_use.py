@@ -1,0 +1,94 @@
+"""A user's module, checked by mypy and pyright in strict mode and never imported: no line may be an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_type
+
+from sqlbuild.assets import AssetContext, AsyncAssetContext, SkipMode, asset
+from sqlbuild.refs import Reference, model, seed, source
+from sqlbuild.retries import RetryAfter, RetryPolicy
+from sqlbuild.tasks import AsyncTaskContext, TaskContext, task
+
+ORDERS = model("fact_orders")
+assert_type(ORDERS, Reference)
+
+
+@task
+def export_orders(ctx: TaskContext):
+    return ctx.result({"rows": 3}, metadata={"path": "orders.csv"})
+
+
+@task()
+async def wait_for_orders(ctx: AsyncTaskContext):
+    if ctx.attempt > 2:
+        return ctx.skip("nobody answers", mode="hard", metadata={"tries": ctx.attempt})
+    ctx.progress(1, total=10, message="waiting")
+    ctx.log("waiting", level="warning", seconds=3)
+    return None
+
+
+@task(name="plain", depends_on=None, tags=["a"], group="g", description="d", meta={"owner": "me"}, pool="api")
+def plain_value(ctx: TaskContext) -> dict[str, int]:
+    return {"rows": 1}
+
+
+@asset
+def nothing_declared(ctx: AssetContext):
+    return ctx.skip("upstream not ready", SkipMode.SOFT)
+
+
+@asset(
+    name="orders_extract",
+    depends_on=[ORDERS, source("raw"), seed("countries"), export_orders, wait_for_orders],
+    columns=[
+        {"name": "order_id", "type": "INTEGER"},
+        {"name": "total", "nullable": False, "description": "cents", "meta": {"pii": False}},
+    ],
+    column_lineage={"order_id": [{"node": "fact_orders", "column": "order_id"}]},
+    retry=RetryPolicy(max_attempts=4, retry_on=(OSError, RetryAfter), max_elapsed_seconds=60),
+    pool=("api", "disk"),
+    requires="none_failed",
+)
+def orders_extract(ctx: AssetContext):
+    relation = ctx.relation(model("fact_orders"))
+    assert_type(relation, str)
+    row = ctx.query(f"SELECT count(*) FROM {relation} WHERE total > ?", [3]).fetchone()
+    for each in ctx.query("SELECT 1", {"x": 1}):
+        print(each[0])
+    ctx.execute_sql("CREATE TABLE x (i INTEGER)")
+    upstream = ctx.result_of(export_orders)
+    assert_type(ctx.run_id, str)
+    assert_type(ctx.attempt, int)
+    return ctx.result(payload=upstream.payload["rows"], metadata={"row": row}, materialized=True)
+
+
+@asset(depends_on=orders_extract, timeout=30, requires="all")
+async def push_orders(ctx: AsyncAssetContext):
+    rows = await ctx.query("SELECT 1, 2").fetchall()
+    row = await ctx.query("SELECT 1").fetchone()
+    async for each in ctx.query("SELECT 1"):
+        print(each[0])
+    await ctx.execute_sql("DELETE FROM x WHERE i = ?", [3])
+    earlier = ctx.result_of(orders_extract, default=None)
+    if earlier is None or row is None:
+        return ctx.skip("nothing yet")
+    return ctx.result({"rows": len(rows)})
+
+
+@asset(depends_on=(push_orders,))
+def an_annotated_default(ctx: AssetContext, carrier: str = "UA", month: int = 1) -> str:
+    return f"{carrier}{month}"
+
+
+# A decorated function keeps its signature and stays callable.
+keeps_its_type: Callable[[TaskContext], dict[str, int]] = plain_value
+
+
+def uses_a_decorated_function(ctx: AssetContext) -> str:
+    return an_annotated_default(ctx, "AA", month=2)
+
+
+async def awaits_a_decorated_function(ctx: AsyncAssetContext) -> None:
+    pending: Coroutine[Any, Any, object] = push_orders(ctx)
+    await pending

@@ -1,0 +1,55 @@
+"""A user's mistakes, never imported: mypy and pyright must each report every line marked `# wrong`, and no other."""
+
+from __future__ import annotations
+
+from sqlbuild.assets import AssetContext, AsyncAssetContext, asset
+from sqlbuild.refs import model
+from sqlbuild.retries import RetryPolicy
+from sqlbuild.tasks import TaskContext, task
+
+RetryPolicy(max_attempts="3")  # wrong
+model(3)  # wrong
+
+
+def undecorated(ctx: AssetContext) -> None: ...
+
+
+asset(nam="typo")(undecorated)  # wrong
+asset(depends_on=3)(undecorated)  # wrong
+asset(depends_on=["fact_orders"])(undecorated)  # wrong
+asset(retry=3)(undecorated)  # wrong
+asset(requires="some")(undecorated)  # wrong
+asset(tags=[1])(undecorated)  # wrong
+asset(columns=[{"nmae": "order_id"}])(undecorated)  # wrong
+asset(column_lineage={"order_id": ["fact_orders"]})(undecorated)  # wrong
+asset(3)  # wrong
+task(columns=[{"name": "order_id"}])  # wrong
+
+
+@task
+def export(ctx: TaskContext):
+    return ctx.result({"rows": 3}, materialized=True)  # wrong
+
+
+@asset
+def wrong_calls(ctx: AssetContext, month: int = 1):
+    ctx.relation("fact_orders")  # wrong
+    ctx.skip()  # wrong
+    ctx.skip("reason", mode="medium")  # wrong
+    ctx.result(materialized="yes")  # wrong
+    ctx.results("typo")  # wrong
+    ctx.query(3)  # wrong
+    return
+
+
+@asset
+async def forgotten_await(ctx: AsyncAssetContext):
+    rows: list[tuple[object, ...]] = ctx.query("SELECT 1").fetchall()  # wrong
+    for row in ctx.query("SELECT 1"):  # wrong
+        print(row)
+    return rows
+
+
+def calls(ctx: AssetContext) -> None:
+    wrong_calls()  # wrong
+    wrong_calls(ctx, month="May")  # wrong
