@@ -2,7 +2,8 @@
 
 SqlbuildError
 ├── ProjectError            2   the project, the command line or target/ is wrong; carries all problems found
-│   └── ProjectAlreadyOpen  2   another project is open in this process
+│   ├── ProjectAlreadyOpen  2   another project is open in this process
+│   └── DeclarationError    2   a decorator was given something wrong (also a TypeError)
 ├── SelectionError          2   a selector names nothing, or the selection is empty
 ├── TargetLocked            3   another process writes to this target
 ├── WarehouseUnreachable    4   the warehouse cannot be reached or is not a database
@@ -14,6 +15,7 @@ SqlbuildError
     ├── UpstreamHasNoResult     ctx.result_of() of an upstream without a successful result
     ├── MissingAwait            something that must be awaited was not
     ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
+    ├── MissingExtra            an optional package is not installed
     ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
     └── NodeTimeout             an attempt passed its time limit (also a TimeoutError)
 NodeCancelled (BaseException)   raised inside a `def` node's ctx call when the run is being stopped
@@ -83,6 +85,10 @@ class ProjectAlreadyOpen(ProjectError):
     """Another project is open in this process."""
 
 
+class DeclarationError(ProjectError, TypeError):
+    """A decorator was given something wrong, outside of loading a project; its paths are absolute."""
+
+
 class SelectionError(SqlbuildError):
     code = "SELECT"
     exit_code = 2
@@ -145,6 +151,10 @@ class MissingAwait(NodeError):
 
 class NotReturned(NodeError):
     code = "NOT_RETURNED"
+
+
+class MissingExtra(NodeError):
+    code = "EXTRA"
 
 
 class NodeExited(NodeError):

@@ -56,6 +56,12 @@ class NodeSession(Protocol):
         Raises NodeCancelled when the run is being stopped, MissingAwait on the event loop's own thread.
         """
 
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """From an `async def` node: run a blocking function of the engine, such as a conversion, on another thread."""
+
     def note(self, token: object, message: str | None) -> None:
         """Remember (`message`) or forget (None) something the node must do before it returns, such as awaiting
-        a pending call or returning a skip; what is still remembered at its end fails the node with `message`."""
+        a pending call or returning a skip; what is still remembered at its end fails the node with `message`.
+
+        Tokens are told apart by identity and kept alive while remembered. A `def` node calls it on its own thread.
+        """

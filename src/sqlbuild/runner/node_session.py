@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
@@ -218,6 +219,9 @@ class RunningNode:
 
     def wait(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         return self._bridge.wait(function, *args)
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        return await anyio.to_thread.run_sync(function, *args)
 
     def note(self, token: object, message: str | None) -> None:
         if self._left_undone is None:
