@@ -46,7 +46,7 @@ class Fingerprint:
         """
         if stored is None:
             return ("code",)
-        if stored.startswith(f"{self.total}:"):
+        if stored.partition(":")[0] == self.total:
             return ()
         before = Fingerprint.parse(stored)
         if before is None:

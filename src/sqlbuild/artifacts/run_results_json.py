@@ -1,0 +1,79 @@
+"""The result of a run, for whatever comes after it in a pipeline of commands."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult
+
+SCHEMA_VERSION = 1
+
+
+def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
+    """The run as `schemas/run_results.schema.json` describes it, results in the order of `result.results`.
+
+    Times are ISO 8601 in UTC, durations seconds.
+    """
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": result.run_id,
+        "target": result.target,
+        "started_at": _time(result.started_at),
+        "finished_at": _time(result.finished_at),
+        "duration": round(result.finished_at - result.started_at, 6),
+        "exit_code": result.exit_code,
+        "stopped_by": result.stopped_by,
+        "counts": {status.value: count for status, count in result.counts().items()},
+        "critical_path": list(result.critical_path),
+        "warnings": list(result.warnings),
+        "results": [_result(node_result, graph) for node_result in result.results.values()],
+    }
+
+
+def _result(result: NodeResult, graph: Graph) -> dict[str, Any]:
+    node = graph.nodes.get(result.node_id)
+    return {
+        "id": result.node_id,
+        "kind": result.kind.value,
+        "name": result.name,
+        "path": node.place.path if node is not None else None,
+        "line": node.place.line if node is not None else None,
+        "status": result.status.value,
+        "attempt": result.attempt,
+        "materialized": result.materialized,
+        "payload": _json(result.payload),
+        "metadata": _json(result.metadata),
+        "error": None if result.error is None else _error(result.error),
+        "retried": [_error(error) for error in result.retried],
+        "skip_reason": result.skip_reason,
+        "skip_mode": result.skip_mode.value if result.skip_mode is not None else None,
+        "because_of": list(result.because_of),
+        "started_at": _time(result.started_at),
+        "finished_at": _time(result.finished_at),
+        "duration": round(result.duration, 6),
+        "waited": round(result.waited, 6),
+        "fingerprint": result.fingerprint,
+        "warnings": list(result.warnings),
+    }
+
+
+def _error(error: ErrorFacts) -> dict[str, Any]:
+    return {
+        "type": error.type,
+        "message": error.message,
+        "traceback": error.traceback,
+        "path": error.path or None,
+        "line": error.line,
+        "help": error.help,
+    }
+
+
+def _json(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
