@@ -1,0 +1,171 @@
+"""What a run prints for good: one line per node that ran, retries, warnings, failures and the summary. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from sqlbuild.domain.events import (
+    Event,
+    NodeFinished,
+    NodeLogged,
+    NodeProgress,
+    NodeRetrying,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    RunWarning,
+)
+from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import FAILURES, NodeResult, Status
+from sqlbuild.reporting.failures import error_text, failure_lines, place_text
+from sqlbuild.reporting.run_progress import RunProgress
+from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
+from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text
+
+_WHOLE_FAILURES = 20
+"""So many failures are shown with their traceback; the others get one line, or a bad day fills the disk."""
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_CASCADES = frozenset({Status.BLOCKED, Status.SKIPPED, Status.NOT_STARTED})
+
+
+class RunLines:
+    """Turns each event into the lines to print for it. `progress` is up to date with the events given."""
+
+    def __init__(self, *, paint: Paint = plain, verbose: bool = False, quiet: bool = False) -> None:
+        self.progress = RunProgress()
+        self._paint = paint
+        self._verbose = verbose
+        self._quiet = quiet
+        self._failures = 0
+        self._plan: Plan | None = None
+        self._counter_width = 1
+        self._name_width = 1
+        self._kind_width = 1
+        self._status_labels = {status: paint(f"{_words(status):<11}", STATUS_STYLES[status]) for status in Status}
+
+    def lines(self, event: Event) -> list[str]:
+        self.progress.handle(event)
+        match event:
+            case NodeFinished(result=result):
+                return self._finished(result)
+            case NodeStarted():
+                return self._started(event)
+            case NodeProgress():
+                return []
+            case NodeLogged():
+                return self._logged(event)
+            case NodeRetrying():
+                return self._retrying(event)
+            case RunWarning(message=message):
+                return [self._warning(message)]
+            case RunStarted():
+                return self._run_started(event)
+            case RunStopping():
+                return self._stopping(event)
+            case RunFinished(result=run):
+                return ["", *summary_lines(run, self._plan, paint=self._paint, brief=self._quiet)]
+            case _:
+                assert_never(event)
+
+    def _run_started(self, event: RunStarted) -> list[str]:
+        plan = event.plan
+        self._plan = plan
+        self._counter_width = len(str(len(plan.steps)))
+        names = [len(step.node.name) for step in plan.steps.values()]
+        self._name_width = min(max(names, default=1), 40)
+        self._kind_width = max((len(step.node.kind) for step in plan.steps.values()), default=1)
+        if self._quiet:
+            return []
+        kinds = dict.fromkeys(NodeKind, 0)
+        for step in plan.steps.values():
+            kinds[step.node.kind] += 1
+        of_kinds = ", ".join(counted(number, str(kind)) for kind, number in kinds.items() if number)
+        head = f"run {event.run_id} on target {event.target}: {counted(len(plan.steps), 'node')}"
+        return [f"{head} ({of_kinds})" if of_kinds else head, *(self._warning(text) for text in plan.warnings)]
+
+    def _finished(self, result: NodeResult) -> list[str]:
+        if not self._is_shown(result):
+            return []
+        text = f"{self.progress.finished:>{self._counter_width}}/{self.progress.total}  {self._status_labels[result.status]} "
+        text += f"{result.kind:<{self._kind_width}} {result.name:<{self._name_width}}"
+        if result.attempt:
+            text += f"  {seconds_text(result.duration)}"
+        if result.attempt > 1:
+            text += f"  attempt {result.attempt}"
+        if result.materialized is False:
+            text += "  not materialized"
+        if result.because_of:
+            text += f"  because of {first_few(result.because_of, 3)}"
+        elif result.skip_reason:
+            text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
+        if self._verbose and result.waited >= 0.0005:
+            text += f"  waited {seconds_text(result.waited)}"
+        lines = [text]
+        if result.error is not None:
+            lines += self._failure(result)
+        if result.warnings:
+            lines += [self._under(self._warning(warning)) for warning in result.warnings]
+        return lines
+
+    def _is_shown(self, result: NodeResult) -> bool:
+        """What never ran is told in the summary, by its cause: one failure may block thousands."""
+        if self._quiet:
+            return result.error is not None or bool(result.warnings)
+        return self._verbose or result.attempt > 0 or result.status not in _CASCADES
+
+    def _failure(self, result: NodeResult) -> list[str]:
+        assert result.error is not None
+        if result.status in FAILURES:
+            self._failures += 1
+        if self._failures > _WHOLE_FAILURES and not self._verbose:
+            place = place_text(result.error)
+            return [self._under(f"{place}: {error_text(result.error)}" if place else error_text(result.error))]
+        return [self._under(line) for line in failure_lines(result)]
+
+    def _started(self, event: NodeStarted) -> list[str]:
+        if not self._verbose:
+            return []
+        again = f"  attempt {event.attempt}" if event.attempt > 1 else ""
+        label = self._paint(f"{'started':<11}", "faint")
+        return [self._under(f"{label} {event.kind:<{self._kind_width}} {event.name}{again}")]
+
+    def _retrying(self, event: NodeRetrying) -> list[str]:
+        if self._quiet:
+            return []
+        label = self._paint(f"{'retrying':<11}", "notice")
+        what = f"attempt {event.attempt} failed: {error_text(event.error)}"
+        kind = event.node.partition(":")[0]
+        name = f"{event.name:<{self._name_width}}"
+        return [self._under(f"{label} {kind:<{self._kind_width}} {name}  in {seconds_text(event.delay)}, {what}")]
+
+    def _logged(self, event: NodeLogged) -> list[str]:
+        lowest = 30 if self._quiet else 10 if self._verbose else 20
+        if _LEVELS.get(event.level.lower(), 20) < lowest:
+            return []
+        fields = "".join(f" {one_line(str(name))}={one_line(str(value))}" for name, value in event.fields.items())
+        first, *rest = safe_text(event.message).rstrip().split("\n")
+        return [
+            self._under(f"{event.level:<11} {event.name}: {first}{fields}"),
+            *(self._under(f"{'':<11} {line}") for line in rest),
+        ]
+
+    def _stopping(self, event: RunStopping) -> list[str]:
+        why = "--fail-fast after a failure" if event.cause == "fail-fast" else event.cause
+        text = f"stopping ({why}): nothing new starts"
+        running = [node.name for node in self.progress.running.values()]
+        if running:
+            waits = f"waiting up to {seconds_text(event.grace)} for {counted(len(running), 'node')} to end"
+            text += f"; {waits}: {first_few(running)}"
+        return [self._paint(text, "notice")]
+
+    def _warning(self, message: str) -> str:
+        return f"{self._paint('warning', 'notice')}: {one_line(message, 1_000)}"
+
+    def _under(self, line: str) -> str:
+        return f"{'':<{self._counter_width * 2 + 3}}{line}".rstrip()
+
+
+def _words(status: Status) -> str:
+    return status.value.replace("_", " ")

@@ -1,0 +1,93 @@
+"""How far a run is: counts, what runs, what waits to be tried again. Fed by events; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sqlbuild.domain.events import Event, NodeFinished, NodeProgress, NodeRetrying, NodeStarted, RunStarted
+from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.plans import Step
+from sqlbuild.domain.results import Status
+
+
+@dataclasses.dataclass(slots=True)
+class RunningNode:
+    """A node that has its slot. `started_at` is seconds since the epoch."""
+
+    kind: NodeKind
+    name: str
+    attempt: int
+    started_at: float
+    done: float | None = None
+    total: float | None = None
+    message: str | None = None
+
+
+@dataclasses.dataclass(slots=True)
+class RetryingNode:
+    """A node that waits for its next attempt, which may start at `at` (seconds since the epoch)."""
+
+    name: str
+    attempt: int
+    """The attempt that comes next."""
+    at: float
+
+
+class RunProgress:
+    """Counts of one run."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.finished = 0
+        self.started_at = 0.0
+        self.counts: dict[Status, int] = {}
+        self.running: dict[NodeId, RunningNode] = {}
+        """In the order of their start, so the first ones have run longest."""
+        self.retrying: dict[NodeId, RetryingNode] = {}
+        self._steps: Mapping[NodeId, Step] = {}
+        self._has_history = False
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case NodeStarted(at=at, node=node, kind=kind, name=name, attempt=attempt):
+                self.retrying.pop(node, None)
+                self.running[node] = RunningNode(kind, name, attempt, at)
+            case NodeFinished(result=result):
+                self.running.pop(result.node_id, None)
+                self.retrying.pop(result.node_id, None)
+                self.finished += 1
+                self.counts[result.status] = self.counts.get(result.status, 0) + 1
+            case NodeProgress(node=node, done=done, total=total, message=message):
+                running = self.running.get(node)
+                if running is not None:
+                    running.done, running.total, running.message = done, total, message
+            case NodeRetrying(at=at, node=node, name=name, attempt=attempt, delay=delay):
+                self.running.pop(node, None)
+                self.retrying[node] = RetryingNode(name, attempt + 1, at + delay)
+            case RunStarted(at=at, plan=plan):
+                self.total = len(plan.steps)
+                self.started_at = at
+                self._steps = plan.steps
+                self._has_history = plan.estimated_seconds is not None
+            case _:
+                return
+
+    def remaining_seconds(self, now: float) -> float | None:
+        """About how long the run still takes, or None while too little has finished to tell.
+
+        The larger of two estimates: the rest at the pace so far, and, with stored durations, the longest path that
+        starts at a node that runs now.
+        """
+        elapsed = now - self.started_at
+        if self.finished < 3 or elapsed < 1.0 or self.finished >= self.total:
+            return None
+        by_pace = elapsed / self.finished * (self.total - self.finished)
+        if not self._has_history:
+            return by_pace
+        paths = (
+            self._steps[node].priority - (now - running.started_at)
+            for node, running in self.running.items()
+            if node in self._steps
+        )
+        return max(by_pace, max(paths, default=0.0))

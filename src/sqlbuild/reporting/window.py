@@ -1,0 +1,80 @@
+"""The moving part of the live view: a window of running nodes, what waits, and the totals. Pure."""
+
+from __future__ import annotations
+
+from sqlbuild.reporting.capacity_use import CapacityUse
+from sqlbuild.reporting.run_progress import RunningNode, RunProgress
+from sqlbuild.reporting.summary import counts_text
+from sqlbuild.reporting.wording import Style, one_line, seconds_text, tenths_text
+
+Line = tuple[str, Style | None]
+
+_RUNNING_LIMIT = 10
+_LANE_NAMES = {"concurrency": "async", "threads": "threads", "connections": "connections"}
+_BAR_WIDTH = 24
+_FIXED_LINES = 5
+"""All but the running nodes: more running, retrying, slots, counts, bar."""
+
+
+def window_lines(
+    progress: RunProgress, capacity: CapacityUse, *, now: float, height: int, unicode: bool = True
+) -> list[Line]:
+    """At most `height` lines (but two at least), the totals last; `now` is seconds since the epoch."""
+    room = max(min(_RUNNING_LIMIT, height - _FIXED_LINES), 0)
+    lines: list[Line] = []
+    for node in list(progress.running.values())[:room]:
+        lines.append((f"  {_running_text(node, now)}", None))
+    more = len(progress.running) - room
+    if more > 0:
+        lines.append((f"  and {more:,} more running" if room else f"  {more:,} running", "faint"))
+    if progress.retrying:
+        lines.append((f"  {_retrying_text(progress, now)}", "notice"))
+    slots = _slots_text(capacity)
+    if slots:
+        lines.append((f"  {slots}", "faint"))
+    totals: list[Line] = [(f"  {counts_text(progress.counts) or 'nothing finished yet'}", None)]
+    totals.append((_bar_text(progress, now, unicode), "strong"))
+    return [*lines[: max(height - len(totals), 0)], *totals]
+
+
+def _running_text(node: RunningNode, now: float) -> str:
+    text = f"{node.kind:<6} {node.name}  {tenths_text(now - node.started_at)}"
+    if node.attempt > 1:
+        text += f"  attempt {node.attempt}"
+    if node.done is not None:
+        text += f"  {node.done:,.10g}"
+        if node.total:
+            text += f"/{node.total:,.10g} ({node.done / node.total:.0%})"
+    if node.message:
+        text += f"  {one_line(node.message, 80)}"
+    return text
+
+
+def _retrying_text(progress: RunProgress, now: float) -> str:
+    waiting = list(progress.retrying.values())
+    shown = [f"{node.name} (attempt {node.attempt} in {tenths_text(node.at - now)})" for node in waiting[:3]]
+    more = f" and {len(waiting) - 3:,} more" if len(waiting) > 3 else ""
+    return f"retrying: {', '.join(shown)}{more}"
+
+
+def _slots_text(capacity: CapacityUse) -> str:
+    parts = []
+    for place, limit in capacity.limits.items():
+        used, waiting = capacity.used.get(place, 0), capacity.waiting.get(place, 0)
+        if not used and not waiting:
+            continue
+        name = _LANE_NAMES.get(place) or place.replace(":", " ", 1)
+        parts.append(f"{name} {used:,}/{limit:,}" + (f", {waiting:,} waiting" if waiting else ""))
+    return "   ".join(parts)
+
+
+def _bar_text(progress: RunProgress, now: float, unicode: bool) -> str:
+    share = progress.finished / progress.total if progress.total else 1.0
+    filled = int(share * _BAR_WIDTH)
+    full, empty = ("\u2588", "\u2591") if unicode else ("#", "-")
+    text = f"{full * filled}{empty * (_BAR_WIDTH - filled)} {progress.finished:,}/{progress.total:,}"
+    text += f"  {int(share * 100)}%  {tenths_text(now - progress.started_at)}"
+    remaining = progress.remaining_seconds(now)
+    if remaining is None:
+        return text
+    return f"{text}, about {f'{max(round(remaining), 1)} s' if remaining < 59.5 else seconds_text(remaining)} left"
