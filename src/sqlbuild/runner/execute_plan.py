@@ -481,7 +481,7 @@ class _Execution:
             status=status,
             finished_at=self.services.clock.now(),
             waited=self._waited.get(node, 0.0),
-            fingerprint=compiled.fingerprint.total,
+            fingerprint=compiled.fingerprint.stored(),
             **facts,  # type: ignore[arg-type]
         )
 

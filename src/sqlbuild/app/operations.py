@@ -1,0 +1,255 @@
+"""What commands do, each as one function over the phases; cli/ and web/ only call these."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import anyio
+
+from sqlbuild.app.wiring import make_services, make_store, make_warehouse, run_async, state_json, target_folder
+from sqlbuild.artifacts.dag_json import dag_document
+from sqlbuild.artifacts.run_results_json import run_results_document
+from sqlbuild.artifacts.write_json import write_json
+from sqlbuild.compiler.compile_project import compile_project
+from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.graph import Graph, Node
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.past import Past, PastNode
+from sqlbuild.domain.plans import Plan, Reason
+from sqlbuild.domain.project import Project
+from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.domain.selection import Selected, Selection
+from sqlbuild.errors import Problem, ProjectError, SelectionError
+from sqlbuild.interfaces.event_sink import EventSink
+from sqlbuild.interfaces.state_store import StateStore
+from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.planner.build_plan import build_plan
+from sqlbuild.planner.explain import explain
+from sqlbuild.project.load_project import load_project
+from sqlbuild.reporting.dispatcher import EventDispatcher
+from sqlbuild.runner.execute_plan import RunOrder, execute_plan
+from sqlbuild.selector.select_nodes import select_nodes, select_only
+from sqlbuild.state.analysis_cache import FileAnalysisCache
+from sqlbuild.state.journal import FileJournal
+from sqlbuild.state.past_file import read_past, write_past
+
+Backend = Literal["asyncio", "trio"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectOptions:
+    """Which project, and what the command line says about it. `root` is absolute."""
+
+    root: str
+    target: str | None = None
+    vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    environ: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Limits override those of the settings; `grace` and `lock_timeout` are seconds."""
+
+    concurrency: int | None = None
+    threads: int | None = None
+    connections: int | None = None
+    fail_fast: bool = False
+    grace: float = 10.0
+    lock_timeout: float = 60.0
+    backend: Backend = "asyncio"
+    debug: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    project: Project
+    graph: Graph
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeReport:
+    """One node as declared, with its history; `as_of` is the last run that the history knows."""
+
+    node: Node
+    past: PastNode | None
+    results: tuple[NodeResult, ...]
+    as_of: str | None
+    reason: Reason
+    why: str
+
+
+def open_project(options: ProjectOptions) -> Compiled:
+    """Read and compile a project; needs no warehouse. Raises ProjectError with every problem found."""
+    project = load_project(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    cache = FileAnalysisCache(os.path.join(options.root, "target", "sql_analysis.json"))
+    graph = compile_project(project, cache)
+    cache.flush()
+    return Compiled(project=project, graph=graph)
+
+
+def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:
+    """What a selection contains, in topological order; history comes from target/state.json."""
+    past, _ = _known_past(compiled)
+    chosen = select_only(compiled.graph, past, selection)
+    return tuple(node for node in compiled.graph.nodes if node in chosen)
+
+
+def plan(compiled: Compiled, selection: Selection, options: RunOptions) -> Plan:
+    """What a build would do. Reads the warehouse and changes nothing."""
+    return run_async(_plan, compiled, selection, backend=options.backend)  # type: ignore[no-any-return]
+
+
+def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]) -> RunResult:
+    """Run a selection to its end; writes results, target/run_results.json and target/state.json."""
+    dispatcher = EventDispatcher(sinks)
+
+    def leave_now(exit_code: int) -> None:
+        dispatcher.close(0.5)
+        os._exit(exit_code)
+
+    try:
+        result: RunResult = run_async(
+            _build, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
+        )
+    finally:
+        dispatcher.close()
+    return result
+
+
+def show(compiled: Compiled, name: str) -> NodeReport:
+    """One node by name or `kind:name`. Raises SelectionError for an unknown one."""
+    past, results = _known_past(compiled)
+    found = select_only(compiled.graph, past, Selection(select=(name,)))
+    if len(found) != 1:
+        raise SelectionError(f"{name!r} names {len(found)} nodes", help="give the name of one node")
+    node = compiled.graph.nodes[next(iter(found))]
+    reason, why = explain(node, past)
+    return NodeReport(
+        node=node,
+        past=past.nodes.get(node.id),
+        results=results.get(node.id, ()),
+        as_of=past.last_run_id,
+        reason=reason,
+        why=why,
+    )
+
+
+def write_dag(compiled: Compiled, path: str | None) -> str:
+    """Write the DAG document to `path`, else to target/sqlbuild_dag.json; returns where it went."""
+    if path is None:
+        path = os.path.join(target_folder(compiled.project.root), "sqlbuild_dag.json")
+    try:
+        write_json(path, dag_document(compiled.project.settings.name, compiled.graph))
+    except OSError as error:
+        raise ProjectError(
+            Problem(code="WRITE", message=f"cannot be written: {error.strerror}", path=path, help="choose another path")
+        ) from error
+    return path
+
+
+def _known_past(compiled: Compiled) -> tuple[Past, Mapping[NodeId, tuple[NodeResult, ...]]]:
+    return read_past(state_json(compiled.project.root), compiled.project.settings.target.name)
+
+
+async def _plan(compiled: Compiled, selection: Selection) -> Plan:
+    warehouse = make_warehouse(compiled.project.settings, compiled.project.root)
+    if not warehouse.exists():
+        return _plan_from(compiled, selection, Past())
+    await warehouse.open(read_only=True)
+    try:
+        return _plan_from(compiled, selection, await make_store(warehouse, compiled.project.settings).past())
+    finally:
+        await _close(warehouse)
+
+
+def _plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
+    selected: Selected = select_nodes(compiled.graph, past, selection)
+    return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
+
+
+async def _build(
+    compiled: Compiled,
+    selection: Selection,
+    options: RunOptions,
+    publish: Callable[[Event], None],
+    leave_now: Callable[[int], None],
+) -> RunResult:
+    project, graph = compiled.project, compiled.graph
+    folder = target_folder(project.root)
+    warehouse = make_warehouse(project.settings, project.root)
+    await warehouse.open()
+    try:
+        store = make_store(warehouse, project.settings)
+        plan = _plan_from(compiled, selection, await store.past())
+        for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
+            publish(RunWarning(_now(), text))
+        await warehouse.create_schemas(sorted(_schemas(compiled)))
+        await store.begin()
+        run_id = new_run_id()
+        journal = FileJournal.create(
+            os.path.join(folder, "runs", run_id),
+            run_id=run_id,
+            target=plan.target,
+            fsync=project.settings.run.fsync,
+        )
+        try:
+            services = make_services(
+                warehouse=warehouse, store=store, journal=journal, publish=publish, leave_now=leave_now
+            )
+            result = await execute_plan(plan, _order(compiled, options, run_id), services)
+        finally:
+            journal.close()
+        await _write_artifacts(compiled, result, store, folder)
+        return result
+    finally:
+        await _close(warehouse)
+
+
+async def _write_artifacts(compiled: Compiled, result: RunResult, store: StateStore, folder: str) -> None:
+    write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
+    write_past(state_json(compiled.project.root), await store.past(), result)
+
+
+async def _close(warehouse: Warehouse) -> None:
+    with anyio.CancelScope(shield=True):
+        await warehouse.close()
+
+
+def _order(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
+    settings = compiled.project.settings
+    return RunOrder(
+        run_id=run_id,
+        root=compiled.project.root,
+        limits={
+            "concurrency": options.concurrency or settings.run.concurrency,
+            "threads": options.threads or settings.run.threads,
+            "connections": options.connections or settings.run.connections,
+        },
+        pools={name: pool.slots for name, pool in settings.pools.items()},
+        vars=settings.vars,
+        max_payload_bytes=settings.run.max_payload_bytes,
+        fail_fast=options.fail_fast,
+        grace=options.grace,
+        handle_signals=True,
+    )
+
+
+def _schemas(compiled: Compiled) -> set[str]:
+    schemas = {compiled.project.settings.target.schema}
+    return schemas | {
+        node.relation.schema for node in compiled.graph.nodes.values() if node.kind == "model" and node.relation
+    }
+
+
+def new_run_id() -> str:
+    """Sorts by time: UTC seconds, then six random hex digits."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ-") + secrets.token_hex(3)
+
+
+def _now() -> float:
+    return datetime.datetime.now(datetime.UTC).timestamp()

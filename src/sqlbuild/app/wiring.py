@@ -1,0 +1,121 @@
+"""The composition root: which implementation stands behind which interface."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+
+from sqlbuild.domain.events import Event
+from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.executors.local import ThreadLane
+from sqlbuild.interfaces.state_store import Journal, StateStore
+from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.runner.execute_plan import RunServices
+
+
+class SystemClock:
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep_until(self, monotonic: float) -> None:
+        await anyio.sleep(max(0.0, monotonic - time.monotonic()))
+
+
+def make_warehouse(settings: Settings, root: str) -> Warehouse:
+    """The warehouse of the chosen target, not opened yet."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+
+            return DuckDBWarehouse(settings.target.connection, root)
+        case adapter:
+            raise ProjectError(
+                Problem(
+                    code="ADAPTER",
+                    message=f"target {settings.target.name!r} uses the adapter {adapter!r}, which cannot be built yet",
+                    help='set adapter = "duckdb"',
+                    path="sqlbuild_project.toml",
+                )
+            )
+
+
+def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:
+    from sqlbuild.state.warehouse_tables import WarehouseStateStore
+
+    return WarehouseStateStore(warehouse, settings.target.schema, settings.target.database)
+
+
+def make_services(
+    *,
+    warehouse: Warehouse,
+    store: StateStore,
+    journal: Journal,
+    publish: Callable[[Event], None],
+    leave_now: Callable[[int], None],
+) -> RunServices:
+    from sqlbuild.state.node_result_json import result_to_json
+
+    return RunServices(
+        warehouse=warehouse,
+        store=store,
+        journal=journal,
+        clock=SystemClock(),
+        publish=publish,
+        make_executor=ThreadLane,
+        encode=result_to_json,
+        jitter=random.random,
+        leave_now=leave_now,
+    )
+
+
+def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
+    """Run an async function to its end; uvloop is used on asyncio where it is installed."""
+    if backend == "trio" and importlib.util.find_spec("trio") is None:
+        raise ProjectError(
+            Problem(code="EXTRA", message="--backend trio needs trio", help="pip install 'sqlbuild[trio]'")
+        )
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None} if backend == "asyncio" else {}
+    return anyio.run(function, *args, backend=backend, backend_options=options)
+
+
+def target_folder(root: str) -> str:
+    """`target/` of a project, made if it is not there. Raises ProjectError if it cannot be written."""
+    folder = os.path.join(root, "target")
+    try:
+        os.makedirs(os.path.join(folder, "runs"), exist_ok=True)
+        ignore = os.path.join(folder, ".gitignore")
+        if not os.path.exists(ignore):
+            with open(ignore, "w", encoding="utf-8") as file:
+                file.write("*\n")
+    except OSError as error:
+        raise ProjectError(
+            Problem(
+                code="TARGET_DIR",
+                message=f"target/ cannot be written: {error.strerror}",
+                help="make the folder writable, or remove what stands in its place",
+                path="target",
+            )
+        ) from error
+    return folder
+
+
+def state_json(root: str) -> str:
+    return os.path.join(root, "target", "state.json")
+
+
+def parse_vars(text: str) -> dict[str, object]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("--vars takes a JSON object")
+    return value
