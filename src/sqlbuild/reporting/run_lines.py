@@ -17,8 +17,7 @@ from sqlbuild.domain.events import (
     RunWarning,
 )
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import FAILURES, NodeResult, Status
+from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
 from sqlbuild.reporting.failures import error_text, failure_lines, place_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
@@ -39,7 +38,7 @@ class RunLines:
         self._verbose = verbose
         self._quiet = quiet
         self._failures = 0
-        self._plan: Plan | None = None
+        self._warnings: dict[str, None] = {}
         self._counter_width = 1
         self._name_width = 1
         self._kind_width = 1
@@ -59,19 +58,19 @@ class RunLines:
             case NodeRetrying():
                 return self._retrying(event)
             case RunWarning(message=message):
-                return [self._warning(message)]
+                self._warnings[message] = None
+                return [] if self._quiet else [self._warning(message)]
             case RunStarted():
                 return self._run_started(event)
             case RunStopping():
                 return self._stopping(event)
             case RunFinished(result=run):
-                return ["", *summary_lines(run, self._plan, paint=self._paint, brief=self._quiet)]
+                return self._summary(run)
             case _:
                 assert_never(event)
 
     def _run_started(self, event: RunStarted) -> list[str]:
         plan = event.plan
-        self._plan = plan
         self._counter_width = len(str(len(plan.steps)))
         names = [len(step.node.name) for step in plan.steps.values()]
         self._name_width = min(max(names, default=1), 40)
@@ -83,7 +82,7 @@ class RunLines:
             kinds[step.node.kind] += 1
         of_kinds = ", ".join(counted(number, str(kind)) for kind, number in kinds.items() if number)
         head = f"run {event.run_id} on target {event.target}: {counted(len(plan.steps), 'node')}"
-        return [f"{head} ({of_kinds})" if of_kinds else head, *(self._warning(text) for text in plan.warnings)]
+        return [f"{head} ({of_kinds})" if of_kinds else head]
 
     def _finished(self, result: NodeResult) -> list[str]:
         if not self._is_shown(result):
@@ -159,6 +158,12 @@ class RunLines:
             waits = f"waiting up to {seconds_text(event.grace)} for {counted(len(running), 'node')} to end"
             text += f"; {waits}: {first_few(running)}"
         return [self._paint(text, "notice")]
+
+    def _summary(self, run: RunResult) -> list[str]:
+        if self._quiet:
+            return summary_lines(run, paint=self._paint, brief=True)
+        warnings = tuple(dict.fromkeys([*self._warnings, *run.warnings]))
+        return ["", *summary_lines(run, warnings, paint=self._paint)]
 
     def _warning(self, message: str) -> str:
         return f"{self._paint('warning', 'notice')}: {one_line(message, 1_000)}"

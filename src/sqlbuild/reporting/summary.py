@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId, name_of
-from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
 from sqlbuild.reporting.failures import error_text, place_text
 from sqlbuild.reporting.wording import Paint, Style, counted, first_few, one_line, plain, seconds_text
@@ -29,11 +28,16 @@ _SLOWEST = 5
 _PATH_ENDS = 3
 
 
-def summary_lines(run: RunResult, plan: Plan | None = None, *, paint: Paint = plain, brief: bool = False) -> list[str]:
-    """The summary of a run; `brief` leaves out everything but the counts and what to do next."""
+def summary_lines(
+    run: RunResult, warnings: Sequence[str] = (), *, paint: Paint = plain, brief: bool = False
+) -> list[str]:
+    """The summary of a run; `warnings` are those of the whole run, the nodes' own are added.
+
+    `brief` leaves out everything but the counts and what to do next.
+    """
     lines: list[str] = []
     if not brief:
-        for section in (_failures(run, paint), _never_ran(run), _times(run), _warnings(run, plan, paint)):
+        for section in (_failures(run, paint), _never_ran(run), _times(run), _warnings(run, warnings, paint)):
             if section:
                 lines += [*section, ""]
     return [*lines, _verdict(run, paint), *_next_steps(run)]
@@ -64,13 +68,14 @@ def _verdict(run: RunResult, paint: Paint) -> str:
 
 def _next_steps(run: RunResult) -> list[str]:
     counts = run.counts()
-    if any(counts.get(status) for status in FAILURES):
-        again = ["next: sqb build --select result:failed+    (what failed and everything after it)"]
-    elif run.stopped_by:
-        again = ["next: the same command once more; what has succeeded stays as it is until it runs again"]
-    else:
+    selectors = ["result:failed+"] if any(counts.get(status) for status in FAILURES) else []
+    selectors += [f"result:{status}" for status in (Status.CANCELLED, Status.NOT_STARTED) if counts.get(status)]
+    if not selectors:
         return []
-    return [*again, "      target/run_results.json holds every result with its error"]
+    return [
+        f"next: sqb build --select {' '.join(selectors)}    (again what did not succeed)",
+        "      target/run_results.json holds every result with its error",
+    ]
 
 
 def _failures(run: RunResult, paint: Paint) -> list[str]:
@@ -157,8 +162,8 @@ def _path_text(path: Sequence[NodeId], results: Mapping[NodeId, NodeResult]) -> 
     return f"{' > '.join(shown)}, together {seconds_text(total)}"
 
 
-def _warnings(run: RunResult, plan: Plan | None, paint: Paint) -> list[str]:
-    found = list(dict.fromkeys([*(plan.warnings if plan else ()), *run.warnings]))
+def _warnings(run: RunResult, of_run: Sequence[str], paint: Paint) -> list[str]:
+    found = [*of_run]
     found += [f"{result.name}: {warning}" for result in run.results.values() for warning in result.warnings]
     if not found:
         return []
