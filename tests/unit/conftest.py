@@ -1,4 +1,4 @@
-"""Literal graphs for the tests of the pure phases."""
+"""Literal graphs for the tests of the pure phases; examples of Hypothesis may take as long as the machine needs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import heapq
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
+from hypothesis import settings
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
 from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+
+settings.register_profile("unit", settings(deadline=None))
+settings.load_profile("unit")
 
 _FOLDERS = {
     NodeKind.SOURCE: ("sources", "yml"),

@@ -127,7 +127,7 @@ def _prefixed(text: str, prefix: str, value: str, offset: int) -> Match:
         case "state":
             _known(text, value, STATES, offset + len(prefix) + 1)
         case "result":
-            _known(text, value, tuple(Status), offset + len(prefix) + 1)
+            _known(text, value, tuple(status.value for status in Status), offset + len(prefix) + 1)
         case "tag" | "group" | "name":
             pass
         case _:
