@@ -7,21 +7,22 @@ import datetime
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import anyio
 
+from sqlbuild.app.cleaning import CleanReport, clean
+from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
+from sqlbuild.app.querying import QueryResult, query, query_to_file
 from sqlbuild.app.wiring import make_services, make_store, make_warehouse, run_async, state_json, target_folder
 from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.run_results_json import run_results_document
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.events import Event, RunWarning
-from sqlbuild.domain.graph import Graph, Node
+from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
-from sqlbuild.domain.project import Project
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import Problem, ProjectError, SelectionError
@@ -38,37 +39,24 @@ from sqlbuild.state.analysis_cache import FileAnalysisCache
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.past_file import read_past, write_past
 
-Backend = Literal["asyncio", "trio"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectOptions:
-    """Which project, and what the command line says about it. `root` is absolute."""
-
-    root: str
-    target: str | None = None
-    vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    environ: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """Limits override those of the settings; `grace` and `lock_timeout` are seconds."""
-
-    concurrency: int | None = None
-    threads: int | None = None
-    connections: int | None = None
-    fail_fast: bool = False
-    grace: float = 10.0
-    lock_timeout: float = 60.0
-    backend: Backend = "asyncio"
-    debug: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Compiled:
-    project: Project
-    graph: Graph
+__all__ = [
+    "Backend",
+    "CleanReport",
+    "Compiled",
+    "NodeReport",
+    "ProjectOptions",
+    "QueryResult",
+    "RunOptions",
+    "build",
+    "clean",
+    "open_project",
+    "plan",
+    "query",
+    "query_to_file",
+    "select",
+    "show",
+    "write_dag",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,9 @@ class Connection(Protocol):
 class Warehouse(Protocol):
     """Opened by `open()`, closed by `close()`; both may be awaited once."""
 
+    def exists(self) -> bool:
+        """Whether there is something to open; False for an embedded database that nothing was built into yet."""
+
     async def open(self, *, read_only: bool = False) -> None: ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,82 @@
+"""`sqb clean`: what earlier runs left behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+
+import anyio
+
+from sqlbuild.app.options import ProjectOptions
+from sqlbuild.app.wiring import make_warehouse, run_async
+from sqlbuild.domain.settings import Settings
+from sqlbuild.project.settings_file import read_settings
+from sqlbuild.runner.kinds.sql_model import STAGING_PREFIX
+from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.state.journal import journal_has_ended
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CleanReport:
+    """Paths relative to the project root and relation names. `kept`: unfinished runs, removed only by `everything`."""
+
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def clean(options: ProjectOptions, *, everything: bool) -> CleanReport:
+    """Remove temporary relations and `target/` except unfinished runs; a database inside target/ is never touched."""
+    settings = read_settings(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    relations: tuple[str, ...] = run_async(_drop_staging, settings, options.root, backend="asyncio")
+    removed, kept = _clean_target(options.root, settings, everything)
+    return CleanReport(removed=(*relations, *removed), kept=kept)
+
+
+def _clean_target(root: str, settings: Settings, everything: bool) -> tuple[list[str], tuple[str, ...]]:
+    target = os.path.join(root, "target")
+    removed: list[str] = []
+    kept: list[str] = []
+    databases = [str(found.connection.options.get("database", "")) for found in settings.targets.values()]
+    for entry in sorted(os.scandir(target), key=lambda found: found.name) if os.path.isdir(target) else ():
+        if any(
+            entry.path == path or entry.path == f"{path}.wal" or path.startswith(entry.path + os.sep)
+            for path in databases
+        ):
+            continue
+        if entry.name == "runs" and entry.is_dir() and not everything:
+            for run in sorted(os.scandir(entry.path), key=lambda found: found.name):
+                if journal_has_ended(os.path.join(run.path, "journal.jsonl")):
+                    removed.append(_remove(run, root))
+                else:
+                    kept.append(os.path.relpath(run.path, root))
+        else:
+            removed.append(_remove(entry, root))
+    return removed, tuple(kept)
+
+
+def _remove(entry: os.DirEntry[str], root: str) -> str:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        os.unlink(entry.path)
+    return os.path.relpath(entry.path, root)
+
+
+async def _drop_staging(settings: Settings, root: str) -> tuple[str, ...]:
+    warehouse = make_warehouse(settings, root)
+    if not warehouse.exists():
+        return ()
+    await warehouse.open()
+    try:
+        stale = sorted(
+            (found for found in await warehouse.relations() if found.name.startswith(STAGING_PREFIX)), key=str
+        )
+        if stale:
+            connection = warehouse.connect()
+            await connection.execute_together([(f"DROP TABLE {quote_relation(found)}", None) for found in stale])
+            await connection.close()
+        return tuple(map(str, stale))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await warehouse.close()

@@ -1,0 +1,42 @@
+"""What commands are given, and what most of them work on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.project import Project
+
+Backend = Literal["asyncio", "trio"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectOptions:
+    """Which project, and what the command line says about it. `root` is absolute."""
+
+    root: str
+    target: str | None = None
+    vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    environ: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """Limits override those of the settings; `grace` and `lock_timeout` are seconds."""
+
+    concurrency: int | None = None
+    threads: int | None = None
+    connections: int | None = None
+    fail_fast: bool = False
+    grace: float = 10.0
+    lock_timeout: float = 60.0
+    backend: Backend = "asyncio"
+    debug: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    project: Project
+    graph: Graph

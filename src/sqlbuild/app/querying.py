@@ -1,0 +1,107 @@
+"""`sqb query`: a read-only look into the target."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import secrets
+from typing import Any
+
+import anyio
+
+from sqlbuild.app.options import Compiled
+from sqlbuild.app.wiring import make_warehouse, run_async
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.errors import Problem, ProjectError, WarehouseUnreachable
+from sqlbuild.interfaces.warehouse import Connection
+from sqlbuild.sql.rendering import quote_relation, render_source_expression
+
+_FORMATS = {
+    ".csv": "FORMAT csv, HEADER",
+    ".json": "FORMAT json, ARRAY true",
+    ".jsonl": "FORMAT json",
+    ".parquet": "FORMAT parquet",
+}
+_NAMES = re.compile(
+    r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
+        | \b(?P<kind>model|source):(?P<name>[a-z_][a-z0-9_]*)\b""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QueryResult:
+    """`truncated`: there are more rows than were asked for."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    truncated: bool
+
+
+def query(compiled: Compiled, sql: str, *, limit: int | None) -> QueryResult:
+    """Run a read-only statement; `model:x` and `source:x` in it are resolved. Raises WarehouseError and the like."""
+
+    async def fetch(connection: Connection) -> QueryResult:
+        result = await connection.query(_resolve(sql, compiled.graph))
+        rows = await result.fetch(None if limit is None else limit + 1)
+        truncated = limit is not None and len(rows) > limit
+        return QueryResult(columns=result.columns, rows=rows[:limit] if truncated else rows, truncated=truncated)
+
+    found: QueryResult = run_async(_with_connection, compiled, fetch, backend="asyncio")
+    return found
+
+
+def query_to_file(compiled: Compiled, sql: str, path: str) -> int:
+    """Write all rows to a .csv, .json, .jsonl or .parquet file, whole or not at all; returns how many.
+
+    Raises ProjectError for another suffix or a folder that is not there.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    folder = os.path.dirname(os.path.abspath(path))
+    if suffix not in _FORMATS or not os.path.isdir(folder):
+        wrong = f"unknown file format {suffix!r}" if suffix not in _FORMATS else f"there is no folder {folder}"
+        raise ProjectError(Problem(code="OUTPUT", message=wrong, help="use a path ending in " + ", ".join(_FORMATS)))
+    temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}{suffix}")
+
+    async def copy(connection: Connection) -> int:
+        text = _resolve(sql, compiled.graph).strip().rstrip(";")
+        quoted = temporary.replace("'", "''")
+        result = await connection.query(f"COPY (\n{text}\n) TO '{quoted}' ({_FORMATS[suffix]})")
+        return int((await result.fetch())[0][0])
+
+    try:
+        count: int = run_async(_with_connection, compiled, copy, backend="asyncio")
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    return count
+
+
+def _resolve(sql: str, graph: Graph) -> str:
+    def replace(match: re.Match[str]) -> str:
+        node = graph.nodes.get(NodeId(f"{match['kind']}:{match['name']}")) if match["kind"] else None
+        if node is None:
+            return match[0]
+        return quote_relation(node.relation) if node.relation else render_source_expression(node.sql or "")
+
+    return _NAMES.sub(replace, sql)
+
+
+async def _with_connection(compiled: Compiled, work: Any) -> Any:
+    warehouse = make_warehouse(compiled.project.settings, compiled.project.root)
+    if not warehouse.exists():
+        raise WarehouseUnreachable("nothing was built into this target yet", help="run `sqb build` first")
+    await warehouse.open(read_only=True)
+    try:
+        connection = warehouse.connect()
+        try:
+            return await work(connection)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await warehouse.close()

@@ -1,0 +1,113 @@
+"""Plans made of plain functions, run for real with state kept in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from sqlbuild.app.wiring import SystemClock
+from sqlbuild.authoring.declare import declaration_of
+from sqlbuild.domain.events import Event
+from sqlbuild.domain.graph import Fingerprint, Graph, Node
+from sqlbuild.domain.ids import NodeId, Place, node_id
+from sqlbuild.domain.nodes import Asset, Task, kind_of_declaration
+from sqlbuild.domain.plans import Plan, Reason, Step
+from sqlbuild.domain.results import RunResult
+from sqlbuild.domain.settings import Connection
+from sqlbuild.executors.local import ThreadLane
+from sqlbuild.runner.execute_plan import RunOrder, RunServices, execute_plan
+from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
+from sqlbuild.state.node_result_json import result_to_json
+from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+
+NOTHING = Fingerprint(code="c", settings="s", upstream="u", total="t")
+
+
+@dataclasses.dataclass
+class Ran:
+    result: RunResult
+    events: list[Event]
+    journal: InMemoryJournal
+    store: InMemoryStateStore
+
+    def statuses(self) -> dict[str, str]:
+        return {result.name: str(result.status) for result in self.result.results.values()}
+
+
+def plan_of(functions: Mapping[Callable[..., object], tuple[Callable[..., object], ...]]) -> Plan:
+    """A plan of decorated functions, each with the functions it depends on; in a topological order."""
+    nodes: dict[NodeId, Node] = {}
+    downstream: dict[NodeId, tuple[NodeId, ...]] = {}
+    for function, upstream in functions.items():
+        node = node_of(function)
+        above = tuple(node_of(other) for other in upstream)
+        declaration = declaration_of(function)
+        assert isinstance(declaration, Task | Asset)
+        nodes[node] = Node(
+            id=node,
+            kind=kind_of_declaration(declaration),
+            name=declaration.declared.name,
+            place=Place("tasks/t.py", 1),
+            declaration=declaration,
+            depends_on=above,
+            fingerprint=NOTHING,
+        )
+        downstream.setdefault(node, ())
+        for other in above:
+            downstream[other] = (*downstream[other], node)
+    steps = {
+        node: Step(node=compiled, upstream=compiled.depends_on, reason=Reason.FIRST_RUN)
+        for node, compiled in nodes.items()
+    }
+    return Plan(target="dev", graph=Graph(nodes=nodes, downstream=downstream), steps=steps)
+
+
+def node_of(function: Callable[..., object]) -> NodeId:
+    declaration = declaration_of(function)
+    assert isinstance(declaration, Task | Asset)
+    return node_id(kind_of_declaration(declaration), declaration.declared.name)
+
+
+@pytest.fixture
+def run_plan() -> Callable[..., Any]:
+    async def run(
+        functions: Mapping[Callable[..., object], tuple[Callable[..., object], ...]],
+        limits: Mapping[str, int] | None = None,
+        **order: Any,
+    ) -> Ran:
+        events: list[Event] = []
+        journal, store = InMemoryJournal(), InMemoryStateStore()
+        warehouse = DuckDBWarehouse(Connection(name="local", adapter="duckdb", options={"database": ":memory:"}), "/")
+        await warehouse.open()
+        services = RunServices(
+            warehouse=warehouse,
+            store=store,
+            journal=journal,
+            clock=SystemClock(),
+            publish=events.append,
+            make_executor=ThreadLane,
+            encode=result_to_json,
+            jitter=lambda: 0.0,
+            leave_now=lambda code: None,
+        )
+        try:
+            result = await execute_plan(
+                plan_of(functions),
+                RunOrder(
+                    run_id="r1",
+                    root="/nowhere",
+                    limits={"concurrency": 8, "threads": 4, "connections": 2, **(limits or {})},
+                    **order,
+                ),
+                services,
+            )
+        finally:
+            with anyio.CancelScope(shield=True):
+                await warehouse.close()
+        return Ran(result, events, journal, store)
+
+    return run
