@@ -23,7 +23,7 @@ def dashboard(ctx: AssetContext):
     slices = [ctx.result_of(function).payload for function in SLICES]
     reconciled = ctx.result_of(reconcile_registry, default=None)
     flights, cancelled, delay, miles = ctx.query(
-        "SELECT sum(flights), sum(cancelled), sum(average_arr_delay * flights) / sum(flights), sum(miles) "
+        "SELECT sum(flights), sum(cancelled), sum(average_arr_delay * arrived) / sum(arrived), sum(miles) "
         f"FROM {marts['carrier_month']}"
     ).fetchone()
     worst_day, worst_delay = ctx.query(
@@ -32,7 +32,7 @@ def dashboard(ctx: AssetContext):
     ).fetchone()
     tiles = [
         (f"{flights:,}", "flights"),
-        (f"{miles / 1e6:,.0f} million", "miles"),
+        (f"{miles / 1e6:,.0f} M", "miles flown"),
         (f"{100 * cancelled / flights:.1f} %", "cancelled"),
         (f"{delay:.1f} min", "average arrival delay"),
         (f"{worst_delay:.0f} min", f"average departure delay on {worst_day}, the worst day"),
@@ -105,4 +105,4 @@ def _slice_cell(path: str | None, fact: tuple[str, int, float | None] | None) ->
     colour = "var(--late)" if (delay or 0) > 0 else "var(--early)"
     shade = f"background: color-mix(in srgb, {colour} {strength:.0f}%, transparent)"
     link = "/".join(Path(path).parts[-2:])
-    return f'<td class=number style="{shade}"><a href="{link}" title="{delay} min on average">{flights:,}</a></td>'
+    return f'<td class=number style="{shade}"><a href="{link}" title="{delay or 0:.0f} min late on average">{flights:,}</a></td>'

@@ -26,7 +26,7 @@ def delays_picture(ctx: AssetContext):
         row[0]
         for row in ctx.query(
             f"SELECT carrier_name FROM {ctx.relation(model('carrier_month'))} GROUP BY 1 "
-            "ORDER BY sum(average_arr_delay * flights) / sum(flights)"
+            "ORDER BY sum(average_arr_delay * arrived) / sum(arrived)"
         )
     ]
     hours = ctx.query(
@@ -49,8 +49,9 @@ def delays_picture(ctx: AssetContext):
     for origin, colour in (("EWR", "#d1495b"), ("JFK", "#00798c"), ("LGA", "#edae49")):
         line = [(hour, late) for airport, hour, late in hours if airport == origin]
         by_hour.plot(*zip(*line, strict=True), color=colour, linewidth=2.2, marker="o", markersize=4, label=origin)
-    by_hour.set_title("Flights that leave 30 minutes late or more, percent", loc="left", weight="bold")
+    by_hour.set_title("Departures 30 minutes late or more, percent", loc="left", weight="bold")
     by_hour.set_xlabel("scheduled hour of departure")
+    by_hour.set_xticks(range(6, 24, 3))
     by_hour.set_ylim(bottom=0)
     by_hour.grid(axis="y", color="#dddddd")
     by_hour.spines[["top", "right", "left"]].set_visible(False)

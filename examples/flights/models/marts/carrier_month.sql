@@ -8,8 +8,9 @@ SELECT
   month,
   count(*) AS flights,
   count(*) FILTER (WHERE cancelled) AS cancelled,
+  count(arr_delay) AS arrived,
   round(avg(dep_delay), 1) AS average_dep_delay,
-  round(avg(arr_delay), 1) AS average_arr_delay,
+  round(avg(arr_delay), 2) AS average_arr_delay,
   sum(distance) AS miles
 FROM __ref("fact_flights")
 GROUP BY carrier, month
