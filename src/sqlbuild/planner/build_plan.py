@@ -10,7 +10,7 @@ from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan, Step
 from sqlbuild.domain.selection import Selected
 from sqlbuild.errors import SelectionError
-from sqlbuild.planner.explain import explain, explain_use, reason_for
+from sqlbuild.planner.explain import explain, explain_use
 
 ASSUMED_SECONDS = 1.0
 """The length of a node without history."""
@@ -31,13 +31,13 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     priorities, following = _longest_paths(in_run, seconds)
     steps: dict[NodeId, Step] = {}
     for id, upstream in in_run.items():
-        node, stored, required = graph.nodes[id], past.nodes.get(id), id in selected.required
-        reason = reason_for(node, stored, missing=stored is not None and past.lacks(node))
+        node, required = graph.nodes[id], id in selected.required
+        reason, why = explain(node, past, required=required)
         steps[id] = Step(
             node=node,
             upstream=upstream,
             reason=reason,
-            why=explain(node, stored, reason, required=required),
+            why=why,
             required=required,
             typical_seconds=seconds[id],
             priority=priorities[id],

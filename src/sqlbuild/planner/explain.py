@@ -6,31 +6,21 @@ from typing import assert_never
 
 from sqlbuild.domain.graph import FingerprintPart, Node
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.past import PastNode
+from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Reason
 from sqlbuild.domain.results import FAILURES, Status
 
 
-def reason_for(node: Node, past: PastNode | None, *, missing: bool = False) -> Reason:
-    """Why `node` would run, seen against its last success; `missing` says that its relation is not in the target.
+def explain(node: Node, past: Past, *, required: bool = False) -> tuple[Reason, str]:
+    """Why `node` would run, seen against its last success, and the same in words.
 
-    A change of the code comes before one of the settings, that before one of an upstream.
+    For example `code and upstream changed since run R`; `required` puts that word in front. A change of the code
+    comes before one of the settings, that before one of an upstream.
     """
-    if node.kind is NodeKind.SOURCE:
-        return Reason.SELECTED
-    if past is None or past.last_success_run_id is None:
-        return Reason.LAST_FAILED if past is not None and past.last_status in FAILURES else Reason.FIRST_RUN
-    if missing:
-        return Reason.RELATION_MISSING
-    if changed := node.fingerprint.changed_parts(past.last_success_fingerprint):
-        return _reason_for_change(changed[0])
-    return Reason.LAST_FAILED if past.last_status in FAILURES else Reason.SELECTED
-
-
-def explain(node: Node, past: PastNode | None, reason: Reason, *, required: bool = False) -> str:
-    """`reason` in words, for example `code and upstream changed since run R`; `required` puts that word in front."""
-    words = _words(node, past, reason)
-    return f"required: {words}" if required else words
+    stored = past.nodes.get(node.id)
+    reason = _reason(node, past, stored)
+    words = _words(node, stored, reason)
+    return reason, f"required: {words}" if required else words
 
 
 def explain_use(upstream: Node, past: PastNode | None, reader: str) -> str | None:
@@ -51,6 +41,19 @@ def explain_use(upstream: Node, past: PastNode | None, reader: str) -> str | Non
     if not remarks:
         return None
     return f"{reader} uses the result of run {past.last_success_run_id} of {upstream.id}, {', '.join(remarks)}"
+
+
+def _reason(node: Node, past: Past, stored: PastNode | None) -> Reason:
+    if node.kind is NodeKind.SOURCE:
+        return Reason.SELECTED
+    if stored is None or stored.last_success_run_id is None:
+        return Reason.LAST_FAILED if stored is not None and stored.last_status in FAILURES else Reason.FIRST_RUN
+    # Where a success is stored the state tables stand, so a past without relations does not know them.
+    if past.relations and past.lacks(node):
+        return Reason.RELATION_MISSING
+    if changed := node.fingerprint.changed_parts(stored.last_success_fingerprint):
+        return _reason_for_change(changed[0])
+    return Reason.LAST_FAILED if stored.last_status in FAILURES else Reason.SELECTED
 
 
 def _words(node: Node, past: PastNode | None, reason: Reason) -> str:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Reason
 from sqlbuild.domain.results import Status
@@ -63,7 +64,8 @@ def test_a_step_carries_its_reason_and_says_if_it_was_required(pipeline):
 
 
 def test_a_dropped_relation_is_the_reason(pipeline):
-    plan = _plan(pipeline, past=Past(nodes={"model:fact": _took(1)}))
+    others = frozenset({Relation("", "main", "_sqlbuild_node_results")})
+    plan = _plan(pipeline, past=Past(nodes={"model:fact": _took(1)}, relations=others))
     assert plan.steps["model:fact"].reason is Reason.RELATION_MISSING
     assert plan.steps["model:fact"].why == "built in run R1, but main.fact is missing now"
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 
 from sqlbuild.domain.graph import Fingerprint
-from sqlbuild.domain.past import PastNode
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Reason
 from sqlbuild.domain.results import Status
-from sqlbuild.planner.explain import explain, explain_use, reason_for
+from sqlbuild.planner.explain import explain, explain_use
 
 NOW = Fingerprint(code="c0", settings="50", upstream="00", total="70")
 OTHER_CODE = Fingerprint(code="c1", settings="50", upstream="00", total="71").stored()
@@ -53,25 +54,25 @@ def fact(make_node):
     ],
 )
 def test_a_reason_follows_from_the_past_and_has_words(fact, past, reason, words):
-    assert reason_for(fact, past) is reason
-    assert explain(fact, past, reason) == words
+    nodes = {} if past is None else {"model:fact": past}
+    assert explain(fact, Past(nodes=nodes)) == (reason, words)
 
 
 def test_a_missing_relation_is_a_reason_only_after_a_success(fact):
-    assert reason_for(fact, None, missing=True) is Reason.FIRST_RUN
-    assert reason_for(fact, _success(), missing=True) is Reason.RELATION_MISSING
-    words = explain(fact, _success(), Reason.RELATION_MISSING, required=True)
-    assert words == "required: built in run R1, but main.fact is missing now"
+    others = frozenset({Relation("", "main", "other")})
+    assert explain(fact, Past(relations=others)) == (Reason.FIRST_RUN, "never built")
+    assert explain(fact, Past(nodes={"model:fact": _success()}, relations=others), required=True) == (
+        Reason.RELATION_MISSING,
+        "required: built in run R1, but main.fact is missing now",
+    )
 
 
 def test_a_required_node_is_called_so(fact):
-    assert explain(fact, None, Reason.FIRST_RUN, required=True) == "required: never built"
+    assert explain(fact, Past(), required=True) == (Reason.FIRST_RUN, "required: never built")
 
 
 def test_a_source_is_only_ever_selected(make_node):
-    source = make_node("source:raw")
-    reason = reason_for(source, None)
-    assert (reason, explain(source, None, reason)) == (Reason.SELECTED, "selected")
+    assert explain(make_node("source:raw"), Past()) == (Reason.SELECTED, "selected")
 
 
 @pytest.mark.parametrize(
