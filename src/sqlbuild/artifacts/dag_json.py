@@ -22,13 +22,14 @@ def dag_document(project_name: str, graph: Graph) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "project": project_name,
-        "nodes": [_node(node) for node in graph.nodes.values()],
+        "nodes": [node_document(node) for node in graph.nodes.values()],
         "edges": [{"from": upstream, "to": node.id} for node in graph.nodes.values() for upstream in node.depends_on],
         "checks": [],
     }
 
 
-def _node(node: Node) -> dict[str, Any]:
+def node_document(node: Node) -> dict[str, Any]:
+    """One node as it stands in the DAG document."""
     retry, timeout, pools = _running(node)
     return {
         "id": node.id,

@@ -29,11 +29,12 @@ def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
         "counts": {status.value: count for status, count in result.counts().items()},
         "critical_path": list(result.critical_path),
         "warnings": list(result.warnings),
-        "results": [_result(node_result, graph) for node_result in result.results.values()],
+        "results": [result_document(node_result, graph) for node_result in result.results.values()],
     }
 
 
-def _result(result: NodeResult, graph: Graph) -> dict[str, Any]:
+def result_document(result: NodeResult, graph: Graph) -> dict[str, Any]:
+    """One result as it stands in the document of its run."""
     node = graph.nodes.get(result.node_id)
     return {
         "id": result.node_id,
