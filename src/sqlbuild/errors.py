@@ -62,7 +62,7 @@ class SqlbuildError(Exception):
     @property
     def problems(self) -> tuple[Problem, ...]:
         """What to show the user; a single problem unless the error collects several."""
-        return (Problem(code=self.code, message=str(self), help=self.help),)
+        return (Problem(code=self.code, message=Exception.__str__(self), help=self.help),)
 
 
 class ProjectError(SqlbuildError):
