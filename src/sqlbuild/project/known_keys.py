@@ -1,0 +1,96 @@
+"""Every key that settings, headers and sources files may hold, and what is said of those that do nothing yet.
+
+A key of the published file formats that is not built yet is known: it gives a warning that it is ignored or, where
+ignoring it would build something else than was asked for, an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _ignored(help: str, words: str) -> dict[str, str]:
+    return dict.fromkeys(words.split(), help)
+
+
+_NO_EFFECT = "remove it, or go on without it"
+ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not checked"
+_LOADERS_TO_COME = "remove it; it only means something for sources that are loaded"
+
+MODEL_KEYS = _words("description materialized tags group meta columns schema database alias retry timeout pool") | {
+    "max_duration"
+}
+DEFAULTS_KEYS = MODEL_KEYS - {"description", "columns", "alias"}
+COLUMN_KEYS = _words("type nullable description meta")
+RETRY_KEYS = _words(
+    "max_attempts initial_delay_seconds backoff_multiplier max_delay_seconds max_elapsed_seconds jitter"
+)
+MATERIALIZATIONS_TO_COME = _words("incremental snapshot")
+IGNORED_MODEL_KEYS: Mapping[str, str] = {
+    **_ignored(ADDS_CHECKS, "audits audit_factories contract sql_analysis model_schema critical"),
+    **_ignored(
+        _NO_EFFECT,
+        """append_cursor_inclusive batch_concurrency batch_size check_columns config constants cursor cursor_end
+        cursor_future_action cursor_future_max_distance cursor_grain cursor_inputs cursor_start cursor_start_max_action
+        cursor_start_max_ahead cursor_type cursor_watermark_mode dynamic_columns engine enums full_refresh
+        function_database function_schema historical_input incremental_mode incremental_strategy initial_valid_from
+        invalidate_hard_deletes lookback max_microbatches merge_exclude_columns microbatch_limit microbatch_strategy
+        migrate_force migrate_from observed_at old_name_view on_schema_change order_by partition_by placeholders
+        primary_key replay_on_change row_diff_exclude_columns row_diff_sample_rows row_diff_sample_seed
+        row_diff_tolerances seed_database seed_schema snapshot_full_refresh snapshot_schema_change snapshot_strategy
+        table_settings table_type time_travel_retention unaccounted_partition_policy unique_key updated_at
+        valid_from_column valid_to_column""",
+    ),
+}
+REFUSED_MODEL_KEYS: Mapping[str, str] = {
+    "pre_hooks": "run these statements outside of sqlbuild, before the build",
+    "post_hooks": "run these statements in a task that depends on the model",
+}
+ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, *REFUSED_MODEL_KEYS, "enabled"}
+
+SOURCE_KEYS = _words("name description database schema table expression columns tags group meta managed")
+IGNORED_SOURCE_KEYS: Mapping[str, str] = {
+    **_ignored(ADDS_CHECKS, "freshness contract type_enforcement"),
+    **_ignored(_LOADERS_TO_COME, "write_strategy cursor_column unique_key load_batch_size"),
+    "final": _NO_EFFECT,
+}
+
+SETTINGS_TABLES = _words("connections targets settings defaults path_defaults pools vars")
+SETTINGS_KEYS = SETTINGS_TABLES | _words("name adapter default_target target")
+IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
+    **_ignored(ADDS_CHECKS, "rules scopes references"),
+    **_ignored(_NO_EFFECT, "constants janitor migrations scenario git review dbt skills"),
+}
+RUN_KEYS = _words("concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env")
+IGNORED_RUN_KEYS: Mapping[str, str] = {
+    **_ignored(
+        ADDS_CHECKS,
+        """sql_analysis require_sql_analysis column_contract_mode default_audit_severity default_audit_run_scope
+        unit_test_max_real_models test_timeout scenario_timeout""",
+    ),
+    **_ignored(
+        _NO_EFFECT,
+        "query_change_tracking microbatch_concurrency auto_load_sources table_promotion_mode delta_compile",
+    ),
+}
+TARGET_KEYS = _words("connection schema database vars concurrency")
+IGNORED_TARGET_KEYS: Mapping[str, str] = {
+    **_ignored(_LOADERS_TO_COME, "loader_schema defer_sources_to"),
+    **_ignored(_NO_EFFECT, "clone missing_migration_origin warehouses execution_limits diff"),
+}
+POOL_KEYS = _words("slots rate burst")
+CONNECTION_KEYS: Mapping[str, frozenset[str]] = {
+    "duckdb": _words("database settings extensions read_only"),
+    "postgres": _words(
+        """host hostaddr port user password passfile database dbname dsn service sslmode sslrootcert sslcert sslkey
+        connect_timeout application_name options target_session_attrs settings"""
+    ),
+}
+IGNORED_CONNECTION_KEYS: Mapping[str, Mapping[str, str]] = {
+    "duckdb": {},
+    "postgres": {"temporary_test_functions": _NO_EFFECT},
+}

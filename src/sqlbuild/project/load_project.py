@@ -1,0 +1,110 @@
+"""The phase `project`: all files of a folder become one `Project`."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlbuild.domain.nodes import Model, Source
+from sqlbuild.domain.project import Project
+from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import Problem
+from sqlbuild.project.field_reader import FieldReader
+from sqlbuild.project.find_files import find_files
+from sqlbuild.project.located import located
+from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
+from sqlbuild.project.path_defaults import matching_keys
+from sqlbuild.project.read_python import read_python
+from sqlbuild.project.read_sql import read_model
+from sqlbuild.project.read_yaml import read_sources
+from sqlbuild.project.settings_file import PROJECT_FILE, read_settings
+from sqlbuild.project.text_file import TextFile, read_text_file
+
+_NO_VARS: Mapping[str, object] = {}
+
+
+def load_project(
+    root: str,
+    *,
+    target: str | None = None,
+    vars: Mapping[str, object] = _NO_VARS,
+    environ: Mapping[str, str],
+) -> Project:
+    """Read the project in the folder `root`; what is wrong with its files goes to `Project.problems`.
+
+    `target` and `vars` come from the command line; `environ` fills in `${ENV:NAME}`. Python files are imported, with
+    `root` first on the import path. Raises ProjectError if the settings cannot be read at all.
+    """
+    folder = Path(root).absolute()
+    settings, settings_problems = read_settings(str(folder), target=target, vars=vars, environ=environ)
+    problems: list[Problem] = []
+    files = find_files(str(folder), problems)
+    models = _read_models(folder, files.models, settings, problems)
+    sources = _read_sources(folder, files.sources, problems)
+    python = read_python(folder, [folder / path for path in files.python])
+    return Project(
+        root=str(folder),
+        settings=settings,
+        declarations=(*sources, *models, *python.nodes),
+        code=python.code,
+        problems=(*settings_problems, *sorted(problems, key=_place), *python.problems),
+    )
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.path, problem.line or 0, problem.column or 0
+
+
+def _read_models(root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem]) -> list[Model]:
+    models: list[Model] = []
+    defaults_of_folder: dict[str, ModelFields] = {}
+    used: set[str] = set()
+    for path in paths:
+        folder = posixpath.dirname(path)
+        if folder not in defaults_of_folder:
+            defaults_of_folder[folder] = _defaults(folder, settings, used, problems)
+        file = read_text_file(root, path, problems)
+        if file is not None:
+            models.append(read_model(file, defaults_of_folder[folder], problems))
+    if models:
+        problems.extend(_unused(key) for key in settings.path_defaults if key not in used)
+    return models
+
+
+def _defaults(folder: str, settings: Settings, used: set[str], problems: list[Problem]) -> ModelFields:
+    """`[defaults]` under the one entry of `[path_defaults.*]` that fits `folder` best."""
+    below_models = folder.removeprefix("models").strip("/")
+    keys = matching_keys(below_models, settings.path_defaults)
+    used.update(key for key in settings.path_defaults if matching_keys(below_models, (key,)))
+    if len(keys) > 1:
+        problems.append(
+            Problem(
+                code="PATH_DEFAULTS",
+                message=f"[path_defaults] {', '.join(map(repr, keys))} fit {folder}/ equally well",
+                help="make one of them more specific",
+                path=PROJECT_FILE,
+            )
+        )
+    layers = [settings.defaults, *(settings.path_defaults[key] for key in keys[:1])]
+    return merge_layers(*map(_fields, layers))
+
+
+def _fields(table: Mapping[str, object]) -> ModelFields:
+    """Fields of a settings table, whose problems are known already."""
+    return read_model_fields(FieldReader(located(table, TextFile(PROJECT_FILE, "")), "", []))
+
+
+def _unused(key: str) -> Problem:
+    return Problem(
+        code="PATH_DEFAULTS",
+        message=f"[path_defaults.{key}] fits no model",
+        help="the key is a folder below models/; correct or remove it",
+        path=PROJECT_FILE,
+        severity="warning",
+    )
+
+
+def _read_sources(root: Path, paths: tuple[str, ...], problems: list[Problem]) -> list[Source]:
+    files = (read_text_file(root, path, problems) for path in paths)
+    return [source for file in files if file is not None for source in read_sources(file, problems)]

@@ -1,0 +1,233 @@
+"""The keys of a MODEL header, wherever they are written: `[defaults]`, `[path_defaults.*]`, the header itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.nodes import Materialization
+from sqlbuild.errors import Problem
+from sqlbuild.project.field_reader import FieldReader, nearest
+from sqlbuild.project.known_keys import (
+    ADDS_CHECKS,
+    COLUMN_KEYS,
+    IGNORED_MODEL_KEYS,
+    MATERIALIZATIONS_TO_COME,
+    MODEL_KEYS,
+    REFUSED_MODEL_KEYS,
+    RETRY_KEYS,
+)
+from sqlbuild.project.located import Located, describe
+from sqlbuild.retries import RetryPolicy
+
+ModelFields = Mapping[str, object]
+"""Checked values by the name of their field in `domain.nodes.Model`; None takes back what a lower layer says."""
+
+_FIELD_OF_KEY = {"pool": "pools", "max_duration": "timeout"}
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+
+
+def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS) -> dict[str, object]:
+    """The checked fields of one layer; what is unknown, wrong or not supported yet becomes a problem."""
+    fields: dict[str, object] = {
+        _FIELD_OF_KEY.get(key, key): None
+        for key, entry in reader.entries.items()
+        if key in known and (entry.value is None or (key == "max_duration" and entry.value == "disabled"))
+    }
+    found = {
+        "description": fold_prose(reader.text("description", empty=True)),
+        "materialized": _materialized(reader),
+        "tags": reader.texts("tags"),
+        "group": reader.text("group"),
+        "meta": reader.json_table("meta"),
+        "columns": _columns(reader),
+        "schema": _name(reader, "schema"),
+        "database": _name(reader, "database"),
+        "alias": _name(reader, "alias"),
+        "retry": _retry(reader),
+        "timeout": _timeout(reader),
+        "pools": reader.texts("pool"),
+    }
+    _refuse_other_keys(reader, known)
+    return fields | {key: value for key, value in found.items() if value is not None}
+
+
+def merge_layers(*layers: ModelFields) -> dict[str, Any]:
+    """Later layers win; tags of all of them count."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if value is None:
+                merged.pop(key, None)
+            elif key == "tags":
+                merged[key] = tuple(dict.fromkeys((*merged.get(key, ()), *value)))  # type: ignore[misc]
+            else:
+                merged[key] = value
+    return merged
+
+
+def read_column(reader: FieldReader, name: str, *, ignored: Mapping[str, str]) -> Column:
+    """One column by its keys; keys of `ignored` are dealt with by the caller."""
+    reader.refuse_unknown(COLUMN_KEYS | set(ignored))
+    return Column(
+        name=name,
+        type=reader.text("type"),
+        nullable=reader.boolean("nullable"),
+        description=fold_prose(reader.text("description", empty=True)) or "",
+        meta=reader.json_table("meta") or {},
+    )
+
+
+def warn_of_audits(where: Located, path: str, what: str, problems: list[Problem]) -> None:
+    problems.append(
+        where.problem(
+            "UNSUPPORTED", f"`{path}`: audits of {what} are not run yet", ADDS_CHECKS, at_key=True, severity="warning"
+        )
+    )
+
+
+def fold_prose(text: str | None) -> str | None:
+    """Text of several lines with each paragraph on one line, and a blank line between paragraphs."""
+    if text is None or "\n" not in text:
+        return text
+    paragraphs = re.split(r"\n[ \t]*\n", text.strip())
+    return "\n\n".join(re.sub(r"[ \t]*\n[ \t]*", " ", paragraph.strip()) for paragraph in paragraphs)
+
+
+def duration_seconds(text: str) -> float | None:
+    """Seconds of `90s`, `15m`, `1h30m`; None if it is no duration above zero."""
+    found = _DURATION.fullmatch(text.strip())
+    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0.0, 0.0, 0.0)
+    return hours * 3600 + minutes * 60 + seconds or None
+
+
+def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
+    refused = [key for key in REFUSED_MODEL_KEYS if key in reader.entries]
+    for key in refused:
+        reader.refuse(
+            key,
+            f"`{reader.name_of(key)}` is not supported yet",
+            REFUSED_MODEL_KEYS[key],
+            code="UNSUPPORTED",
+            at_key=True,
+        )
+    if "enabled" in reader.entries and reader.boolean("enabled") is False:
+        reader.refuse(
+            "enabled",
+            f"`{reader.name_of('enabled')} false` is not supported yet",
+            "move the file out of models/, or begin its name with _",
+            code="UNSUPPORTED",
+            at_key=True,
+        )
+    cannot_be_built = (
+        "materialized" in reader.entries and reader.entries["materialized"].value in MATERIALIZATIONS_TO_COME
+    )
+    if cannot_be_built:
+        known = known | IGNORED_MODEL_KEYS.keys()
+    reader.refuse_unknown(known | set(refused) | {"enabled"}, IGNORED_MODEL_KEYS)
+
+
+def _materialized(reader: FieldReader) -> Materialization | None:
+    written = reader.text("materialized")
+    if written is None or written in list(Materialization):
+        return None if written is None else Materialization(written)
+    if written in MATERIALIZATIONS_TO_COME:
+        reader.refuse(
+            "materialized",
+            f"`{reader.name_of('materialized')} {written}` is not supported yet",
+            "use table, which builds the whole query each time",
+            code="UNSUPPORTED",
+        )
+    else:
+        reader.refuse(
+            "materialized",
+            f"`{reader.name_of('materialized')}` must be table or view, not {describe(written)}",
+            nearest(written, list(Materialization)),
+        )
+    return None
+
+
+def _name(reader: FieldReader, key: str) -> str | None:
+    """The name of a schema, database or table; names take no placeholders."""
+    written = reader.text(key)
+    if written is not None and "${" in written:
+        reader.refuse(
+            key,
+            f"`{reader.name_of(key)}` contains a placeholder, which is only known in sqlbuild_project.toml",
+            "write the name out, or set it under [path_defaults] in sqlbuild_project.toml",
+            code="UNSUPPORTED",
+        )
+        return None
+    return written
+
+
+def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
+    table = reader.table("columns")
+    if table is None:
+        return None
+    columns: dict[str, Column] = {}
+    audited: str | None = None
+    for name, entry in table.entries.items():
+        if not isinstance(entry.value, dict):
+            table.refuse(
+                name,
+                f"`{table.name_of(name)}` must be a table, not {describe(entry.value)}",
+                f"write {name} (type INTEGER), for example",
+                code="WRONG_TYPE",
+            )
+            continue
+        keys = FieldReader(entry, table.name_of(name), reader.problems)
+        if "audits" in keys.entries:
+            audited = audited or keys.name_of("audits")
+            audited_entry = keys.entries["audits"]
+        if name.lower() in columns:
+            table.refuse(
+                name,
+                f"`{table.name_of(name)}` is declared twice",
+                "case does not matter; keep one",
+                code="DUPLICATE_KEY",
+                at_key=True,
+            )
+        columns[name.lower()] = read_column(keys, name, ignored={"audits": "", "migrate_from": ""})
+    if audited is not None:
+        warn_of_audits(audited_entry, audited, "columns", reader.problems)
+    return tuple(columns.values())
+
+
+def _retry(reader: FieldReader) -> RetryPolicy | None:
+    table = reader.table("retry")
+    if table is None:
+        return None
+    table.refuse_unknown(RETRY_KEYS)
+    written: dict[str, Any] = {}
+    for key, entry in table.entries.items():
+        if key not in RETRY_KEYS or (entry.value is None and key != "max_elapsed_seconds"):
+            continue
+        try:
+            RetryPolicy(**{key: entry.value})  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            table.refuse(key, f"`{table.path}`: {error}", "write for example retry (max_attempts 3)")
+        else:
+            written[key] = entry.value
+    return RetryPolicy(**written)
+
+
+def _timeout(reader: FieldReader) -> float | None:
+    """Seconds, from `timeout` or from `max_duration`, which is another word for it."""
+    keys = [key for key in ("timeout", "max_duration") if key in reader.entries]
+    if len(keys) == 2:
+        reader.refuse("max_duration", "`max_duration` and `timeout` mean the same", "keep one of them", at_key=True)
+    seconds: float | None = None
+    for key in keys:
+        written = reader.entries[key].value
+        if not isinstance(written, str):
+            seconds = reader.number(key, above=0.0)
+        elif (key != "max_duration" or written != "disabled") and (seconds := duration_seconds(written)) is None:
+            reader.refuse(
+                key,
+                f"`{reader.name_of(key)}` must be a number of seconds or a duration, not {describe(written)}",
+                f'write for example {key} 90 or {key} "1h30m"',
+            )
+    return seconds

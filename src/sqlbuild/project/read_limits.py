@@ -1,0 +1,64 @@
+"""The `[settings]` and `[pools.*]` tables: how much may run at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlbuild.domain.settings import Pool, RunSettings
+from sqlbuild.project.field_reader import FieldReader, is_finite
+from sqlbuild.project.known_keys import IGNORED_RUN_KEYS, POOL_KEYS, RUN_KEYS
+from sqlbuild.project.located import Located, describe
+from sqlbuild.project.placeholders import Placeholders
+
+_WHOLE_NUMBERS = ("concurrency", "threads", "connections", "keep_runs", "max_payload_bytes")
+_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Placeholders) -> RunSettings:
+    """`target` is the chosen target's table: its `concurrency` replaces the common one."""
+    reader = top.table("settings") or FieldReader(Located({}, top.located.file), "settings", top.problems)
+    reader.refuse_unknown(RUN_KEYS, IGNORED_RUN_KEYS)
+    written: dict[str, Any] = {key: reader.whole_number(key, minimum=1) for key in _WHOLE_NUMBERS}
+    written["blocked_loop_seconds"] = reader.number("blocked_loop_seconds", above=0.0)
+    written["fsync"] = reader.boolean("fsync")
+    written["secret_env"] = reader.texts("secret_env")
+    for name in written["secret_env"] or ():
+        placeholders.hide_variable(name, reader.entries["secret_env"])
+    if (limit := target.whole_number("concurrency", minimum=1)) is not None:
+        written["concurrency"] = limit
+    return RunSettings(**{key: value for key, value in written.items() if value is not None})
+
+
+def read_pools(top: FieldReader) -> dict[str, Pool]:
+    """In the order of the file."""
+    table = top.table("pools")
+    return {name: _pool(name, reader) for name, reader in (table.tables() if table else {}).items()}
+
+
+def _pool(name: str, reader: FieldReader) -> Pool:
+    reader.refuse_unknown(POOL_KEYS)
+    reader.require("slots", "write slots = 8: how many nodes may hold the pool at once")
+    burst = reader.whole_number("burst", minimum=1)
+    if burst is not None and "rate" not in reader.entries:
+        reader.refuse("burst", f"`{reader.name_of('burst')}` needs a rate", 'write rate = "50/s" beside it')
+    return Pool(name=name, slots=reader.whole_number("slots", minimum=1) or 1, rate=_rate(reader), burst=burst or 1)
+
+
+def _rate(reader: FieldReader) -> float | None:
+    """Tokens a second, from a number or from text like `50/s`, `100/min`, `1000/h`."""
+    entry = reader.entries.get("rate")
+    if entry is None:
+        return None
+    rate = entry.value
+    if isinstance(rate, str) and (found := _RATE.fullmatch(rate)):
+        rate = float(found.group(1)) / _SECONDS[found.group(2)]
+    if isinstance(rate, int | float) and not isinstance(rate, bool) and is_finite(rate) and rate > 0:
+        return float(rate)
+    reader.refuse(
+        "rate",
+        f"`{reader.name_of('rate')}` must be a number above 0 or text like 50/s, not {describe(entry.value)}",
+        'write rate = "50/s", "100/min" or "1000/h"; a bare number counts for each second',
+    )
+    return None

@@ -1,0 +1,77 @@
+"""One `models/**/*.sql` file becomes a `Model`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+from sqlbuild.domain.nodes import Model
+from sqlbuild.errors import Problem
+from sqlbuild.project.field_reader import FieldReader
+from sqlbuild.project.header_grammar import parse_header
+from sqlbuild.project.known_keys import ALL_MODEL_KEYS
+from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
+from sqlbuild.project.sql_references import Query, is_code, read_query
+from sqlbuild.project.sql_text import Unclosed, skip_blank
+from sqlbuild.project.text_file import TextFile
+
+_HEADER = re.compile(r"MODEL\s*+(?=\()", re.IGNORECASE)
+_ANY_KEY = "|".join(sorted(ALL_MODEL_KEYS))
+_MISPLACED_HEADER = re.compile(rf"^[ \t]*(MODEL\s*\(\s*(?:\)\s*;|(?:{_ANY_KEY})[\s(\[\"'](?!\s*[,)])))", re.MULTILINE)
+
+
+def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem]) -> Model:
+    """The model of `file`, named like the file; `defaults` are the fields its header does not need to repeat.
+
+    It is returned whatever is wrong with it, so that references to it can be resolved.
+    """
+    begin = _start_of_text(file)
+    header = _HEADER.match(file.text, begin)
+    fields: ModelFields = {}
+    query = Query(sql="", start=begin)
+    if header is None:
+        query = _read_query(file, begin, begin, problems)
+    else:
+        parsed = parse_header(file, header.end(), problems)
+        fields = read_model_fields(FieldReader(parsed.entries, "", problems))
+        if parsed.end is not None:
+            query = _read_query(file, parsed.end, None, problems)
+    line, column = file.line_and_column(query.start)
+    return Model(
+        name=PurePosixPath(file.path).stem,
+        place=file.place(begin),
+        sql=query.sql,
+        sql_line=line,
+        sql_column=column,
+        references=query.references,
+        **merge_layers(defaults, fields),
+    )
+
+
+def _start_of_text(file: TextFile) -> int:
+    try:
+        return skip_blank(file.text, 0)
+    except Unclosed as unclosed:
+        return unclosed.offset
+
+
+def _read_query(file: TextFile, start: int, text_before: int | None, problems: list[Problem]) -> Query:
+    """The query from `start` on; `text_before` is where the file's text begins if no header stood there."""
+    found: list[Problem] = []
+    query = read_query(file, start, found)
+    header = _MISPLACED_HEADER.search(file.text, start)
+    if header is None or not is_code(file.text, start, header.start(1)):
+        problems += found
+    elif text_before is None:
+        problems.append(
+            file.problem(
+                "STATEMENTS", "a second MODEL header begins here", "write one model in a file", header.start(1)
+            )
+        )
+    else:
+        problems.append(
+            file.problem(
+                "HEADER_PLACE", "text stands before the MODEL header", "begin the file with MODEL (", text_before
+            )
+        )
+    return query

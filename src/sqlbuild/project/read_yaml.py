@@ -1,0 +1,161 @@
+"""`sources/**/*.yml` files become `Source` records."""
+
+from __future__ import annotations
+
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.nodes import Source
+from sqlbuild.errors import Problem
+from sqlbuild.project.field_reader import FieldReader
+from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, SOURCE_KEYS
+from sqlbuild.project.located import Located, describe
+from sqlbuild.project.model_fields import fold_prose, read_column, warn_of_audits
+from sqlbuild.project.sql_references import read_query
+from sqlbuild.project.strict_yaml import read_yaml
+from sqlbuild.project.text_file import TextFile
+
+
+def read_sources(file: TextFile, problems: list[Problem]) -> tuple[Source, ...]:
+    """The sources of one file. Whatever is wrong with an entry, it is returned if it has a name."""
+    document = read_yaml(file, problems)
+    if document is None:
+        return ()
+    if not isinstance(document.value, dict):
+        problems.append(
+            document.problem(
+                "WRONG_TYPE",
+                f"a sources file must be a table with the key `sources`, not {describe(document.value)}",
+                "begin the file with `sources:`",
+            )
+        )
+        return ()
+    reader = FieldReader(document, "", problems)
+    reader.refuse_unknown({"sources"}, {"dlt_sources": "load the data outside of sqlbuild and declare the tables"})
+    if "dlt_sources" not in reader.entries:
+        reader.require("sources", "write `sources:` and a list below it")
+    entry = reader.entries.get("sources")
+    if entry is None or entry.value is None:
+        return ()
+    if not isinstance(entry.value, tuple):
+        reader.refuse(
+            "sources",
+            f"`sources` must be a list, not {describe(entry.value)}",
+            "write each source as `- name: ...`",
+            code="WRONG_TYPE",
+        )
+        return ()
+    sources = (_source(item, f"sources[{index}]", problems) for index, item in enumerate(entry.value))
+    return tuple(source for source in sources if source is not None)
+
+
+def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
+    if not isinstance(item.value, dict):
+        problems.append(
+            item.problem(
+                "WRONG_TYPE",
+                f"`{path}` must be a table, not {describe(item.value)}",
+                "write `- name: ...`, and its keys",
+            )
+        )
+        return None
+    reader = FieldReader(item, path, problems)
+    reader.refuse_unknown(SOURCE_KEYS | {"audits", "ingestr"}, IGNORED_SOURCE_KEYS)
+    _refuse_loading(reader)
+    columns = _columns(reader)
+    reader.require("name", 'write `- name: ...`; it is what __source("...") refers to')
+    name = reader.text("name")
+    table, expression = reader.text("table"), reader.text("expression")
+    if table is not None and expression is not None:
+        reader.refuse("expression", f"`{path}` has both `table` and `expression`", "keep one of the two", at_key=True)
+    if name is None:
+        return None
+    sql, line = _expression(reader, expression)
+    return Source(
+        name=name,
+        place=item.file.place(item.offset),
+        description=fold_prose(reader.text("description", empty=True)) or "",
+        database=reader.text("database"),
+        schema=reader.text("schema"),
+        table=table if table is not None or sql is not None else name,
+        expression=sql,
+        expression_line=line,
+        columns=columns,
+        tags=reader.texts("tags") or (),
+        group=reader.text("group"),
+        meta=reader.json_table("meta") or {},
+    )
+
+
+def _refuse_loading(reader: FieldReader) -> None:
+    managed = reader.boolean("managed")
+    for key in ("managed", "ingestr"):
+        if key in reader.entries and (key != "managed" or managed):
+            reader.refuse(
+                key,
+                f"`{reader.name_of(key)}`: loading sources is not supported yet",
+                "load the table outside of sqlbuild, or in a task, and remove the key",
+                code="UNSUPPORTED",
+                at_key=True,
+            )
+
+
+def _columns(reader: FieldReader) -> tuple[Column, ...]:
+    """The declared columns; also says once that audits are not run."""
+    audited = [(reader.entries["audits"], reader.name_of("audits"))] if "audits" in reader.entries else []
+    columns: dict[str, Column] = {}
+    entry = reader.entries.get("columns")
+    items = () if entry is None or entry.value is None else entry.value
+    if not isinstance(items, tuple):
+        reader.refuse(
+            "columns",
+            f"`{reader.name_of('columns')}` must be a list, not {describe(items)}",
+            "write each column as `- name: ...`",
+            code="WRONG_TYPE",
+        )
+        items = ()
+    for index, item in enumerate(items):
+        keys = FieldReader(item, f"{reader.name_of('columns')}[{index}]", reader.problems)
+        if not isinstance(item.value, dict):
+            reader.problems.append(
+                item.problem(
+                    "WRONG_TYPE", f"`{keys.path}` must be a table, not {describe(item.value)}", "write `- name: ...`"
+                )
+            )
+            continue
+        if "audits" in keys.entries:
+            audited.append((keys.entries["audits"], keys.name_of("audits")))
+        keys.require("name", "write `- name: ...`")
+        name = keys.text("name") or ""
+        if name and name.lower() in columns:
+            keys.refuse(
+                "name", f"column `{name}` is declared twice", "case does not matter; keep one", code="DUPLICATE_KEY"
+            )
+        columns[name.lower()] = read_column(keys, name, ignored={"name": "", "audits": ""})
+    if audited:
+        warn_of_audits(*audited[0], "sources", reader.problems)
+    return tuple(column for column in columns.values() if column.name)
+
+
+def _expression(reader: FieldReader, expression: str | None) -> tuple[str | None, int]:
+    """The SQL of an expression source and the line it starts on."""
+    if expression is None:
+        return None, 1
+    entry = reader.entries["expression"]
+    start = entry.offset or 0
+    line, _ = entry.file.line_and_column(start)
+    if entry.file.text[start : start + 1] in ("|", ">"):
+        line += 1
+    found: list[Problem] = []
+    query = read_query(TextFile(entry.file.path, expression), 0, found)
+    for problem in found:
+        reader.refuse(
+            "expression", f"`{reader.name_of('expression')}`: {problem.message}", problem.help, code=problem.code
+        )
+    for reference in query.references:
+        shown = expression[query.start + reference.start : query.start + reference.end]
+        reader.refuse(
+            "expression",
+            f"`{reader.name_of('expression')}` refers to {shown}",
+            "write the SQL in a model; a source stands at the beginning and refers to nothing",
+            code="REFERENCE",
+        )
+    return query.sql, line + expression[: query.start].count("\n")
