@@ -46,4 +46,4 @@ def test_both_halves_of_a_context_take_the_same_arguments(kind):
         ours, theirs = inspect.getattr_static(plain, member), inspect.getattr_static(waiting, member)
         if inspect.isfunction(ours):
             assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), member
-            assert inspect.iscoroutinefunction(theirs) == (member in WAITING), member
+            assert ("Coroutine" in str(theirs.__annotations__["return"])) == (member in WAITING), member

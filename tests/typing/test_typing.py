@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +30,9 @@ def _errors_of_mypy(file: Path, cache: Path) -> set[int]:
 
 def _errors_of_pyright(file: Path, settings: Path) -> set[int]:
     configuration = settings / "pyrightconfig.json"
+    shutil.copy(file, settings)
     configuration.write_text(json.dumps({
-        "include": [str(file)],
+        "include": [file.name],
         "typeCheckingMode": "strict",
         "pythonVersion": "3.11",
         # The page leaves the return type of a node to be inferred, and the results of a query are Any.
@@ -48,6 +50,7 @@ def _errors_of_pyright(file: Path, settings: Path) -> set[int]:
     except ValueError:
         reason = (checked.stderr or checked.stdout).strip().splitlines()
         pytest.skip(f"pyright cannot run here: {reason[-1] if reason else 'no output'}")
+    assert report["summary"]["filesAnalyzed"] == 1
     found = [each for each in report["generalDiagnostics"] if each["severity"] == "error"]
     for each in found:
         print(each["range"]["start"]["line"] + 1, each["message"])

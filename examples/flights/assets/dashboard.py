@@ -47,18 +47,29 @@ def dashboard(ctx: AssetContext):
         grid=_grid(ctx, marts["carrier_month"], slices),
         routes=_table(
             ctx,
-            "SELECT origin || ' to ' || coalesce(dest_name, dest) AS route, flights, carriers, miles, "
-            f'average_arr_delay AS "delay, min" FROM {marts["route_summary"]} ORDER BY flights DESC LIMIT 12',
+            f"{marts['route_summary']} ORDER BY flights DESC LIMIT 12",
+            {
+                "route": "origin || ' to ' || coalesce(dest_name, dest)",
+                "flights": "flights",
+                "carriers": "carriers",
+                "miles": "miles",
+                "delay, min": "average_arr_delay",
+            },
         ),
         weather=_table(
             ctx,
-            'SELECT weather, flights, average_dep_delay AS "delay, min", percent_cancelled AS "cancelled, %" '
-            f"FROM {marts['weather_impact']} ORDER BY average_dep_delay DESC",
+            f"{marts['weather_impact']} ORDER BY average_dep_delay DESC",
+            {
+                "weather": "weather",
+                "flights": "flights",
+                "delay, min": "average_dep_delay",
+                "cancelled, %": "percent_cancelled",
+            },
         ),
         fleet=_table(
             ctx,
-            'SELECT manufacturer, planes, flights, average_age AS "age, years" '
-            f"FROM {marts['fleet']} ORDER BY flights DESC LIMIT 8",
+            f"{marts['fleet']} ORDER BY flights DESC LIMIT 8",
+            {"manufacturer": "manufacturer", "planes": "planes", "flights": "flights", "age, years": "average_age"},
         ),
     )
     path = EXPORTS / ctx.target / "dashboard.html"
@@ -66,10 +77,11 @@ def dashboard(ctx: AssetContext):
     return ctx.result({"path": path.relative_to(EXPORTS.parent), "slices": len(slices)}, materialized=written)
 
 
-def _table(ctx: AssetContext, sql: str) -> str:
-    table = ctx.query(sql)
-    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
-    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table)
+def _table(ctx: AssetContext, rows_from: str, columns: dict[str, str]) -> str:
+    """A table of `columns`: heading -> SQL expression."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in columns)
+    found = ctx.query(f"SELECT {', '.join(columns.values())} FROM {rows_from}")
+    rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in found)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
