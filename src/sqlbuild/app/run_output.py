@@ -1,0 +1,49 @@
+"""What a command may show of a run: sinks without a live view, documents, and how durations and text are written."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+from sqlbuild.app.options import Compiled
+from sqlbuild.artifacts.dag_json import dag_document as make_dag_document
+from sqlbuild.artifacts.dag_json import node_document as make_node_document
+from sqlbuild.artifacts.run_results_json import result_document, run_results_document
+from sqlbuild.domain.graph import Node
+from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.interfaces.event_sink import EventSink
+from sqlbuild.reporting.json_lines import JsonLines
+from sqlbuild.reporting.plain_console import PlainConsole
+from sqlbuild.reporting.run_lines import RunLines
+from sqlbuild.reporting.wording import coloured, plain
+
+Document = dict[str, Any]
+
+
+def plain_sink(stream: TextIO, *, colour: bool, verbose: bool, quiet: bool) -> EventSink:
+    """One line per finished node."""
+    return PlainConsole(stream, RunLines(paint=coloured if colour else plain, verbose=verbose, quiet=quiet))
+
+
+def json_lines_sink(stream: TextIO) -> EventSink:
+    """One JSON object per event."""
+    return JsonLines(stream)
+
+
+def run_document(result: RunResult, compiled: Compiled) -> Document:
+    """The same document as target/run_results.json."""
+    return run_results_document(result, compiled.graph)
+
+
+def dag_document(compiled: Compiled) -> Document:
+    """The same document as target/sqlbuild_dag.json."""
+    return make_dag_document(compiled.project.settings.name, compiled.graph)
+
+
+def node_document(node: Node) -> Document:
+    """The node as it stands in the DAG document."""
+    return make_node_document(node)
+
+
+def node_result_document(result: NodeResult, compiled: Compiled) -> Document:
+    """The result as it stands in target/run_results.json."""
+    return result_document(result, compiled.graph)

@@ -1,0 +1,6 @@
+MODEL (
+  description "Airports by IATA code",
+);
+
+SELECT code AS airport, name AS airport_name, country
+FROM __source("raw_airports")

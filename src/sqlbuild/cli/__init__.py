@@ -1,0 +1,1 @@
+"""The command line: options in, calls of app/ out, one file per command."""

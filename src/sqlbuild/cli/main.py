@@ -1,0 +1,109 @@
+"""The command line as a whole: its commands, and what becomes of an error that one of them raises."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+import typer.main
+
+from sqlbuild import __version__
+from sqlbuild.cli.build_command import build
+from sqlbuild.cli.clean_command import clean
+from sqlbuild.cli.compile_command import compile_project
+from sqlbuild.cli.dag_command import dag
+from sqlbuild.cli.error_report import ErrorReport
+from sqlbuild.cli.init_command import init
+from sqlbuild.cli.list_command import list_nodes
+from sqlbuild.cli.options import SharedOptions, with_shared_options
+from sqlbuild.cli.output import flush_streams, prepare_streams, write_text
+from sqlbuild.cli.plan_command import plan
+from sqlbuild.cli.playground_command import playground
+from sqlbuild.cli.query_command import query
+from sqlbuild.cli.show_command import show
+from sqlbuild.errors import SqlbuildError
+
+# typer does not export the class of all its usage errors, only this one of its subclasses.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version.")]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; errors are told here and nowhere else."""
+    prepare_streams()
+    report = ErrorReport.asked_for(arguments)
+    try:
+        code = _run(arguments)
+    except SqlbuildError as error:
+        code = report.known(error)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the user gets a line and a file, no traceback
+        if isinstance(error, _UsageError):
+            code = report.usage(_message_of(error), _shown_of(error))
+        else:
+            code = report.crash(error)
+    return _leave(code)
+
+
+def make_app() -> typer.Typer:
+    """All commands, in the order in which the help lists them."""
+    app = typer.Typer(
+        name="sqb",
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
+    )
+    app.callback()(with_shared_options(before_any_command))
+    app.command()(with_shared_options(build))
+    app.command()(with_shared_options(plan))
+    app.command("compile")(with_shared_options(compile_project))
+    app.command("list")(with_shared_options(list_nodes))
+    app.command("ls", hidden=True)(with_shared_options(list_nodes))
+    for command in (show, dag, query, init, playground, clean):
+        app.command()(with_shared_options(command))
+    return app
+
+
+def before_any_command(_options: SharedOptions, version: Version = False) -> int:
+    """Run a data project's SQL models and Python assets, sync and async, as one graph."""
+    if version:
+        write_text(f"sqlbuild {__version__}\n")
+        raise typer.Exit
+    return 0
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(make_app())
+    code = command.main(list(arguments) or ["--help"], prog_name="sqb", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _leave(code: int) -> int:
+    """Flush what is left; a lost end of the output fails a command that would have succeeded."""
+    kept = flush_streams()
+    if any(thread.daemon and thread.is_alive() for thread in threading.enumerate()):
+        # A thread that hangs in a full pipe or in a node's code must not meet the end of the interpreter.
+        os._exit(code)
+    return code if kept or code else 5
+
+
+def _message_of(error: Exception) -> str:
+    format_message = getattr(error, "format_message", None)
+    return str(format_message()) if format_message is not None else str(error)
+
+
+def _shown_of(error: Exception) -> str:
+    """The usage line and the message, as a person is told them."""
+    shown = io.StringIO()
+    show = getattr(error, "show", None)
+    if show is not None:
+        show(file=shown)
+    return shown.getvalue() or f"Error: {error}\n"

@@ -1,0 +1,21 @@
+"""From the options to a project: find its root, go there, read it."""
+
+from __future__ import annotations
+
+import os
+
+from sqlbuild.app import operations
+from sqlbuild.app.project_root import find_root
+from sqlbuild.cli.options import SharedOptions
+
+
+def project_options(options: SharedOptions) -> operations.ProjectOptions:
+    """Make the project's root the working directory. Raises ProjectError where there is no project."""
+    root = find_root(options.project_dir or os.getcwd())
+    os.chdir(root)
+    return operations.ProjectOptions(root=root, target=options.target, vars=options.vars, environ=options.environ)
+
+
+def open_project(options: SharedOptions) -> operations.Compiled:
+    """Read and compile the project. Raises ProjectError with every problem found."""
+    return operations.open_project(project_options(options))

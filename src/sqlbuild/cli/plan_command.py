@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sqlbuild.app.wording import counted, seconds_text
+from sqlbuild.cli.build_command import finite_seconds
+from sqlbuild.cli.options import SharedOptions
+from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.selection_options import AllowEmpty, Exclude, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.text_table import table_lines
+
+if TYPE_CHECKING:
+    from sqlbuild.domain.plans import Plan
+
+SCHEMA_VERSION = 1
+_PATH_ENDS = 4
+
+
+def plan(
+    options: SharedOptions,
+    selectors: Selectors = None,
+    select: Select = None,
+    exclude: Exclude = None,
+    no_python: NoPython = False,
+    only: Only = False,
+    allow_empty: AllowEmpty = False,
+    lock_timeout: Annotated[
+        float,
+        typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),
+    ] = 60.0,
+) -> int:
+    """Show what a build would run, and why. Also about how long it would take; changes nothing."""
+    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.operations import plan as make_plan
+    from sqlbuild.cli.open_project import open_project
+
+    compiled = open_project(options)
+    selection = selection_of(selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python)
+    made = make_plan(compiled, selection, RunOptions(lock_timeout=lock_timeout, debug=options.debug))
+    if options.json:
+        write_document(plan_document(made))
+    else:
+        write_lines(plan_lines(made, quiet=options.quiet))
+    return 0
+
+
+def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
+    """One line per node in the order of the graph, then warnings and the estimate."""
+    lines: list[str] = []
+    if made.steps and not quiet:
+        rows = [
+            (
+                step.node.kind,
+                step.node.name,
+                "required" if step.required else "",
+                step.why or step.reason,
+                "" if step.typical_seconds is None else seconds_text(step.typical_seconds),
+            )
+            for step in made.steps.values()
+        ]
+        lines += [*table_lines(("kind", "name", "", "why", "usually"), rows, right=frozenset({4})), ""]
+    lines += [f"warning: {warning}" for warning in made.warnings]
+    head = f"{counted(len(made.steps), 'node')} would run on target {made.target}"
+    if made.estimated_seconds is None:
+        return [*lines, f"{head}; how long is not known before the first run"]
+    return [*lines, f"{head}, about {seconds_text(made.estimated_seconds)} along {_path_text(made)}"]
+
+
+def plan_document(made: Plan) -> dict[str, Any]:
+    """The plan for programs; durations are seconds."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "target": made.target,
+        "nodes": [
+            {
+                "id": id,
+                "kind": step.node.kind,
+                "name": step.node.name,
+                "upstream": list(step.upstream),
+                "reason": step.reason,
+                "why": step.why,
+                "required": step.required,
+                "typical_seconds": step.typical_seconds,
+                "priority": step.priority,
+            }
+            for id, step in made.steps.items()
+        ],
+        "warnings": list(made.warnings),
+        "critical_path": list(made.critical_path),
+        "estimated_seconds": made.estimated_seconds,
+    }
+
+
+def _path_text(made: Plan) -> str:
+    names = [made.steps[node].node.name for node in made.critical_path]
+    if len(names) > 2 * _PATH_ENDS:
+        names = [*names[:_PATH_ENDS], f"({len(names) - 2 * _PATH_ENDS:,} more)", *names[-_PATH_ENDS:]]
+    return " > ".join(names)

@@ -1,0 +1,37 @@
+"""Aligned columns for terminals and logs."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from sqlbuild.app.wording import one_line
+
+_CELL_LIMIT = 60
+
+
+def table_lines(
+    headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+) -> list[str]:
+    """Headers and rows as lines, columns two spaces apart; `right` names the columns that stand to the right.
+
+    A cell longer than 60 characters is cut; control characters are escaped.
+    """
+    cells = [[one_line(cell, _CELL_LIMIT) for cell in row] for row in (headers, *rows)]
+    widths = [max(_width(row[column]) for row in cells) for column in range(len(headers))]
+    lines = []
+    for row in cells:
+        padded = [
+            " " * (width - _width(cell)) + cell if column in right else cell + " " * (width - _width(cell))
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(padded).rstrip())
+    return lines
+
+
+def _width(text: str) -> int:
+    """Terminal cells: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) != 0 for character in text)
