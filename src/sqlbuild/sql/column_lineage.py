@@ -1,0 +1,238 @@
+"""Which columns an expression is made of, and which of its names mean nothing. Imported only with the parser."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+
+from sqlglot import exp
+
+from sqlbuild.sql.query_analysis import Finding
+from sqlbuild.sql.scopes import NO_SOURCES, Field, Found, FromItem, Scope, Shape, Sources
+
+_SPECIAL_NAMES = """
+    all cmax cmin ctid current_catalog current_date current_role current_schema current_time current_timestamp
+    current_user default file_index file_row_number filename localtime localtimestamp oid ordinality rowid
+    session_user tableoid user xmax xmin
+"""
+NOT_COLUMNS = frozenset(_SPECIAL_NAMES.split())
+"""Names that mean something in an expression although no relation lists them as a column."""
+
+MAX_PROPOSED_NAMES = 8
+_LEAVES = (exp.Identifier, exp.Literal, exp.Var, exp.DataType, exp.Null, exp.Boolean, exp.Placeholder)
+
+
+@dataclasses.dataclass(slots=True)
+class Traced:
+    """`types` are those of columns and subqueries by `id` of their node. `star` says what stands in the expression
+    that makes several columns of it; empty if nothing does."""
+
+    sources: Sources = NO_SOURCES
+    types: dict[int, str | None] = dataclasses.field(default_factory=dict)
+    columns: dict[int, Field] = dataclasses.field(default_factory=dict)
+    star: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Visit:
+    node: exp.Expr
+    shadowed: frozenset[str]
+    """Names of lambda parameters, which hide columns."""
+    counts: bool
+    """Whether the value is made of what is found here; false for how rows are ordered or split into windows."""
+
+
+class Tracer:
+    """Follows the names of expressions; collects `findings` and `notes` on the way."""
+
+    def __init__(self, read_query: Callable[[exp.Expr, Scope], Shape]) -> None:
+        self.read_query = read_query
+        self.findings: dict[tuple[int, int], Finding] = {}
+        self.notes: dict[str, None] = {}
+
+    def trace(self, expression: exp.Expr, scope: Scope) -> Traced:
+        traced = Traced()
+        sources: set[tuple[int, str]] = set()
+        stack = [_Visit(expression, frozenset(), True)]
+        while stack:
+            visit = stack.pop()
+            node = visit.node
+            if isinstance(node, _LEAVES):
+                continue
+            if isinstance(node, exp.Column):
+                self._trace_column(node, visit, scope, traced, sources)
+            elif isinstance(node, (exp.Query, exp.Pivot)):
+                shape = self.read_query(node, scope)
+                traced.types[id(node)] = shape.fields[0].type if len(shape.fields) == 1 and shape.complete else None
+                if visit.counts:
+                    sources.update(*(field.sources for field in shape.fields))
+            elif isinstance(node, exp.Star):
+                traced.star = traced.star or "* inside an expression"
+            elif isinstance(node, exp.Columns):
+                traced.star = traced.star or "COLUMNS(...)"
+            else:
+                stack.extend(self._parts(node, visit, scope, traced, sources))
+        traced.sources = frozenset(sources)
+        return traced
+
+    def _trace_column(
+        self, node: exp.Column, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
+    ) -> None:
+        if isinstance(node.this, exp.Star):
+            traced.star = traced.star or "* inside an expression"
+            return
+        field = self.column(node, scope, visit.shadowed)
+        traced.types[id(node)] = field.type
+        traced.columns[id(node)] = field
+        if visit.counts:
+            sources.update(field.sources)
+
+    def _parts(
+        self, node: exp.Expr, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
+    ) -> Iterator[_Visit]:
+        """What below a node that is no column itself is to be visited."""
+        shadowed = visit.shadowed | _variables(node)
+        if isinstance(node, exp.Dot):
+            yield from self._method_call(node, visit, scope, traced, sources)
+            return
+        for key, value in node.args.items():
+            if key == "this" and _names_no_column(node, value):
+                continue
+            counts = visit.counts and _gives_the_value(node, key)
+            if isinstance(node, exp.WithinGroup) and isinstance(value, exp.Order):
+                value = value.expressions
+            for part in value if isinstance(value, list) else (value,):
+                if isinstance(part, exp.Expr):
+                    yield _Visit(part, shadowed, counts)
+
+    def _method_call(
+        self, node: exp.Dot, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
+    ) -> Iterator[_Visit]:
+        """`x.list_sort()` and `(x).field`; the parser takes the `x` of the former for a name without meaning."""
+        owner, called = node.this, node.expression
+        if isinstance(called, exp.Anonymous) and called.name.lower() == "columns":
+            traced.star = traced.star or "COLUMNS(...)"
+        if not isinstance(owner, exp.Identifier):
+            yield _Visit(owner, visit.shadowed, visit.counts)
+        elif owner.name.lower() not in visit.shadowed:
+            found = scope.column(scope.names.written(owner.name, bool(owner.quoted)))
+            if found is not None and visit.counts:
+                sources.update(found.field.sources)
+        if not isinstance(called, exp.Identifier):
+            yield _Visit(called, visit.shadowed, visit.counts)
+
+    def column(self, node: exp.Column, scope: Scope, shadowed: frozenset[str] = frozenset()) -> Field:
+        """What a column's name, with whatever qualifies it, means. Something that means nothing is a finding."""
+        parts = [node.args.get(part) for part in ("catalog", "db", "table", "this")]
+        path = [part for part in parts if isinstance(part, exp.Identifier)]
+        if not path or path[0].name.lower() in shadowed:
+            return Field(None)
+        names = [scope.names.written(part.name, bool(part.quoted)) for part in path]
+        if len(path) == 1:
+            return self._unqualified(path[0], names[0], scope)
+        keys = [scope.names.key(name) for name in names]
+        item = scope.item(keys[0])
+        if item is not None:
+            return self._qualified(path, names, keys, item, scope)
+        found = scope.column(names[0])
+        if found is not None:
+            return Field(names[-1], None, found.field.sources)
+        item = scope.item(keys[-2])
+        if item is not None and len(path) > 2:
+            return self._qualified(path[-2:], names[-2:], keys[-2:], item, scope)
+        if len(path) == 2:
+            known = [item.label for each in scope.outward() for item in each.items]
+            help = _proposal(names[0], [*known, *scope.visible()], "relations here")
+            self.report(path[0], f"{names[0]} is no relation and no column here", help)
+        return Field(names[-1])
+
+    def _unqualified(self, identifier: exp.Identifier, name: str, scope: Scope) -> Field:
+        found = scope.column(name)
+        if found is None:
+            if identifier.quoted or name.lower() not in NOT_COLUMNS:
+                help = _proposal(name, scope.visible(), "columns here")
+                self.report(identifier, f"unknown column {name}{_from_items(scope)}", help)
+            return Field(name)
+        self._note_doubt(name, found)
+        return found.field
+
+    def _qualified(
+        self, path: list[exp.Identifier], names: list[str], keys: list[str], item: FromItem, scope: Scope
+    ) -> Field:
+        field = item.shape.by_key(scope.names).get(keys[1])
+        if field is not None:
+            return field if len(path) == 2 else Field(names[-1], None, field.sources)
+        if not item.shape.certain:
+            return item.shape.guess(names[1]) if len(path) == 2 else Field(names[-1])
+        struct = next(
+            (
+                field
+                for each in scope.outward()
+                for other in each.items
+                if (field := other.shape.by_key(scope.names).get(keys[0])) is not None
+            ),
+            None,
+        )
+        if struct is not None:
+            return Field(names[-1], None, struct.sources)
+        if path[1].quoted or names[1].lower() not in NOT_COLUMNS:
+            visible = [field.name for field in item.shape.fields if field.name is not None]
+            label = f"{names[0]} ({item.label})" if item.label != names[0] else item.label
+            self.report(path[1], f"unknown column {names[1]} in {label}", _proposal(names[1], visible, item.label))
+        return Field(names[1])
+
+    def _note_doubt(self, name: str, found: Found) -> None:
+        if found.candidates:
+            self.notes[f"{name} is ambiguous: it can be of {' or '.join(found.candidates)}"] = None
+
+    def report_unknown(self, identifier: exp.Identifier, known: Iterable[str], what: str) -> None:
+        self.report(identifier, f"{what} {identifier.name}", _proposal(identifier.name, known, "columns here"))
+
+    def report(self, identifier: exp.Identifier, message: str, help: str) -> None:
+        meta = identifier.meta
+        line, end = meta.get("line"), meta.get("col")
+        if line is None or end is None:
+            self.notes[message] = None
+            return
+        column = int(end) - (int(meta["end"]) - int(meta["start"]))
+        found = Finding(code="UNKNOWN_COLUMN", message=message, help=help, line=int(line), column=column)
+        self.findings.setdefault((int(line), column), found)
+
+
+def _variables(node: exp.Expr) -> frozenset[str]:
+    """The names that a lambda or list comprehension gives to its own values."""
+    if not isinstance(node, (exp.Lambda, exp.Comprehension)):
+        return frozenset()
+    named = node.expressions if isinstance(node, exp.Lambda) else [node.args.get("expression")]
+    return frozenset(found.name.lower() for each in named if each for found in each.find_all(exp.Identifier))
+
+
+def _names_no_column(node: exp.Expr, value: object) -> bool:
+    return isinstance(node, (exp.PropertyEQ, exp.Kwarg)) or (isinstance(node, exp.Count) and _is_star(value))
+
+
+def _gives_the_value(node: exp.Expr, key: str) -> bool:
+    """Whether values are made of this part; how rows are ordered or split into windows is not part of a value."""
+    return not isinstance(node, exp.Exists) and (key == "this" or not isinstance(node, (exp.Window, exp.Order)))
+
+
+def _is_star(value: object) -> bool:
+    return isinstance(value, exp.Star) or (isinstance(value, exp.Column) and isinstance(value.this, exp.Star))
+
+
+def _from_items(scope: Scope) -> str:
+    labels = [item.label for item in scope.items]
+    return f" in {', '.join(labels)}" if len(labels) == 1 else ""
+
+
+def _proposal(name: str, known: Iterable[str], where: str) -> str:
+    by_key = {candidate.lower(): candidate for candidate in known}
+    near = difflib.get_close_matches(name.lower(), by_key, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {by_key[near[0]]}?"
+    if not by_key:
+        return ""
+    shown = list(by_key.values())
+    more = f" and {len(shown) - MAX_PROPOSED_NAMES} more" if len(shown) > MAX_PROPOSED_NAMES else ""
+    return f"{where}: {', '.join(shown[:MAX_PROPOSED_NAMES])}{more}"

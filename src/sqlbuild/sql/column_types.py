@@ -1,0 +1,162 @@
+"""The type of an expression, where it is beyond doubt. Imported only by what needs the parser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlglot import exp
+
+from sqlbuild.sql.type_names import canonical_type
+
+_INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+_INTEGER_LIMITS = {"TINYINT": 2**7, "SMALLINT": 2**15, "INTEGER": 2**31, "BIGINT": 2**63, "HUGEINT": 2**127}
+_MAX_DEPTH = 40
+
+_BOOLEAN = (
+    exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between,
+    exp.Like, exp.ILike, exp.SimilarTo, exp.Exists, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Boolean, exp.StartsWith,
+    exp.LogicalAnd, exp.LogicalOr,
+)  # fmt: skip
+_ALWAYS_IN_DUCKDB: Mapping[type[exp.Expr], str] = {
+    exp.Count: "BIGINT", exp.RowNumber: "BIGINT", exp.Rank: "BIGINT", exp.DenseRank: "BIGINT", exp.Ntile: "BIGINT",
+    exp.PercentRank: "DOUBLE", exp.CumeDist: "DOUBLE", exp.ApproxDistinct: "BIGINT",
+    exp.CurrentDate: "DATE", exp.CurrentTimestamp: "TIMESTAMP WITH TIME ZONE",
+    exp.Upper: "VARCHAR", exp.Lower: "VARCHAR", exp.Concat: "VARCHAR", exp.GroupConcat: "VARCHAR",
+    exp.Stddev: "DOUBLE", exp.StddevPop: "DOUBLE", exp.StddevSamp: "DOUBLE", exp.Variance: "DOUBLE",
+    exp.CountIf: "HUGEINT",
+}  # fmt: skip
+_SAME_AS_ARGUMENT = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.NthValue,
+                     exp.ArgMax, exp.ArgMin, exp.Paren, exp.Neg, exp.Nullif, exp.Filter, exp.Order, exp.Window,
+                     exp.IgnoreNulls, exp.RespectNulls)  # fmt: skip
+
+
+def type_of(expression: exp.Expr, known: Mapping[int, str | None], dialect: str, depth: int = 0) -> str | None:
+    """The warehouse's name of the type, or None. `known` has the types of columns and subqueries by `id` of the node."""
+    if depth > _MAX_DEPTH:
+        return None
+    if id(expression) in known:
+        return known[id(expression)]
+
+    def of(part: object) -> str | None:
+        return type_of(part, known, dialect, depth + 1) if isinstance(part, exp.Expr) else None
+
+    if isinstance(expression, exp.Cast):
+        target = expression.args.get("to")
+        return _cast_type(target, dialect) if isinstance(target, exp.DataType) else None
+    if dialect != "duckdb":
+        return of(expression.this) if isinstance(expression, exp.Paren) else None
+    return _duckdb_type(expression, of)
+
+
+def _duckdb_type(expression: exp.Expr, of: Callable[[object], str | None]) -> str | None:
+    kind = type(expression)
+    if kind in _ALWAYS_IN_DUCKDB:
+        return _ALWAYS_IN_DUCKDB[kind]
+    if isinstance(expression, _BOOLEAN):
+        return "BOOLEAN"
+    if isinstance(expression, exp.Literal):
+        return literal_type(expression)
+    if isinstance(expression, _SAME_AS_ARGUMENT):
+        return of(expression.this)
+    if isinstance(expression, exp.Sum):
+        return _sum_type(of(expression.this))
+    if isinstance(expression, exp.Avg):
+        return "DOUBLE" if _is_number(of(expression.this)) else None
+    if isinstance(expression, (exp.Coalesce, exp.Greatest, exp.Least)):
+        return _joint_type([expression.this, *expression.expressions], of)
+    if isinstance(expression, exp.Case):
+        results = [branch.args.get("true") for branch in expression.args.get("ifs") or ()]
+        return _joint_type([*results, expression.args.get("default")], of)
+    if isinstance(expression, exp.If):
+        return _joint_type([expression.args.get("true"), expression.args.get("false")], of)
+    if isinstance(expression, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod)):
+        return _arithmetic_type(expression, of)
+    if isinstance(expression, exp.DPipe):
+        both = {of(expression.this), of(expression.expression)}
+        return "VARCHAR" if both == {"VARCHAR"} else None
+    return None
+
+
+def literal_type(literal: exp.Literal) -> str | None:
+    text = literal.name
+    if literal.is_string:
+        return "VARCHAR"
+    if text.isdecimal():
+        return next((name for name in _INTEGERS[2:] if int(text) < _INTEGER_LIMITS[name]), None)
+    whole, point, fraction = text.partition(".")
+    if point and whole.isdecimal() and fraction.isdecimal() and len(whole) + len(fraction) <= 38:
+        return f"DECIMAL({len(whole) + len(fraction)},{len(fraction)})"
+    return None
+
+
+def joint_type(first: str | None, second: str | None) -> str | None:
+    """The type of a column that has values of both types; None where that is not sure."""
+    if first == second:
+        return first
+    if first in _INTEGERS and second in _INTEGERS:
+        return max(first, second, key=_INTEGERS.index)
+    if "DOUBLE" in (first, second) and (first in _INTEGERS or second in _INTEGERS):
+        return "DOUBLE"
+    return None
+
+
+def _joint_type(parts: Sequence[object], of: Callable[[object], str | None]) -> str | None:
+    """As `joint_type`; a whole number in the text takes the type of what it stands beside, if it fits."""
+    joint: str | None = None
+    numbers: list[exp.Expr] = []
+    for part in parts:
+        if part is None or isinstance(part, exp.Null):
+            continue
+        if _is_whole_number(part):
+            assert isinstance(part, exp.Expr)
+            numbers.append(part)
+            continue
+        part_type = of(part)
+        if part_type is None:
+            return None
+        joint = part_type if joint is None else joint_type(joint, part_type)
+        if joint is None:
+            return None
+    for number in numbers:
+        joint = of(number) if joint is None else _beside_number(joint, number, of)
+    return joint
+
+
+def _is_whole_number(part: object) -> bool:
+    if isinstance(part, exp.Neg):
+        part = part.this
+    return isinstance(part, exp.Literal) and not part.is_string and part.name.isdecimal()
+
+
+def _beside_number(beside: str | None, number: exp.Expr, of: Callable[[object], str | None]) -> str | None:
+    literal = number.this if isinstance(number, exp.Neg) else number
+    if beside in _INTEGERS and int(literal.name) < _INTEGER_LIMITS[beside]:
+        return beside
+    return joint_type(beside, of(number))
+
+
+def _sum_type(of_what: str | None) -> str | None:
+    if of_what in _INTEGERS or of_what == "BOOLEAN":
+        return "HUGEINT"
+    if of_what is not None and of_what.startswith("DECIMAL("):
+        return f"DECIMAL(38,{of_what.rstrip(')').partition(',')[2]})"
+    return of_what if of_what == "DOUBLE" else None
+
+
+def _is_number(name: str | None) -> bool:
+    return name in _INTEGERS or name in ("DOUBLE", "FLOAT") or (name is not None and name.startswith("DECIMAL("))
+
+
+def _arithmetic_type(expression: exp.Expr, of: Callable[[object], str | None]) -> str | None:
+    left, right = expression.this, expression.args.get("expression")
+    if isinstance(expression, exp.Div):
+        numbers = _is_number(of(left)) and _is_number(of(right))
+        return "DOUBLE" if numbers and "FLOAT" not in (of(left), of(right)) else None
+    joint = _joint_type([left, right], of)
+    return joint if joint in _INTEGERS or joint == "DOUBLE" else None
+
+
+def _cast_type(target: exp.DataType, dialect: str) -> str | None:
+    if target.args.get("nested") and target.this != exp.DType.ARRAY:
+        return None
+    return canonical_type(target.sql(dialect), dialect)

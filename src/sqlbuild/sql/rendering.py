@@ -1,0 +1,125 @@
+"""SQL text from names: quoting, and references replaced by what they mean."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.nodes import SqlReference
+from sqlbuild.refs import Reference
+from sqlbuild.sql.tokens import RESERVED_WORDS, Token, TokenKind, UnclosedText, tokens
+
+_STARTS_OF_A_QUERY = frozenset({"select", "with", "from", "values", "("})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Readable:
+    """What stands in a model's FROM clause for a reference: a relation, or a query in brackets.
+
+    `alias` is the name by which the surrounding SQL may qualify columns if it gives none itself.
+    """
+
+    alias: str
+    relation: Relation | None = None
+    query: str | None = None
+
+
+def quote_identifier(name: str) -> str:
+    """`name` as a SQL identifier; the only place where names become SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_relation(relation: Relation) -> str:
+    """Qualified and quoted, without the parts that are empty."""
+    return ".".join(quote_identifier(part) for part in (relation.database, relation.schema, relation.name) if part)
+
+
+def render_source_expression(expression: str) -> str:
+    """A source's SQL expression as a query in brackets that can stand in a FROM clause.
+
+    `read_csv('x.csv')` becomes `(SELECT * FROM read_csv('x.csv'))`. The result is one line, unless a string in it
+    has several, so that line numbers in what it is put into stay as they are.
+    """
+    text = one_line(expression)
+    first = next(iter(tokens(text)), None) if text else None
+    if first is not None and first.text.lower() in _STARTS_OF_A_QUERY:
+        return f"({text})"
+    return f"(SELECT * FROM {text})"
+
+
+def render_references(sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]) -> str:
+    """`sql` with every reference that `readables` knows replaced; line breaks stay where they are."""
+    parts: list[str] = []
+    position = 0
+    for reference in sorted(references, key=lambda found: found.start):
+        readable = readables.get(reference.reference)
+        if readable is None:
+            continue
+        parts.append(sql[position : reference.start])
+        parts.append(_render_readable(readable, sql, reference.end))
+        position = reference.end
+    parts.append(sql[position:])
+    return "".join(parts)
+
+
+def _render_readable(readable: Readable, sql: str, end: int) -> str:
+    if readable.query is None:
+        assert readable.relation is not None
+        return quote_relation(readable.relation)
+    if has_alias_behind(sql, end):
+        return readable.query
+    return f"{readable.query} AS {quote_identifier(readable.alias)}"
+
+
+def has_alias_behind(sql: str, end: int) -> bool:
+    """Whether the token at or after offset `end` gives an alias to what stands before it."""
+    try:
+        token = next(tokens(sql, end), None)
+    except UnclosedText:
+        return False
+    if token is None or token.kind not in (TokenKind.WORD, TokenKind.QUOTED):
+        return False
+    return token.kind is TokenKind.QUOTED or token.text.lower() == "as" or token.text.lower() not in RESERVED_WORDS
+
+
+def render_casts(query: str, columns: Sequence[Column]) -> str:
+    """`query` (a SELECT, or anything that may stand in a FROM clause) with the columns that declare a type cast to it.
+
+    The line numbers of `query` stay as they are. Without a declared type the query comes back unchanged.
+    """
+    casts = ", ".join(
+        f"CAST({quote_identifier(column.name)} AS {column.type}) AS {quote_identifier(column.name)}"
+        for column in columns
+        if column.type
+    )
+    if not casts:
+        return query
+    return f"SELECT * REPLACE ({casts}) FROM {query}"
+
+
+def in_brackets(query: str) -> str:
+    """`(query)`, safe for a query that ends with a comment; its line numbers stay as they are."""
+    return f"({query}\n)" if _may_end_in_comment(query) else f"({query})"
+
+
+def _may_end_in_comment(query: str) -> bool:
+    return "--" in query.rpartition("\n")[2]
+
+
+def one_line(sql: str) -> str:
+    """`sql` without comments and line breaks; strings stay as they are. Text that cannot be read comes back as it is."""
+    parts: list[str] = []
+    before: Token | None = None
+    try:
+        for token in tokens(sql):
+            if before is not None and token.start > before.end:
+                parts.append(" ")
+            parts.append(token.text)
+            before = token
+    except UnclosedText:
+        return sql
+    while parts and parts[-1] in (";", " "):
+        parts.pop()
+    return "".join(parts)

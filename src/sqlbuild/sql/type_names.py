@@ -1,0 +1,73 @@
+"""The names of column types as the warehouse itself spells them."""
+
+from __future__ import annotations
+
+import re
+
+_SIMPLE_TYPE = re.compile(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?((?:\s*\[\d*\])*)")
+
+_DUCKDB_NAMES = {
+    alias: name
+    for name, aliases in {
+        "BIGINT": "BIGINT INT8 LONG INT64 OID",
+        "BIGNUM": "BIGNUM VARINT",
+        "BIT": "BIT BITSTRING",
+        "BLOB": "BLOB BYTEA BINARY VARBINARY",
+        "BOOLEAN": "BOOLEAN BOOL LOGICAL",
+        "DATE": "DATE",
+        "DECIMAL": "DECIMAL NUMERIC DEC",
+        "DOUBLE": "DOUBLE FLOAT8",
+        "FLOAT": "FLOAT FLOAT4 REAL",
+        "GEOMETRY": "GEOMETRY",
+        "HUGEINT": "HUGEINT INT128",
+        "INTEGER": "INTEGER INT INT4 SIGNED INT32",
+        "INTERVAL": "INTERVAL",
+        "JSON": "JSON",
+        "SMALLINT": "SMALLINT INT2 SHORT INT16",
+        "TIME": "TIME",
+        "TIME WITH TIME ZONE": "TIMETZ",
+        "TIMESTAMP": "TIMESTAMP DATETIME TIMESTAMP_US",
+        "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
+        "TIMESTAMP_MS": "TIMESTAMP_MS",
+        "TIMESTAMP_NS": "TIMESTAMP_NS",
+        "TIMESTAMP_S": "TIMESTAMP_S",
+        "TIME_NS": "TIME_NS",
+        "TINYINT": "TINYINT INT1",
+        "UBIGINT": "UBIGINT UINT64",
+        "UHUGEINT": "UHUGEINT UINT128",
+        "UINTEGER": "UINTEGER UINT32",
+        "USMALLINT": "USMALLINT UINT16",
+        "UTINYINT": "UTINYINT UINT8",
+        "UUID": "UUID GUID",
+        "VARCHAR": "VARCHAR TEXT STRING CHAR BPCHAR NVARCHAR",
+        "VARIANT": "VARIANT",
+    }.items()
+    for alias in aliases.split()
+} | {
+    "CHARACTER VARYING": "VARCHAR",
+    "DOUBLE PRECISION": "DOUBLE",
+    "TIME WITH TIME ZONE": "TIME WITH TIME ZONE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP WITH TIME ZONE",
+    "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
+}
+
+
+def canonical_type(text: str | None, dialect: str) -> str | None:
+    """`int4` as `INTEGER`, the way DESCRIBE shows it; None where that is not sure, as for nested and own types.
+
+    Dialects other than DuckDB get the text back in lower case.
+    """
+    if text is None:
+        return None
+    if dialect != "duckdb":
+        return " ".join(text.lower().split())
+    found = _SIMPLE_TYPE.fullmatch(" ".join(text.upper().split()))
+    if found is None:
+        return None
+    base, precision, scale, lists = found.groups()
+    name = _DUCKDB_NAMES.get(base)
+    if name is None or (name.startswith("TIME") and precision is not None):
+        return None
+    if name == "DECIMAL":
+        name = f"DECIMAL({precision or 18},{scale or (0 if precision else 3)})"
+    return name + lists.replace(" ", "")
