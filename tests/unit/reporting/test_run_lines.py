@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sqlbuild.domain.events import NodeFinished, NodeLogged, NodeRetrying, NodeStarted, RunStopping, RunWarning
+from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.results import SkipMode
+from sqlbuild.reporting.run_lines import RunLines
+from sqlbuild.reporting.wording import coloured
+
+
+@pytest.fixture
+def plan(make_graph, make_plan):
+    return make_plan(make_graph({"model:orders": [], "task:ping": [], "asset:orders_export": ["model:orders"]}))
+
+
+@pytest.fixture
+def open_run(plan, started):
+    """`open_run(**options)` gives a RunLines that has seen the start of a run of three nodes."""
+
+    def make(**options):
+        run_lines = RunLines(**options)
+        run_lines.lines(started(plan))
+        return run_lines
+
+    return make
+
+
+def test_the_first_line_says_what_runs_where(plan, started):
+    assert RunLines().lines(started(plan)) == ["run r1 on target dev: 3 nodes (1 model, 1 task, 1 asset)"]
+
+
+def test_each_finished_node_gets_one_aligned_line(open_run, make_result, start):
+    run_lines = open_run()
+    results = [
+        make_result("model:orders", duration=1.5),
+        make_result("task:ping", "skipped", skip_reason="nobody there", skip_mode=SkipMode.SOFT),
+        make_result("asset:orders_export", attempt=2, materialized=False),
+    ]
+    assert [line for result in results for line in run_lines.lines(NodeFinished(start, result))] == [
+        "1/3  succeeded   model orders         1.50 s",
+        "2/3  skipped     task  ping           250 ms  soft: nobody there",
+        "3/3  succeeded   asset orders_export  250 ms  attempt 2  not materialized",
+    ]
+
+
+def test_a_failure_is_told_under_its_line(open_run, make_result, make_error, start):
+    lines = open_run().lines(NodeFinished(start, make_result("task:ping", "failed", error=make_error(help="look"))))
+    assert lines == [
+        "1/3  failed      task  ping           250 ms",
+        "     assets/a.py:7: OSError: refused",
+        "     help: look",
+    ]
+
+
+def test_what_never_ran_has_no_line_unless_asked_for(open_run, make_result, start):
+    events = [
+        NodeFinished(start, make_result("asset:orders_export", "blocked", because_of=("model:orders",))),
+        NodeFinished(start, make_result("task:ping", "skipped", attempt=0)),
+        NodeFinished(start, make_result("model:orders", "not_started")),
+    ]
+    run_lines = open_run()
+    assert [run_lines.lines(event) for event in events] == [[], [], []]
+    assert run_lines.progress.finished == 3
+    assert open_run(verbose=True).lines(events[0]) == ["1/3  blocked     asset orders_export  because of model:orders"]
+
+
+def test_quiet_prints_failures_and_the_outcome_only(open_run, make_result, make_error, make_run, finished, start):
+    run_lines = open_run(quiet=True)
+    failed = make_result("task:ping", "failed", error=make_error())
+    skipped = make_result("model:orders", "skipped", skip_reason="why not")
+    assert run_lines.lines(NodeFinished(start, make_result("asset:orders_export"))) == []
+    assert run_lines.lines(NodeFinished(start, skipped)) == []
+    assert run_lines.lines(RunWarning(start, "odd")) == []
+    assert run_lines.lines(NodeRetrying(start, "task:ping", "ping", 1, 1.0, make_error())) == []
+    assert len(run_lines.lines(NodeFinished(start, failed))) == 2
+    assert run_lines.lines(finished(make_run([failed], exit_code=1)))[0] == "failed in 2.00 s: 1 failed"
+
+
+def test_a_retry_is_a_line_with_its_cause(open_run, make_error, start):
+    event = NodeRetrying(start, "task:ping", "ping", 1, 1.5, make_error("busy\nvery"))
+    assert open_run().lines(event) == [
+        "     retrying    task  ping           in 1.50 s, attempt 1 failed: OSError: busy very"
+    ]
+
+
+def test_only_verbose_tells_starts_and_waits(open_run, make_result, start):
+    event = NodeStarted(start, "task:ping", NodeKind.TASK, "ping", 2)
+    assert open_run().lines(event) == []
+    assert open_run(verbose=True).lines(event) == ["     started     task  ping  attempt 2"]
+    waited = NodeFinished(start, make_result("task:ping", waited=2.0))
+    assert open_run(verbose=True).lines(waited) == ["1/3  succeeded   task  ping           250 ms  waited 2.00 s"]
+
+
+@pytest.mark.parametrize(
+    ("options", "levels"),
+    [({}, ["info", "warning"]), ({"verbose": True}, ["debug", "info", "warning"]), ({"quiet": True}, ["warning"])],
+)
+def test_log_lines_are_shown_by_level(open_run, start, options, levels):
+    run_lines = open_run(**options)
+    events = [NodeLogged(start, "task:ping", "ping", 1, level, level, {}) for level in ("debug", "info", "warning")]
+    assert [line for event in events for line in run_lines.lines(event)] == [
+        f"     {level:<11} ping: {level}" for level in levels
+    ]
+
+
+def test_a_log_line_shows_its_fields_and_cannot_forge_others(open_run, start):
+    event = NodeLogged(start, "task:ping", "ping", 1, "info", "two\nlines \x1b[0m", {"rows": 3, "note": "a\nb"})
+    assert open_run().lines(event) == [
+        "     info        ping: two rows=3 note=a b",
+        "                 lines \\x1b[0m",
+    ]
+
+
+def test_a_warning_of_the_run_is_told_at_once_and_in_the_summary(open_run, make_run, finished, start):
+    run_lines = open_run()
+    assert run_lines.lines(RunWarning(start, "odd")) == ["warning: odd"]
+    assert run_lines.lines(finished(make_run([], warnings=("odd",))))[:3] == ["", "warnings (1):", "  odd"]
+
+
+def test_warnings_of_a_node_stand_under_its_line(open_run, make_result, start):
+    lines = open_run(quiet=True).lines(NodeFinished(start, make_result("task:ping", warnings=("blocked the loop",))))
+    assert lines == ["1/3  succeeded   task  ping           250 ms", "     warning: blocked the loop"]
+
+
+def test_stopping_tells_whom_it_waits_for(open_run, start):
+    run_lines = open_run()
+    run_lines.lines(NodeStarted(start, "task:ping", NodeKind.TASK, "ping", 1))
+    assert run_lines.lines(RunStopping(start, "SIGINT", 10.0)) == [
+        "stopping (SIGINT): nothing new starts; waiting up to 10.0 s for 1 node to end: ping"
+    ]
+    assert open_run().lines(RunStopping(start, "fail-fast", 10.0)) == [
+        "stopping (--fail-fast after a failure): nothing new starts"
+    ]
+
+
+def test_after_twenty_failures_one_line_each_is_enough(open_run, make_result, make_error, start):
+    run_lines = open_run()
+    error = make_error(traceback="Traceback (most recent call last):\n  ...\nOSError: refused\n")
+    event = NodeFinished(start, make_result("task:ping", "failed", error=error))
+    heights = [len(run_lines.lines(event)) for _ in range(25)]
+    assert heights == [4] * 20 + [2] * 5
+
+
+def test_words_and_not_only_colours_carry_the_meaning(open_run, make_result, start):
+    event = NodeFinished(start, make_result("task:ping", "failed"))
+    plain, painted = open_run().lines(event)[0], open_run(paint=coloured).lines(event)[0]
+    assert "\x1b[31mfailed" in painted
+    assert painted.replace("\x1b[31m", "").replace("\x1b[0m", "") == plain
+
+
+def test_ten_thousand_nodes_cost_microseconds_each(make_graph, make_plan, started, make_result, start):
+    ids = [f"task:n{number}" for number in range(10_000)]
+    run_lines = RunLines()
+    run_lines.lines(started(make_plan(make_graph(dict.fromkeys(ids, ())))))
+    events = [
+        event
+        for id in ids
+        for event in (
+            NodeStarted(start, id, NodeKind.TASK, id.partition(":")[2], 1),
+            NodeFinished(start, make_result(id)),
+        )
+    ]
+    before = time.process_time()
+    for event in events:
+        run_lines.lines(event)
+    # About 6 microseconds on an idle machine; the limit leaves room for a busy one.
+    assert (time.process_time() - before) / len(ids) < 40e-6
