@@ -71,8 +71,8 @@ def parse_header(file: TextFile, start: int, problems: list[Problem]) -> Header:
     except (_Wrong, Unclosed) as error:
         problems.append(file.problem("HEADER_SYNTAX", str(error), error.help, error.offset))
         closings = (pattern.search(file.text, start) for pattern in _END_OF_HEADER)
-        end = next((closing.end() for closing in closings if closing), None)
-        return Header(entries=Located(entries, file, start), end=end)
+        recovered = next((closing.end() for closing in closings if closing), None)
+        return Header(entries=Located(entries, file, start), end=recovered)
 
 
 class _Parser:

@@ -51,7 +51,7 @@ def describe(value: object) -> str:
             shown = value if len(value) <= 40 else value[:37] + "..."
             return f'text "{shown}"'
         case int() | float():
-            return f"the number {value}" if abs(value) < 10**30 else "a number"
+            return "a number" if abs(value) >= 10**30 else f"the number {value}"
         case list() | tuple():
             return "a list"
         case dict():

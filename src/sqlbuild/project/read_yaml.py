@@ -30,8 +30,6 @@ def read_sources(file: TextFile, problems: list[Problem]) -> tuple[Source, ...]:
         return ()
     reader = FieldReader(document, "", problems)
     reader.refuse_unknown({"sources"}, {"dlt_sources": "load the data outside of sqlbuild and declare the tables"})
-    if "dlt_sources" not in reader.entries:
-        reader.require("sources", "write `sources:` and a list below it")
     entry = reader.entries.get("sources")
     if entry is None or entry.value is None:
         return ()

@@ -71,23 +71,29 @@ def _located(
 
 
 def _positions(text: str) -> dict[KeyPath, int]:
-    """Offsets of keys by their path, as far as lines show them."""
+    """Offsets of keys by their path, as far as lines show them; a table that is only part of a path has the path's."""
     found: dict[KeyPath, int] = {}
+    implied: dict[KeyPath, int] = {}
     table: KeyPath = ()
     start, open_quotes = 0, ""
     for line in text.splitlines(keepends=True):
         if not open_quotes:
             if header := _TABLE.match(line):
-                table = _parts(header.group(2))
-                found.setdefault(table, start + header.start(1))
+                path = table = _parts(header.group(2))
+                offset = start + header.start(1)
             elif key := _KEY.match(line):
                 path = (*table, *_parts(key.group(1)))
-                for length in range(len(table) + 1, len(path) + 1):
-                    found.setdefault(path[:length], start + key.start(1))
+                offset = start + key.start(1)
+            else:
+                path, offset = (), 0
+            if path:
+                found.setdefault(path, offset)
+            for length in range(1, len(path)):
+                implied.setdefault(path[:length], offset)
         for quotes in _LONG_QUOTES.findall(line):
             open_quotes = quotes if not open_quotes else "" if quotes == open_quotes else open_quotes
         start += len(line)
-    return found
+    return implied | found
 
 
 def _parts(written: str) -> KeyPath:
