@@ -1,0 +1,1 @@
+"""The only home of database libraries; their errors become ours here."""

@@ -1,0 +1,232 @@
+"""DuckDB: one database, a fresh cursor for every statement, each on a worker thread.
+
+A cursor runs one statement at a time and belongs to an open result until that is read to its end, which is why cursors
+are never shared. `interrupt()` ends whatever a cursor runs within milliseconds; see `StatementThreads.run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import duckdb
+
+from sqlbuild.drivers.duckdb_errors import first_line, translated, translated_opening
+from sqlbuild.drivers.duckdb_results import (
+    BatchResult,
+    OpenCursor,
+    RowResult,
+    StatementParameters,
+    close_cursor,
+    interrupter,
+)
+from sqlbuild.drivers.statement_threads import StatementThreads
+from sqlbuild.errors import WarehouseError, WarehouseUnreachable
+from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+
+T = TypeVar("T")
+
+IN_MEMORY = ":memory:"
+
+
+class DuckDBDatabase:
+    """An open database file or `:memory:`. Relative file names in SQL are relative to `project_root`."""
+
+    def __init__(
+        self, path: str, project_root: str, *, settings: Mapping[str, object], extensions: Iterable[str] = ()
+    ) -> None:
+        self.path = path
+        self._file_search_path = project_root
+        self._settings = settings
+        self._extensions = tuple(extensions)
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._threads: StatementThreads | None = None
+        self._connections: set[DuckDBConnection] = set()
+
+    def exists(self) -> bool:
+        """Whether there is a file to open; a database in memory always is."""
+        return self.path == IN_MEMORY or Path(self.path).exists()
+
+    async def open(self, *, read_only: bool) -> None:
+        """Raises TargetLocked, WarehouseUnreachable."""
+        if read_only and not self.exists():
+            raise WarehouseUnreachable(
+                f"nothing was built yet: {self.path} does not exist", help="run `sqb build` first, or choose a target"
+            )
+        self._threads = StatementThreads("duckdb")
+        try:
+            self._root = await self._threads.run(lambda: self._connect(read_only), lambda: None)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop what still runs, close the file and give its lock back."""
+        with anyio.CancelScope(shield=True):
+            for connection in list(self._connections):
+                await connection.close()
+            root, self._root = self._root, None
+            threads, self._threads = self._threads, None
+            if threads is not None:
+                if root is not None:
+                    await threads.run(lambda: close_cursor(root), lambda: None)
+                del root
+                threads.close()
+
+    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+        with translated_opening(self.path):
+            root = duckdb.connect(
+                self.path,
+                read_only=read_only and self.path != IN_MEMORY,
+                # Otherwise a query that only mentions another system would try to reach the network first.
+                config={"autoinstall_known_extensions": False, "file_search_path": self._file_search_path},
+            )
+        try:
+            for name in self._extensions:
+                _load_extension(root, name)
+            for key, value in self._settings.items():
+                _apply_setting(root, key, value)
+        except BaseException:
+            root.close()
+            raise
+        return root
+
+    def connect(self) -> DuckDBConnection:
+        connection = DuckDBConnection(self)
+        self._connections.add(connection)
+        return connection
+
+    def forget(self, connection: DuckDBConnection) -> None:
+        self._connections.discard(connection)
+
+    @property
+    def threads(self) -> StatementThreads:
+        if self._threads is None:
+            raise WarehouseError(f"{self.path} is not open")
+        return self._threads
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        if self._root is None:
+            raise WarehouseError(f"{self.path} is not open")
+        with translated():
+            return self._root.cursor()
+
+
+class DuckDBConnection:
+    """`sqlbuild.interfaces.warehouse.Connection`: what one node has open."""
+
+    def __init__(self, database: DuckDBDatabase) -> None:
+        self._database = database
+        self._raw: duckdb.DuckDBPyConnection | None = None
+        self._open: set[OpenCursor] = set()
+
+    @property
+    def raw(self) -> Any:
+        if self._raw is None:
+            self._raw = self._database.cursor()
+        return self._raw
+
+    async def execute(self, sql: str, parameters: Parameters = None) -> None:
+        await self._run(functools.partial(_execute, sql=sql, parameters=_bindable(parameters)))
+
+    async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        bindable = [(sql, _bindable(parameters)) for sql, parameters in statements]
+        await self._run(functools.partial(_execute_together, statements=bindable))
+
+    async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult:
+        values = _bindable(parameters)
+        cursor = OpenCursor(self._database.threads, self._database.cursor(), sql)
+        self._open.add(cursor)
+        cursor.when_closed(functools.partial(self._open.discard, cursor))
+        if arrow:
+            columns, batches = await cursor.read(lambda: cursor.start_batches(values))
+            return BatchResult(cursor, columns, batches)
+        columns, rows = await cursor.read(lambda: cursor.start_rows(values))
+        return RowResult(cursor, columns, rows)
+
+    async def close(self) -> None:
+        with anyio.CancelScope(shield=True):
+            for cursor in list(self._open):
+                await cursor.close()
+            raw, self._raw = self._raw, None
+            if raw is not None:
+                await self._database.threads.run(lambda: close_cursor(raw), interrupter(raw))
+        self._database.forget(self)
+
+    async def _run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Run `work` on a worker thread with a cursor of its own."""
+        cursor = self._database.cursor()
+        try:
+            return await self._database.threads.run(lambda: _with_cursor(cursor, work), interrupter(cursor))
+        finally:
+            cursor.close()  # the thread has done it already, unless it never began
+
+
+def _load_extension(root: duckdb.DuckDBPyConnection, name: str) -> None:
+    try:
+        root.load_extension(name)
+    except duckdb.Error:
+        try:
+            root.install_extension(name)
+            root.load_extension(name)
+        except duckdb.Error as error:
+            raise WarehouseUnreachable(
+                f"the DuckDB extension {name} can be neither loaded nor installed: {first_line(error)}",
+                help="correct `extensions` of the connection, or install it once where there is a network",
+            ) from error
+
+
+def _apply_setting(root: duckdb.DuckDBPyConnection, key: str, value: object) -> None:
+    name = '"' + key.replace('"', '""') + '"'
+    try:
+        root.execute(f"SET GLOBAL {name} = ?", [value])
+    except duckdb.Error as error:
+        raise WarehouseUnreachable(
+            f"DuckDB does not take the setting {key} = {value!r}: {first_line(error)}",
+            help="correct `settings` of the connection; `SELECT name FROM duckdb_settings()` lists what there is",
+        ) from error
+
+
+def _with_cursor(cursor: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    try:
+        return work(cursor)
+    finally:
+        cursor.close()
+
+
+def _execute(cursor: duckdb.DuckDBPyConnection, *, sql: str, parameters: StatementParameters) -> None:
+    with translated(sql):
+        if cursor.execute(sql, parameters) is None:
+            raise WarehouseError("the statement is empty", sql=sql)
+        cursor.complete()
+
+
+def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: list[tuple[str, StatementParameters]]) -> None:
+    with translated("BEGIN"):
+        cursor.begin()
+    try:
+        for sql, parameters in statements:
+            _execute(cursor, sql=sql, parameters=parameters)
+        with translated("COMMIT"):
+            cursor.commit()
+    except BaseException:
+        with contextlib.suppress(duckdb.Error):  # some errors have ended the transaction already
+            cursor.rollback()
+        raise
+
+
+def _bindable(parameters: Parameters) -> StatementParameters:
+    if parameters is None or isinstance(parameters, list | tuple | dict):
+        return parameters
+    if isinstance(parameters, Mapping):
+        return dict(parameters)
+    if isinstance(parameters, str | bytes):
+        raise WarehouseError(
+            f"the parameters of a statement are a list or a mapping, not {type(parameters).__name__}",
+            help="write [value] for a single one",
+        )
+    return list(parameters)

@@ -1,0 +1,106 @@
+"""Journal and state that live as long as the process, for runs that must leave nothing behind and for tests."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping
+
+from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.past import Past, PastNode
+from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.errors import EngineError
+from sqlbuild.state.node_result_json import result_from_json
+from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
+
+RECENT_DURATIONS = 5
+
+
+class InMemoryJournal:
+    """`sqlbuild.interfaces.state_store.Journal` without a file."""
+
+    def __init__(self, *, run_id: str, target: str) -> None:
+        self._entries: list[tuple[Entry, str | None]] = []
+        self._closed = False
+        self._append({"journal": VERSION, "run_id": run_id, "target": target})
+
+    def started(self, node: NodeId, attempt: int, at: float) -> None:
+        self._append({"started": node, "attempt": attempt, "at": at})
+
+    def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
+        self._append({"failed": node, "attempt": attempt, "at": at, "error": error})
+
+    def finished(self, record: str) -> None:
+        self._append({"finished": json.loads(record)}, record)
+
+    def ended(self, result: RunResult) -> None:
+        self._append({"ended": result.run_id, "at": result.finished_at, "exit_code": result.exit_code})
+
+    def close(self) -> None:
+        self._closed = True
+
+    def read(self) -> RunJournal:
+        return fold_entries(self._entries)
+
+    def _append(self, entry: Entry, record: str | None = None) -> None:
+        if self._closed:
+            raise EngineError("the run journal in memory is closed")
+        self._entries.append((entry, record))
+
+
+class InMemoryStateStore:
+    """`sqlbuild.interfaces.state_store.StateStore` without a warehouse; `relations` are what the target has."""
+
+    def __init__(self, relations: Iterable[Relation] = ()) -> None:
+        self.relations = frozenset(relations)
+        self.runs: list[RunResult] = []
+        self._results: dict[NodeId, list[NodeResult]] = {}
+        self._last_run_id: str | None = None
+
+    async def past(self) -> Past:
+        nodes = {node: _past_node(results) for node, results in self._results.items()}
+        return Past(
+            nodes=nodes,
+            relations=self.relations,
+            last_run_id=self._last_run_id,
+            last_run={
+                node: stored.last_status for node, stored in nodes.items() if stored.last_run_id == self._last_run_id
+            },
+        )
+
+    async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
+        successes = {node: _successes(self._results.get(node, [])) for node in nodes}
+        return {node: found[0] for node, found in successes.items() if found}
+
+    async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return tuple(self._results.get(node, [])[::-1][:limit])
+
+    async def begin(self) -> None:
+        """Nothing to create."""
+
+    async def append_results(self, records: list[str]) -> None:
+        for result in [result_from_json(record) for record in records]:
+            self._results.setdefault(result.node_id, []).append(result)
+            self._last_run_id = result.run_id
+
+    async def append_run(self, result: RunResult) -> None:
+        self.runs.append(result)
+
+
+def _past_node(results: list[NodeResult]) -> PastNode:
+    successes = _successes(results)
+    latest = successes[0] if successes else None
+    recent = [result.duration for result in successes[:RECENT_DURATIONS]]
+    return PastNode(
+        last_status=results[-1].status,
+        last_run_id=results[-1].run_id,
+        last_success_run_id=latest.run_id if latest else None,
+        last_success_fingerprint=latest.fingerprint or None if latest else None,
+        last_success_at=latest.finished_at if latest else None,
+        typical_seconds=statistics.median(recent) if recent else None,
+    )
+
+
+def _successes(results: list[NodeResult]) -> list[NodeResult]:
+    """Newest first."""
+    return [result for result in reversed(results) if result.status is Status.SUCCEEDED]

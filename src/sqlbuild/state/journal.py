@@ -1,0 +1,167 @@
+"""The journal of one run: a file of JSON lines that outlives the process.
+
+Every line is one record, appended by one write, with a checksum of what follows it:
+
+    {"crc":"5b2f9c01","started":"asset:orders","attempt":1,"at":1795359731.1}
+
+The first one has the format's version and the run's facts. `started` stands before user code runs, `finished` after it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.results import RunResult
+from sqlbuild.errors import EngineError
+from sqlbuild.state.node_result_json import dumps
+from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
+
+FILE_NAME = "journal.jsonl"
+
+_CHECKSUM = slice(8, 16)
+_BODY_STARTS = len('{"crc":"00000000",')
+_FINISHED = '{"finished":'
+
+
+class FileJournal:
+    """`sqlbuild.interfaces.state_store.Journal` in `folder`, which is made if it is not there.
+
+    With `fsync` each record survives the machine's end too, not only the process's.
+    """
+
+    def __init__(self, folder: str, *, run_id: str, target: str, fsync: bool = False) -> None:
+        self.path = str(Path(folder, FILE_NAME))
+        self._fsync = fsync
+        self._size = 0
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise _not_written(self.path, "opening it", error) from error
+        facts = {"journal": VERSION, "run_id": run_id, "target": target, "started_at": time.time()}
+        try:
+            self._append(dumps({**facts, "pid": os.getpid(), "host": socket.gethostname()}), "its first record")
+        except EngineError:
+            self.close()
+            raise
+
+    def started(self, node: NodeId, attempt: int, at: float) -> None:
+        self._append(f'{{"started":{json.dumps(node)},"attempt":{attempt},"at":{at!r}}}', f"the start of {node}")
+
+    def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
+        entry = {"failed": node, "attempt": attempt, "at": at, "error": error}
+        # The plain encoder escapes whatever an error's message may hold.
+        self._append(json.dumps(entry), f"attempt {attempt} of {node}")
+
+    def finished(self, record: str) -> None:
+        self._append(f"{_FINISHED}{record}}}", "a node's result")
+
+    def ended(self, result: RunResult) -> None:
+        entry = {
+            "ended": result.run_id,
+            "at": result.finished_at,
+            "exit_code": result.exit_code,
+            "stopped_by": result.stopped_by,
+            "counts": {str(status): count for status, count in result.counts().items()},
+        }
+        self._append(dumps(entry), "the end of the run")
+
+    def close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def _append(self, body: str, step: str) -> None:
+        if self._file is None:
+            raise EngineError(f"the run journal {self.path} is closed; {step} was not written")
+        line = _line(body)
+        try:
+            _write(self._file, line)
+            if self._fsync:
+                os.fsync(self._file)
+        except OSError as error:
+            self._cut_back()
+            raise _not_written(self.path, step, error) from error
+        self._size += len(line)
+
+    def _cut_back(self) -> None:
+        """Half a record must not stand before the ones that may follow it."""
+        assert self._file is not None
+        try:
+            os.ftruncate(self._file, self._size)
+        except OSError:
+            self.close()
+
+
+def read_journal(path: str) -> RunJournal:
+    """Read a journal, also one that is still being written or whose writer was killed.
+
+    A torn last record is left out (see `RunJournal.notes`). Raises EngineError for damage before that, with file and
+    byte offset, and for a journal of a newer version.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise EngineError(f"the run journal {path} cannot be read: {error.strerror}") from error
+    lines = list(_lines(content))
+    dropped_bytes = 0
+    if lines and not _is_whole(lines[-1][1]):
+        dropped_bytes = len(lines.pop()[1])
+    return fold_entries([_entry(path, offset, line) for offset, line in lines], dropped_bytes)
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each line, with its line break."""
+    offset = 0
+    while offset < len(content):
+        end = content.find(b"\n", offset) + 1 or len(content)
+        yield offset, content[offset:end]
+        offset = end
+
+
+def _line(body: str) -> bytes:
+    encoded = body.encode()
+    return b'{"crc":"%08x",%s\n' % (zlib.crc32(encoded), encoded[1:])
+
+
+def _is_whole(line: bytes) -> bool:
+    if not (line.startswith(b'{"crc":"') and line.endswith(b"}\n")):
+        return False
+    return line[_CHECKSUM] == b"%08x" % zlib.crc32(b"{" + line[_BODY_STARTS:-1])
+
+
+def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
+    if not _is_whole(line):
+        raise EngineError(
+            f"the run journal {path} is damaged at byte {offset}",
+            help="move it away to go on without it: what the warehouse has of that run stays",
+        )
+    body = "{" + line[_BODY_STARTS:-1].decode()
+    entry: Entry = json.loads(body)
+    version = entry.get("journal", VERSION)
+    if version > VERSION:
+        raise EngineError(
+            f"the run journal {path} has version {version}; this sqlbuild reads up to {VERSION}",
+            help="use the sqlbuild that wrote it, or a newer one",
+        )
+    return entry, body[len(_FINISHED) : -1] if "finished" in entry else None
+
+
+def _write(file: int, line: bytes) -> None:
+    written = os.write(file, line)
+    if written < len(line):
+        raise OSError(f"only {written} of {len(line)} bytes were written")
+
+
+def _not_written(path: str, step: str, error: OSError) -> EngineError:
+    return EngineError(
+        f"the run journal {path} cannot be written ({step}): {error.strerror or error}",
+        help="free space or make the folder writable, then build again",
+    )

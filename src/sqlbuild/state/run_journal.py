@@ -1,0 +1,75 @@
+"""What a run's journal says, read back."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlbuild.domain.ids import NodeId
+
+VERSION = 1
+
+Entry = Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunJournal:
+    """A run as its journal knows it. Without a readable first record `run_id` and `target` are None."""
+
+    run_id: str | None = None
+    target: str | None = None
+    started_at: float | None = None
+    pid: int | None = None
+    host: str | None = None
+    started: Mapping[NodeId, int] = dataclasses.field(default_factory=dict)
+    """The last attempt that began, of every node that did."""
+    failed_attempts: Mapping[NodeId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """What each attempt that was to be tried again failed with."""
+    records: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
+    """The record text of every node that ended; the last one, should there be several."""
+    ended_with: int | None = None
+    """The exit code of a run that came to its end."""
+    dropped_bytes: int = 0
+    """Length of a torn last record, which is left out."""
+
+    @property
+    def unknown(self) -> tuple[NodeId, ...]:
+        """Nodes that began and of which no end was seen."""
+        return tuple(node for node in self.started if node not in self.records)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.dropped_bytes:
+            return ()
+        return (f"the last record of run {self.run_id} is torn ({self.dropped_bytes} bytes) and was left out",)
+
+
+def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int = 0) -> RunJournal:
+    """Entries in the order of writing; one that says how a node ended comes with its record text."""
+    facts: dict[str, Any] = {}
+    started: dict[NodeId, int] = {}
+    failed: dict[NodeId, tuple[str, ...]] = {}
+    records: dict[NodeId, str] = {}
+    ended_with: int | None = None
+    for entry, record in entries:
+        if "journal" in entry:
+            facts = {name: entry.get(name) for name in ("run_id", "target", "started_at", "pid", "host")}
+        elif "started" in entry:
+            node = NodeId(entry["started"])
+            started[node] = entry["attempt"]
+        elif "failed" in entry:
+            node = NodeId(entry["failed"])
+            failed[node] = (*failed.get(node, ()), entry["error"])
+        elif "finished" in entry and record is not None:
+            records[NodeId(entry["finished"]["node_id"])] = record
+        elif "ended" in entry:
+            ended_with = entry["exit_code"]
+    return RunJournal(
+        **facts,
+        started=started,
+        failed_attempts=failed,
+        records=records,
+        ended_with=ended_with,
+        dropped_bytes=dropped_bytes,
+    )

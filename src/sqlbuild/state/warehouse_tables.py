@@ -1,0 +1,204 @@
+"""The lasting state of a target: append-only tables beside its data, readable in SQL.
+
+`_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_meta`
+the version of this layout. Times are UTC; `stored_at` orders rows. Newest means latest stored: a node that never
+started has no time of its own.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.past import Past, PastNode
+from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.interfaces.warehouse import Parameters, Warehouse
+from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.state.node_result_json import (
+    RESULT_COLUMNS,
+    dumps,
+    result_from_fields,
+    time_from_text,
+    time_to_text,
+)
+
+SCHEMA_VERSION = 1
+
+_RESULT_NAMES = ", ".join(RESULT_COLUMNS)
+_CREATE_RESULTS = ", ".join(f"{name} {type_}" for name, type_ in RESULT_COLUMNS.items()) + ", stored_at TIMESTAMP"
+_CREATE_RUNS = """
+    run_id VARCHAR, target VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, exit_code INTEGER, stopped_by VARCHAR,
+    counts VARCHAR, warnings VARCHAR, stored_at TIMESTAMP
+"""
+
+# Hash aggregates read half a million results four times as fast as window functions do.
+_PAST = """
+SELECT node_id, latest.status, latest.run_id, latest.stored_at, success.run_id, success.fingerprint,
+    success.finished_at, list_aggregate(durations, 'median')
+FROM (
+    SELECT
+        node_id,
+        max_by({{'status': status, 'run_id': run_id, 'stored_at': stored_at}}, stored_at) AS latest,
+        max_by({{'run_id': run_id, 'fingerprint': fingerprint, 'finished_at': finished_at}}, stored_at)
+            FILTER (status = 'succeeded') AS success,
+        max_by(duration, stored_at, 5) FILTER (status = 'succeeded') AS durations
+    FROM {results}
+    GROUP BY node_id
+)
+ORDER BY node_id
+"""
+_LATEST_SUCCESS = """
+SELECT {names}
+FROM {results}
+JOIN (
+    SELECT node_id, max(stored_at) AS stored_at
+    FROM {results}
+    WHERE status = 'succeeded' AND node_id IN (SELECT unnest(?))
+    GROUP BY node_id
+) USING (node_id, stored_at)
+"""
+
+
+class WarehouseStateStore:
+    """`sqlbuild.interfaces.state_store.StateStore` in `schema` of an open warehouse. Raises ProjectError when the
+    tables were made by a newer sqlbuild. `now` gives naive UTC times."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        schema: str,
+        database: str = "",
+        *,
+        now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
+    ) -> None:
+        self._warehouse = warehouse
+        self._results = Relation(database, schema, "_sqlbuild_node_results")
+        self._runs = Relation(database, schema, "_sqlbuild_runs")
+        self._meta = Relation(database, schema, "_sqlbuild_meta")
+        self._now = now
+        self._last_stored_at: datetime.datetime | None = None
+
+    async def past(self) -> Past:
+        relations = await self._warehouse.relations()
+        if not await self._has_tables(relations):
+            return Past(relations=relations)
+        nodes: dict[NodeId, PastNode] = {}
+        last_run_id: str | None = None
+        last_stored_at: datetime.datetime | None = None
+        for row in await self._rows(_PAST.format(results=quote_relation(self._results))):
+            node, status, run_id, stored_at, success_run_id, fingerprint, finished_at, seconds = row
+            nodes[NodeId(node)] = PastNode(
+                last_status=Status(status),
+                last_run_id=run_id,
+                last_success_run_id=success_run_id,
+                last_success_fingerprint=fingerprint,
+                last_success_at=time_from_text(finished_at),
+                typical_seconds=seconds,
+            )
+            if last_stored_at is None or stored_at > last_stored_at:
+                last_run_id, last_stored_at = run_id, stored_at
+        last_run = {node: past.last_status for node, past in nodes.items() if past.last_run_id == last_run_id}
+        return Past(nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run)
+
+    async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
+        wanted = list(nodes)
+        if not wanted or not await self._has_tables():
+            return {}
+        sql = _LATEST_SUCCESS.format(names=_RESULT_NAMES, results=quote_relation(self._results))
+        return {result.node_id: result for result in map(_result, await self._rows(sql, [wanted]))}
+
+    async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        if not await self._has_tables():
+            return ()
+        sql = (
+            f"SELECT {_RESULT_NAMES} FROM {quote_relation(self._results)} "
+            "WHERE node_id = ? ORDER BY stored_at DESC LIMIT ?"
+        )
+        return tuple(map(_result, await self._rows(sql, [node, limit])))
+
+    async def begin(self) -> None:
+        if await self._has_tables():
+            rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
+            self._last_stored_at = rows[0][0]
+            return
+        if not self._results.database:
+            await self._warehouse.create_schemas([self._results.schema])
+        meta = quote_relation(self._meta)
+        connection = self._warehouse.connect()
+        try:
+            await connection.execute_together(
+                [
+                    (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._results)} ({_CREATE_RESULTS})", None),
+                    (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._runs)} ({_CREATE_RUNS})", None),
+                    (f"CREATE TABLE IF NOT EXISTS {meta} (schema_version INTEGER, created_at TIMESTAMP)", None),
+                    (f"INSERT INTO {meta} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
+                ]
+            )
+        finally:
+            await connection.close()
+
+    async def append_results(self, records: list[str]) -> None:
+        if records:
+            await self._append(self._results, records)
+
+    async def append_run(self, result: RunResult) -> None:
+        run = {
+            "run_id": result.run_id,
+            "target": result.target,
+            "started_at": time_to_text(result.started_at),
+            "finished_at": time_to_text(result.finished_at),
+            "exit_code": result.exit_code,
+            "stopped_by": result.stopped_by,
+            "counts": dumps({str(status): count for status, count in result.counts().items()}),
+            "warnings": dumps(list(result.warnings)) if result.warnings else None,
+        }
+        await self._append(self._runs, [dumps(run)])
+
+    async def _append(self, relation: Relation, records: list[str]) -> None:
+        stored_at = f'{{"stored_at":"{self._next_stored_at().isoformat()}",'
+        connection = self._warehouse.connect()
+        try:
+            rows = ",".join([stored_at + record[1:] for record in records])
+            await self._warehouse.append_json(connection, relation, f"[{rows}]")
+        finally:
+            await connection.close()
+
+    def _next_stored_at(self) -> datetime.datetime:
+        """One time for all rows of a batch, later than that of every batch before, whatever the clock does."""
+        stored_at = self._now()
+        if self._last_stored_at is not None:
+            stored_at = max(stored_at, self._last_stored_at + datetime.timedelta(microseconds=1))
+        self._last_stored_at = stored_at
+        return stored_at
+
+    async def _has_tables(self, relations: frozenset[Relation] | None = None) -> bool:
+        relations = await self._warehouse.relations() if relations is None else relations
+        schema, name = self._meta.schema.lower(), self._meta.name
+        if not {Relation(database, schema, name) for database in ("", self._meta.database.lower())} & relations:
+            return False
+        rows = await self._rows(f"SELECT max(schema_version) FROM {quote_relation(self._meta)}")
+        version = rows[0][0]
+        if version is not None and version > SCHEMA_VERSION:
+            raise ProjectError(
+                Problem(
+                    code="STATE_VERSION",
+                    message=f"the state in {self._meta.schema} has version {version}; "
+                    f"this sqlbuild knows up to {SCHEMA_VERSION}",
+                    help="use the sqlbuild that wrote it, or a newer one",
+                )
+            )
+        return version is not None
+
+    async def _rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        connection = self._warehouse.connect()
+        try:
+            return await (await connection.query(sql, parameters)).fetch()
+        finally:
+            await connection.close()
+
+
+def _result(row: Sequence[Any]) -> NodeResult:
+    return result_from_fields(dict(zip(RESULT_COLUMNS, row, strict=True)))

@@ -1,0 +1,1 @@
+"""Warehouses: what the engine asks of a database, in that database's SQL."""
