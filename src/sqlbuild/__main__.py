@@ -13,9 +13,10 @@ def main() -> None:
         print(f"sqlbuild {__version__}")  # noqa: T201 -- before anything else is loaded
         sys.exit(0)
     # Here and not above, so that the version is told without loading what the commands need.
+    from sqlbuild.cli.main import leave
     from sqlbuild.cli.main import main as run_command_line
 
-    sys.exit(run_command_line(sys.argv[1:]))
+    leave(run_command_line(sys.argv[1:]))
 
 
 if __name__ == "__main__":

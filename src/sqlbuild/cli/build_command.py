@@ -58,13 +58,13 @@ def build(
     events: Annotated[bool, typer.Option("--events", help="Print one JSON object per event on stdout.")] = False,
 ) -> int:
     """Run models, tasks and assets. A selection runs with whatever it needs and the target lacks."""
+    if events and options.json:
+        raise typer.BadParameter("--json and --events both write to stdout; give one of them")
     from sqlbuild.app.operations import RunOptions
     from sqlbuild.app.operations import build as run_build
     from sqlbuild.app.run_output import run_document
     from sqlbuild.cli.open_project import open_project
 
-    if events and options.json:
-        raise typer.BadParameter("--json and --events both write to stdout; give one of them")
     compiled = open_project(options)
     result = run_build(
         compiled,

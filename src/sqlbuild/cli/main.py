@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import threading
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 import typer.main
@@ -30,7 +31,16 @@ from sqlbuild.errors import SqlbuildError
 # typer does not export the class of all its usage errors, only this one of its subclasses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-Version = Annotated[bool, typer.Option("--version", "-V", help="Print the version.")]
+
+def tell_version(asked: bool) -> None:
+    if asked:
+        write_text(f"sqlbuild {__version__}\n")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", "-V", is_eager=True, callback=tell_version, help="Print the version.")
+]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
             code = report.usage(_message_of(error), _shown_of(error))
         else:
             code = report.crash(error)
-    return _leave(code)
+    return code
 
 
 def make_app() -> typer.Typer:
@@ -72,11 +82,8 @@ def make_app() -> typer.Typer:
     return app
 
 
-def before_any_command(_options: SharedOptions, version: Version = False) -> int:
+def before_any_command(_options: SharedOptions, _version: Version = False) -> int:
     """Run a data project's SQL models and Python assets, sync and async, as one graph."""
-    if version:
-        write_text(f"sqlbuild {__version__}\n")
-        raise typer.Exit
     return 0
 
 
@@ -86,13 +93,16 @@ def _run(arguments: Sequence[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _leave(code: int) -> int:
-    """Flush what is left; a lost end of the output fails a command that would have succeeded."""
-    kept = flush_streams()
-    if any(thread.daemon and thread.is_alive() for thread in threading.enumerate()):
-        # A thread that hangs in a full pipe or in a node's code must not meet the end of the interpreter.
+def leave(code: int) -> NoReturn:
+    """End the process with `code`, also if a thread of the run hangs in a full pipe or in a node's code."""
+    own = [thread for thread in threading.enumerate() if thread.daemon and thread.name.startswith("sqlbuild")]
+    for thread in own:
+        thread.join(0.2)
+    if any(thread.is_alive() for thread in own):
+        # It may hold the lock of stdout, and must not meet the end of the interpreter.
         os._exit(code)
-    return code if kept or code else 5
+    flush_streams()
+    sys.exit(code)
 
 
 def _message_of(error: Exception) -> str:

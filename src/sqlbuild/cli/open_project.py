@@ -11,7 +11,7 @@ from sqlbuild.cli.options import SharedOptions
 
 def project_options(options: SharedOptions) -> operations.ProjectOptions:
     """Make the project's root the working directory. Raises ProjectError where there is no project."""
-    root = find_root(options.project_dir or os.getcwd())
+    root = find_root(options.project_dir or ".")
     os.chdir(root)
     return operations.ProjectOptions(root=root, target=options.target, vars=options.vars, environ=options.environ)
 

@@ -65,19 +65,14 @@ def write_error_text(text: str) -> None:
         sys.stderr.flush()
 
 
-def flush_streams() -> bool:
-    """Flush both streams; False if something written to stdout was lost for another reason than a closed pipe."""
-    kept = True
+def flush_streams() -> None:
+    """Flush both streams, so that what cannot be written is not reported again when the interpreter ends."""
     try:
         sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
+    except (OSError, ValueError):
         _drop_stdout()
-    except OSError:
-        _drop_stdout()
-        kept = False
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.flush()
-    return kept
 
 
 def is_terminal(stream: TextIO) -> bool:

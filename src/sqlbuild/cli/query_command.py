@@ -32,10 +32,10 @@ def query(
     ] = "table",
 ) -> int:
     """Run a read-only query against the target."""
+    path = _file_of(output)
     from sqlbuild.app import operations
     from sqlbuild.cli.open_project import open_project
 
-    path = _file_of(output)
     compiled = open_project(options)
     if path is not None:
         rows = operations.query_to_file(compiled, sql, path)

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from sqlbuild import __version__
+
+COMMANDS = ("build", "plan", "compile", "list", "show", "dag", "query", "init", "playground", "clean")
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("-V",), ("--no-color", "--version")])
+def test_the_version_is_told(sqb, arguments):
+    told = sqb(*arguments)
+    assert (told.returncode, told.stdout, told.stderr) == (0, f"sqlbuild {__version__}\n", "")
+
+
+def test_the_version_is_told_without_loading_anything_heavy():
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sqlbuild", "--version"], capture_output=True, text=True
+    ).stderr
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.splitlines()}
+    assert loaded & {"anyio", "duckdb", "sqlglot", "rich", "typer", "yaml", "asyncio"} == set()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("build", "--help"), ("playground", "--help")])
+def test_help_is_told_without_loading_the_engine(arguments):
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "sqlbuild", *arguments], capture_output=True, text=True
+    ).stderr
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in shown.splitlines()}
+    assert loaded & {"anyio", "duckdb", "sqlglot", "rich", "yaml", "asyncio"} == set()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
+def test_without_a_command_the_help_lists_all_of_them(sqb, arguments):
+    told = sqb(*arguments)
+    assert told.returncode == 0
+    listed = [line.split()[0] for line in told.stdout.partition("Commands:\n")[2].splitlines() if line.strip()]
+    assert tuple(listed) == COMMANDS
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "ls"])
+def test_each_command_has_help_with_a_sentence_and_the_shared_options(sqb, command):
+    told = sqb(command, "--help")
+    assert told.returncode == 0
+    assert re.match(r"Usage: sqb .*\n\n  [A-Z][a-z].+", told.stdout)
+    for option in ("--project-dir", "--target", "--vars", "--json", "--quiet", "--verbose", "--no-color", "--debug"):
+        assert option in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("frob",), "No such command 'frob'"),
+        (("biuld",), "Did you mean 'build'"),
+        (("build", "--frob"), "No such option: --frob"),
+        (("build", "--concurrency", "0"), "0 is not in the range x>=1"),
+        (("build", "--threads", "-3"), "-3 is not in the range x>=1"),
+        (("build", "--connections", "many"), "'many' is not a valid int"),
+        (("build", "--grace", "nan"), "'nan' is not a number of seconds of at least 0"),
+        (("build", "--lock-timeout", "-1"), "'-1' is not a number of seconds of at least 0"),
+        (("build", "--grace", "soon"), "'soon' is not a number of seconds"),
+        (("build", "--backend", "curio"), "'curio' is not one of 'asyncio', 'trio'"),
+        (("build", "--vars", "{"), "not JSON"),
+        (("build", "--vars", "[1]"), "not a JSON object"),
+        (("--vars", "3", "build"), "not a JSON object"),
+        (("build", "--events", "--json"), "--json and --events both write to stdout"),
+        (("show",), "Missing argument 'NODE'"),
+        (("query",), "Missing argument 'SQL'"),
+        (("query", "SELECT 1", "--output", "x.xlsx"), "--output takes table, csv, json or a file ending in .parquet"),
+        (("query", "SELECT 1", "--limit", "0"), "0 is not in the range x>=1"),
+        (("list", "--output", "xml"), "'xml' is not one of 'names', 'table', 'json'"),
+        (("dag", "extra"), "unexpected extra argument"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2_and_one_message(sqb, arguments, message):
+    told = sqb(*arguments)
+    assert told.returncode == 2
+    if "--json" in arguments:
+        assert message in json.loads(told.stdout)["error"]["message"]
+        return
+    assert told.stdout == ""
+    assert message in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_with_json_a_wrong_command_line_is_one_document(sqb):
+    told = sqb("build", "--json", "--frob")
+    assert told.returncode == 2
+    assert told.stderr == ""
+    document = json.loads(told.stdout)
+    assert document["schema_version"] == 1
+    assert document["error"] == {"code": "USAGE", "message": "No such option: --frob", "exit_code": 2}
+    assert [problem["code"] for problem in document["problems"]] == ["USAGE"]
+
+
+@pytest.mark.parametrize("command", ["build", "plan", "compile", "list", "dag", "clean"])
+def test_outside_of_a_project_a_command_says_what_to_do(sqb, tmp_path, command):
+    told = sqb(command)
+    assert told.returncode == 2
+    assert told.stderr.startswith("error[NO_PROJECT] ")
+    assert "\n  help: " in told.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("--project-dir", "nowhere", "list"), ("list", "--project-dir", "nowhere")])
+def test_the_project_may_be_named_before_and_after_the_command(sqb, arguments):
+    told = sqb(*arguments)
+    assert told.returncode == 2
+    assert "nowhere" in told.stderr
+
+
+def test_with_json_a_known_error_is_one_document(sqb):
+    told = sqb("--json", "compile")
+    assert told.returncode == 2
+    assert told.stderr == ""
+    document = json.loads(told.stdout)
+    assert document["error"]["exit_code"] == 2
+    assert document["problems"][0]["code"] == "NO_PROJECT"
+    assert document["problems"][0]["help"]
+
+
+def test_debug_adds_the_traceback(sqb):
+    told = sqb("compile", "--debug")
+    assert told.returncode == 2
+    assert told.stderr.startswith("Traceback")
+    assert "error[NO_PROJECT]" in told.stderr
+
+
+def test_a_deleted_working_directory_is_told_in_one_message(sqb, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f"import os, sys; os.rmdir({str(gone)!r}); from sqlbuild.cli.main import main; sys.exit(main(['list']))"
+    told = subprocess.run([sys.executable, "-c", script], cwd=gone, capture_output=True, text=True)
+    assert told.returncode == 2
+    assert told.stderr.startswith("error[NO_PROJECT] ")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-", ">&- 2>&- <&-"])
+def test_closed_streams_change_no_exit_code(tmp_path, closed):
+    told = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m sqlbuild init new {closed}', sys.executable],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert told.returncode == 0
+    assert "Traceback" not in told.stderr
+    assert (tmp_path / "new" / "sqlbuild_project.toml").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_output_that_is_lost_is_an_error(tmp_path):
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "sqlbuild", "init"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert told.returncode == 5
+    assert told.stderr.startswith("error[ENGINE] standard output cannot be written: No space left on device")
+    assert "Traceback" not in told.stderr
+
+
+def test_a_reader_that_stops_early_is_no_error(tmp_path):
+    told = subprocess.run(
+        ["sh", "-c", '"$0" -m sqlbuild init 2>err | true; cat err', sys.executable],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout == ""
+
+
+def test_text_that_the_terminal_cannot_show_is_escaped(sqb):
+    told = sqb("--project-dir", "h\u00f6fe", "list", env={"PYTHONIOENCODING": "ascii"})
+    assert told.returncode == 2
+    assert "h\\xf6fe" in told.stderr
