@@ -11,17 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-PROJECT = """name = "bench"
-default_target = "dev"
-
-[connections.local]
-adapter = "duckdb"
-database = "bench.duckdb"
-
-[targets.dev]
-connection = "local"
-schema = "dev"
-"""
+PROJECT = 'name = "bench"\n'
 
 
 @dataclasses.dataclass(frozen=True)
