@@ -7,7 +7,6 @@ import dataclasses
 import datetime
 import os
 import platform
-import secrets
 import sys
 import tempfile
 import traceback
@@ -99,7 +98,7 @@ def error_document(problems: Sequence[Problem], code: str, message: str, exit_co
 
 def _write_crash(text: str) -> str | None:
     """Path of the file with the report: in target/ inside a project, else in the system's temporary folder."""
-    name = f"crash-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
+    name = f"crash-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{os.urandom(3).hex()}.txt"
     versions = f"sqlbuild {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
     folders = ["target"] if os.path.exists(_SETTINGS_FILE) else []
     for folder in (*folders, tempfile.gettempdir()):
