@@ -63,7 +63,11 @@ SETTINGS_TABLES = _words("connections targets settings defaults path_defaults po
 SETTINGS_KEYS = SETTINGS_TABLES | _words("name adapter default_target target")
 IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
     **_ignored(ADDS_CHECKS, "rules scopes references"),
-    **_ignored(_NO_EFFECT, "constants janitor migrations scenario git review dbt skills"),
+    **_ignored(
+        _NO_EFFECT,
+        """constants cost dbt diff format git janitor microbatches migrations recall review scenario sinks skills
+        snapshots""",
+    ),
 }
 RUN_KEYS = _words("concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env")
 IGNORED_RUN_KEYS: Mapping[str, str] = {
@@ -80,7 +84,7 @@ IGNORED_RUN_KEYS: Mapping[str, str] = {
 TARGET_KEYS = _words("connection schema database vars concurrency")
 IGNORED_TARGET_KEYS: Mapping[str, str] = {
     **_ignored(_LOADERS_TO_COME, "loader_schema defer_sources_to"),
-    **_ignored(_NO_EFFECT, "clone missing_migration_origin warehouses execution_limits diff"),
+    **_ignored(_NO_EFFECT, "clone missing_migration_origin warehouses execution_limits diff recall"),
 }
 POOL_KEYS = _words("slots rate burst")
 CONNECTION_KEYS: Mapping[str, frozenset[str]] = {

@@ -48,8 +48,7 @@ def describe(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            shown = value if len(value) <= 40 else value[:37] + "..."
-            return f'text "{shown}"'
+            return f'text "{value}"' if len(value) <= 40 else f"a text of {len(value)} characters"
         case int() | float():
             return "a number" if abs(value) >= 10**30 else f"the number {value}"
         case list() | tuple():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -46,6 +47,13 @@ class Placeholders:
     def hide_variable(self, name: str, where: Located) -> None:
         """The value of the environment variable `name`, if it is set, is a secret."""
         self._hide(self._environ.get(name, ""), name, where, report=True)
+
+    def mask(self, problem: Problem) -> Problem:
+        """The same problem with no secret in its words."""
+        message, help = problem.message, problem.help
+        for secret in self.secrets:
+            message, help = message.replace(secret, "****"), help.replace(secret, "****")
+        return dataclasses.replace(problem, message=message, help=help)
 
     def _fill_text(self, text: str, where: Located, key: str, *, report: bool) -> str:
         names: list[str] = []

@@ -59,7 +59,7 @@ def _read_query(file: TextFile, start: int, text_before: int | None, problems: l
     """The query from `start` on; `text_before` is where the file's text begins if no header stood there."""
     found: list[Problem] = []
     query = read_query(file, start, found)
-    header = _MISPLACED_HEADER.search(file.text, start)
+    header = _MISPLACED_HEADER.search(file.text, start) if file.text.find("MODEL", start) >= 0 else None
     if header is None or not is_code(file.text, start, header.start(1)):
         problems += found
     elif text_before is None:

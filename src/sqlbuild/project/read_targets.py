@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ IN_MEMORY = ":memory:"
 ONLY_TARGET = "dev"
 DEFAULT_SCHEMA = "main"
 
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
@@ -34,11 +37,15 @@ class Targets:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What connections need to know besides their tables. `home` is the user's folder, empty if unknown."""
+    """What connections need to know besides their tables.
+
+    `adapter` is None if it is not supported, so that nothing more is said about its connections; `home` is the user's
+    folder, empty if unknown.
+    """
 
     root: str
     project_name: str
-    adapter: str
+    adapter: str | None
     home: str
     placeholders: Placeholders
 
@@ -113,7 +120,7 @@ def _only_connection(
     """What a target uses that names no connection: the only one there is, or a DuckDB file called like the project."""
     if len(connections) == 1:
         return next(iter(connections.values()))
-    if needed and (connections or around.adapter != "duckdb"):
+    if needed and (connections or around.adapter == "postgres"):
         known = ", ".join(connections)
         reader.problems.append(
             reader.located.problem(
@@ -141,14 +148,17 @@ def _connections(top: FieldReader, used: str | None, around: Surroundings) -> di
     found: dict[str, Connection] = {}
     for name, reader in tables.items():
         filled = around.placeholders.fill(reader.located, report=name == used)
-        options = _options(FieldReader(filled, reader.path, reader.problems), around)
+        if around.adapter is None:
+            found[name] = Connection(name=name, adapter="duckdb", options={"database": IN_MEMORY})
+            continue
+        options = _options(FieldReader(filled, reader.path, reader.problems), around.adapter, around)
         found[name] = Connection(name=name, adapter=around.adapter, options=options)
     return found
 
 
-def _options(reader: FieldReader, around: Surroundings) -> dict[str, object]:
-    known = CONNECTION_KEYS[around.adapter]
-    if around.adapter == "duckdb" and "attach" in reader.entries:
+def _options(reader: FieldReader, adapter: str, around: Surroundings) -> dict[str, object]:
+    known = CONNECTION_KEYS[adapter]
+    if adapter == "duckdb" and "attach" in reader.entries:
         reader.refuse(
             "attach",
             f"`{reader.name_of('attach')}` is not supported yet",
@@ -157,8 +167,8 @@ def _options(reader: FieldReader, around: Surroundings) -> dict[str, object]:
             at_key=True,
         )
         known = known | {"attach"}
-    reader.refuse_unknown(known, IGNORED_CONNECTION_KEYS[around.adapter])
-    options = _duckdb_options(reader, around) if around.adapter == "duckdb" else _postgres_options(reader)
+    reader.refuse_unknown(known, IGNORED_CONNECTION_KEYS[adapter])
+    options = _duckdb_options(reader, around) if adapter == "duckdb" else _postgres_options(reader)
     return {key: value for key, value in options.items() if value is not None}
 
 
@@ -188,10 +198,16 @@ def _postgres_options(reader: FieldReader) -> dict[str, object]:
         for key in CONNECTION_KEYS["postgres"] - {"port", "connect_timeout", "settings"}
         if key in reader.entries
     }
-    options["port"] = reader.whole_number("port", minimum=1)
+    options["port"] = _port(reader)
     options["connect_timeout"] = reader.number("connect_timeout", above=0.0)
     options["settings"] = _scalars(reader, "settings")
     return options
+
+
+def _port(reader: FieldReader) -> int | None:
+    """A number, or its digits: variables of the environment are always text."""
+    written = _text_or_none(reader, "port")
+    return int(written) if written and _PORT.fullmatch(written) else reader.whole_number("port", minimum=1)
 
 
 def _scalars(reader: FieldReader, key: str) -> dict[str, object] | None:

@@ -71,7 +71,7 @@ def read_settings(
         vars=_vars(top, targets.table) | dict(vars or {}),
         secrets=placeholders.secrets,
     )
-    return settings, tuple(problems)
+    return settings, tuple(map(placeholders.mask, problems))
 
 
 def _read_files(root: Path, problems: list[Problem]) -> Located:
@@ -93,12 +93,12 @@ def _read_files(root: Path, problems: list[Problem]) -> Located:
     return merge_tables(content, local) if local else content
 
 
-def _adapter(top: FieldReader) -> str:
+def _adapter(top: FieldReader) -> str | None:
     written = top.text("adapter") or "duckdb"
     if written in CONNECTION_KEYS:
         return written
     top.refuse("adapter", f"`adapter`: {written} is not supported", nearest(written, CONNECTION_KEYS), code="ADAPTER")
-    return "duckdb"
+    return None
 
 
 def _tables(top: FieldReader, key: str) -> dict[str, FieldReader]:

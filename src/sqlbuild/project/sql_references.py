@@ -18,6 +18,7 @@ _INTERESTING = re.compile(
     r"""|(?<![\w$])(?P<call>__[A-Za-z_]++)(?![\w$])|(?P<at>@(?:py\.|sql\.|enum\b|const\b|@++(?=[A-Za-z_])))"""
 )
 _NAME = re.compile(r'\("([^"\n]+)"\)')
+_VISIBLE = re.compile(r"\S")
 _BLANKS = r"(?:\s++|/\*(?:(?!\*/)[\s\S])*+\*/)*+"
 _ARGUMENT = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w.]+)"""
 _LOOSE_CALL = re.compile(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLANKS}(?:{_ARGUMENT}{_BLANKS})?)*)?\)?")
@@ -51,31 +52,28 @@ class Query:
 def read_query(file: TextFile, start: int, problems: list[Problem]) -> Query:
     """The one query that stands in `file` from `start` to the end; whatever is wrong with it is a problem."""
     text = file.text
+    begin = _first_visible(text, start)
     try:
-        begin = skip_blank(text, start)
-        end, references = _scan(file, begin, problems)
+        query_start = skip_blank(text, start)
+        end, references = _scan(file, query_start, begin, problems)
         following = end
         while text.startswith(";", following):
             following = skip_blank(text, following + 1)
-        if begin == end:
-            problems.append(
-                file.problem("EMPTY_QUERY", "there is no query", "write a SELECT statement", min(begin, len(text)))
-            )
-        elif following < len(text):
-            problems.append(
-                file.problem("STATEMENTS", "a second statement begins here", "keep one statement in a file", following)
-            )
     except Unclosed as unclosed:
         problems.append(file.problem("SQL_SYNTAX", str(unclosed), unclosed.help, unclosed.offset))
-        return Query(sql=text[start:].strip(), start=start + len(text[start:]) - len(text[start:].lstrip()))
-    begin = start + len(text[start:end]) - len(text[start:end].lstrip())
-    return Query(
-        sql=text[begin:end].rstrip(),
-        start=begin,
-        references=tuple(
-            dataclasses.replace(found, start=found.start - begin, end=found.end - begin) for found in references
-        ),
-    )
+        return Query(sql=text[begin:].rstrip(), start=begin)
+    if query_start == end:
+        problems.append(file.problem("EMPTY_QUERY", "there is no query", "write a SELECT statement", end))
+    elif following < len(text):
+        problems.append(
+            file.problem("STATEMENTS", "a second statement begins here", "keep one statement in a file", following)
+        )
+    return Query(sql=text[begin:end].rstrip(), start=begin, references=tuple(references))
+
+
+def _first_visible(text: str, start: int) -> int:
+    found = _VISIBLE.search(text, start)
+    return found.start() if found else len(text)
 
 
 def is_code(text: str, start: int, offset: int) -> bool:
@@ -94,8 +92,11 @@ def is_code(text: str, start: int, offset: int) -> bool:
     return start <= offset
 
 
-def _scan(file: TextFile, start: int, problems: list[Problem]) -> tuple[int, list[SqlReference]]:
-    """The offset of the first semicolon (or the end of the text) and the references before it, by file offsets."""
+def _scan(file: TextFile, start: int, zero: int, problems: list[Problem]) -> tuple[int, list[SqlReference]]:
+    """The offset of the first semicolon (or the end of the text), and the references before it.
+
+    `start` stands outside of quotes and comments; the offsets of the references count from `zero`.
+    """
     text, position = file.text, start
     references: list[SqlReference] = []
     while found := _INTERESTING.search(text, position):
@@ -108,7 +109,7 @@ def _scan(file: TextFile, start: int, problems: list[Problem]) -> tuple[int, lis
             case "semicolon":
                 return found.start(), references
             case "call":
-                position = _read_call(file, found, references, problems)
+                position = _read_call(file, found, zero, references, problems)
             case "at":
                 what = _UNSUPPORTED_AT.get(found.group(), "placeholders in SQL")
                 _refuse_unsupported(file, found.start(), found.group(), what, problems)
@@ -117,7 +118,9 @@ def _scan(file: TextFile, start: int, problems: list[Problem]) -> tuple[int, lis
     return len(text), references
 
 
-def _read_call(file: TextFile, found: re.Match[str], references: list[SqlReference], problems: list[Problem]) -> int:
+def _read_call(
+    file: TextFile, found: re.Match[str], zero: int, references: list[SqlReference], problems: list[Problem]
+) -> int:
     word, position = found.group(), found.end()
     kind = _KINDS.get(word.lower())
     if kind is None:
@@ -130,8 +133,8 @@ def _read_call(file: TextFile, found: re.Match[str], references: list[SqlReferen
     references.append(
         SqlReference(
             reference=Reference(kind, name.group(1)),
-            start=found.start(),
-            end=name.end(),
+            start=found.start() - zero,
+            end=name.end() - zero,
             place=file.place(found.start()),
         )
     )

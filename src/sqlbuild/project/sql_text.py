@@ -34,12 +34,12 @@ def end_of_comment(text: str, start: int) -> int:
 
 def skip_blank(text: str, start: int) -> int:
     """The offset of the first character at or after `start` that is no blank and no comment. Raises Unclosed."""
-    while True:
-        found = _BLANK.match(text, start)
-        start = found.end() if found else start
+    while found := _BLANK.match(text, start):
+        start = found.end()
         if not text.startswith("/*", start):
-            return start
+            break
         start = end_of_comment(text, start)
+    return start
 
 
 def end_of_quoted(text: str, start: int) -> int:

@@ -144,6 +144,7 @@ BAD = [
     ("columns (a (typ INTEGER))", "UNKNOWN_KEY", "1:20", "unknown key `columns.a.typ`", "did you mean `type`?"),
     ("retry (attempts 3)", "UNKNOWN_KEY", "1:15", "unknown key `retry.attempts`", "did you mean `max_attempts`?"),
     ("materialized tabel", "BAD_VALUE", "1:21", '`materialized` must be table or view, not text "tabel"', "did you mean `table`?"),
+    ("materialized " + "x" * 50, "BAD_VALUE", "1:21", "`materialized` must be table or view, not a text of 50 characters", "known here: table, view"),
     ("materialized incremental", "UNSUPPORTED", "1:21", "`materialized incremental` is not supported yet", "use table, which builds the whole query each time"),
     ("materialized snapshot, unique_key [a]", "UNSUPPORTED", "1:21", "`materialized snapshot` is not supported yet", "use table, which builds the whole query each time"),
     ("materialized [table]", "WRONG_TYPE", "1:21", "`materialized` must be text, not a list", 'write it in double quotes, for example "abc"'),
