@@ -132,15 +132,15 @@ class Tracer:
         if len(path) == 1:
             return self._unqualified(path[0], names[0], scope)
         keys = [scope.names.key(name) for name in names]
-        item = scope.item(keys[0])
-        if item is not None:
-            return self._qualified(path, names, keys, item, scope)
+        items = scope.items_called(keys[0])
+        if items:
+            return self._qualified(path, names, keys, items, scope)
         found = scope.column(names[0])
         if found is not None:
             return Field(names[-1], None, found.field.sources)
-        item = scope.item(keys[-2])
-        if item is not None and len(path) > 2:
-            return self._qualified(path[-2:], names[-2:], keys[-2:], item, scope)
+        items = scope.items_called(keys[-2])
+        if items and len(path) > 2:
+            return self._qualified(path[-2:], names[-2:], keys[-2:], items, scope)
         if len(path) == 2:
             known = [item.label for each in scope.outward() for item in each.items]
             help = _proposal(names[0], [*known, *scope.visible()], "relations here")
@@ -158,25 +158,20 @@ class Tracer:
         return found.field
 
     def _qualified(
-        self, path: list[exp.Identifier], names: list[str], keys: list[str], item: FromItem, scope: Scope
+        self, path: list[exp.Identifier], names: list[str], keys: list[str], items: list[FromItem], scope: Scope
     ) -> Field:
-        field = item.shape.by_key(scope.names).get(keys[1])
-        if field is not None:
-            return field if len(path) == 2 else Field(names[-1], None, field.sources)
-        if not item.shape.certain:
-            return item.shape.guess(names[1]) if len(path) == 2 else Field(names[-1])
-        struct = next(
-            (
-                field
-                for each in scope.outward()
-                for other in each.items
-                if (field := other.shape.by_key(scope.names).get(keys[0])) is not None
-            ),
-            None,
-        )
+        """`t.x`, or `t.x.field`, where `t` is the name of `items`, the innermost of them first."""
+        for item in items:
+            field = item.shape.by_key(scope.names).get(keys[1])
+            if field is not None:
+                return field if len(path) == 2 else Field(names[-1], None, field.sources)
+            if not item.shape.certain:
+                return item.shape.guess(names[1]) if len(path) == 2 else Field(names[-1])
+        struct = scope.column_of_a_relation(keys[0])
         if struct is not None:
             return Field(names[-1], None, struct.sources)
         if path[1].quoted or names[1].lower() not in NOT_COLUMNS:
+            item = items[0]
             visible = [field.name for field in item.shape.fields if field.name is not None]
             label = f"{names[0]} ({item.label})" if item.label != names[0] else item.label
             self.report(path[1], f"unknown column {names[1]} in {label}", _proposal(names[1], visible, item.label))

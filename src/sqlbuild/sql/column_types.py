@@ -57,7 +57,8 @@ def _duckdb_type(expression: exp.Expr, of: Callable[[object], str | None]) -> st
     if isinstance(expression, exp.Literal):
         return literal_type(expression)
     if isinstance(expression, _SAME_AS_ARGUMENT):
-        return of(expression.this)
+        several = expression.args.get("count") is not None or expression.args.get("expressions")
+        return of(expression.this) if not several or isinstance(expression, exp.Order) else None
     if isinstance(expression, exp.Sum):
         return _sum_type(of(expression.this))
     if isinstance(expression, exp.Avg):
@@ -78,13 +79,14 @@ def _duckdb_type(expression: exp.Expr, of: Callable[[object], str | None]) -> st
 
 
 def literal_type(literal: exp.Literal) -> str | None:
+    """The parser does not tell `.5`, a DECIMAL(1,1), from `0.5`, a DECIMAL(2,1): then it is None."""
     text = literal.name
     if literal.is_string:
         return "VARCHAR"
     if text.isdecimal():
         return next((name for name in _INTEGERS[2:] if int(text) < _INTEGER_LIMITS[name]), None)
     whole, point, fraction = text.partition(".")
-    if point and whole.isdecimal() and fraction.isdecimal() and len(whole) + len(fraction) <= 38:
+    if point and whole.isdecimal() and whole != "0" and fraction.isdecimal() and len(whole) + len(fraction) <= 38:
         return f"DECIMAL({len(whole) + len(fraction)},{len(fraction)})"
     return None
 

@@ -67,7 +67,7 @@ class FromReader:
             for field in item.shape.fields:
                 key = self.names.key(field.name) if field.name is not None else ""
                 if key not in item.merged:
-                    fields.append(scope.merged.get(key, field))
+                    fields.append(scope.merged[key] if key in item.kept else field)
             more |= item.shape.more
             because = because or item.shape.because
         return Shape(fields, more, because)
@@ -253,11 +253,15 @@ class FromReader:
             other = _first_field(right, key, self.names)
             for item in right:
                 item.merged.add(key)
+            for item in left:
+                if key in item.shape.by_key(self.names) and key not in item.merged:
+                    item.kept.add(key)
             if one is None or other is None:
                 kept = one or other
             elif side == "RIGHT":
                 kept = other
-            elif side == "FULL":
+            elif side == "FULL" or key in scope.coalesced:
+                scope.coalesced.add(key)
                 kept = Field(one.name, joint_type(one.type, other.type), one.sources | other.sources)
             else:
                 kept = one

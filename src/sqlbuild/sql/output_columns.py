@@ -165,9 +165,7 @@ class _QueryReader:
         scope = Scope(self.names, parent)
         self.relations.read(node, scope, ctes)
         scope.later_aliases = frozenset(
-            self.relations.key(item.args["alias"])
-            for item in node.expressions
-            if isinstance(item, exp.Alias) and isinstance(item.args.get("alias"), exp.Identifier)
+            self.relations.key(alias) for item in node.expressions for alias in _aliases_of(item)
         )
         columns = _SelectList(self, scope)
         if node.args.get("exclude"):
@@ -248,13 +246,18 @@ class _SelectList:
         excluded = self._excluded(star, items)
         replaced = self._replaced(star)
         renamed = self._renamed(star)
+        placed: list[Field] = []
         for item in items:
             for field in item.shape.fields:
                 key = self.names.key(field.name) if field.name is not None else ""
                 if (not qualified and key in item.merged) or (item.key, key) in excluded or ("", key) in excluded:
                     continue
-                field = self.scope.merged.get(key, field) if not qualified else field
-                field = replaced.get(key, field)
+                if key in replaced:
+                    if (field := replaced[key]) in placed:
+                        continue
+                    placed.append(field)
+                elif key in item.kept and not qualified:
+                    field = self.scope.merged[key]
                 self.fields.append(dataclasses.replace(field, name=renamed.get(key, field.name)))
             if item.shape.more:
                 self.more |= item.shape.more
@@ -306,15 +309,23 @@ class _SelectList:
         if column.args.get("db") is not None:
             self.give_up("* of a name in three parts")
             return
-        item = self.scope.item(self.reader.relations.key(table))
-        if item is None:
+        items = self.scope.items_called(self.reader.relations.key(table))
+        if not items:
             self.give_up(f"{table.name}.* of something that is no relation here")
             return
-        self._star(star, [item], qualified=True)
+        self._star(star, items[:1], qualified=True)
 
     def give_up(self, because: str) -> None:
         self.more.add(-1)
         self.because = self.because or because
+
+
+def _aliases_of(item: exp.Expr) -> list[exp.Identifier]:
+    """The names that one item of a select list gives, also those in `* RENAME (a AS b)`."""
+    star = item.this if isinstance(item, exp.Column) else item
+    named = (star.args.get("rename") or ()) if isinstance(star, exp.Star) else (item,)
+    aliases = [each.args.get("alias") for each in named if isinstance(each, exp.Alias)]
+    return [alias for alias in aliases if isinstance(alias, exp.Identifier)]
 
 
 def _joined(one: Field, other: Field, only_left: bool) -> Field:

@@ -116,7 +116,9 @@ class FromItem:
     label: str
     shape: Shape
     merged: set[str] = dataclasses.field(default_factory=set)
-    """Columns that a join's USING has merged with those of an earlier relation; `*` shows them once."""
+    """Columns that a join's USING has merged with those of an earlier relation; `*` shows them there."""
+    kept: set[str] = dataclasses.field(default_factory=set)
+    """Columns in whose place `*` shows what USING has merged."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,6 +139,8 @@ class Scope:
         self.items: list[FromItem] = []
         self.merged: dict[str, Field] = {}
         """Columns merged by USING, as they are seen without a qualifier."""
+        self.coalesced: set[str] = set()
+        """Those of `merged` that a FULL JOIN has merged; later joins add to them."""
         self.aliases: dict[str, Field] = {}
         """Names that the select list has given so far."""
         self.later_aliases: frozenset[str] = frozenset()
@@ -149,8 +153,13 @@ class Scope:
             yield scope
             scope = scope.parent
 
-    def item(self, key: str) -> FromItem | None:
-        return next((item for scope in self.outward() for item in scope.items if item.key == key), None)
+    def items_called(self, key: str) -> list[FromItem]:
+        """The relations that can be qualified with a name, the innermost first."""
+        return [item for scope in self.outward() for item in scope.items if item.key == key]
+
+    def column_of_a_relation(self, key: str) -> Field | None:
+        fields = (item.shape.by_key(self.names).get(key) for scope in self.outward() for item in scope.items)
+        return next((field for field in fields if field is not None), None)
 
     def column(self, name: str) -> Found | None:
         """An unqualified name. None: surely no column."""
