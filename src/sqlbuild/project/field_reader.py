@@ -38,11 +38,16 @@ class FieldReader:
         entry = self.entries.get(key, self.located)
         self.problems.append(entry.problem(code, message, help, at_key=at_key))
 
-    def refuse_unknown(self, known: Iterable[str], unsupported: Mapping[str, str] | None = None) -> None:
-        """A problem for each key that is not `known`; for keys of `unsupported` a warning with that text as help."""
+    def refuse_unknown(
+        self, known: Iterable[str], unsupported: Mapping[str, str] | None = None, *, told: Iterable[str] = ()
+    ) -> None:
+        """A problem for each key that is not `known`; for keys of `unsupported` a warning with that text as help.
+
+        The caller has already said what is wrong with the keys of `told`.
+        """
         known = set(known)
         for key, entry in self.entries.items():
-            if key in known:
+            if key in known or key in told:
                 continue
             if unsupported is not None and key in unsupported:
                 self.problems.append(

@@ -113,6 +113,14 @@ def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
             code="UNSUPPORTED",
             at_key=True,
         )
+    if "name" in reader.entries:
+        reader.refuse(
+            "name",
+            f"unknown key `{reader.name_of('name')}`",
+            "a model is called like its file; `alias` gives its table another name",
+            code="UNKNOWN_KEY",
+            at_key=True,
+        )
     if "enabled" in reader.entries and reader.boolean("enabled") is False:
         reader.refuse(
             "enabled",
@@ -126,7 +134,7 @@ def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
     )
     if cannot_be_built:
         known = known | IGNORED_MODEL_KEYS.keys()
-    reader.refuse_unknown(known | set(refused) | {"enabled"}, IGNORED_MODEL_KEYS)
+    reader.refuse_unknown(known | {"enabled"}, IGNORED_MODEL_KEYS, told={*refused, "name"})
 
 
 def _materialized(reader: FieldReader) -> Materialization | None:

@@ -141,6 +141,7 @@ BAD = [
         "known here: alias, columns, database, description, enabled, group, materialized, max_duration, meta, pool, "
         "retry, schema, tags, timeout",
     ),
+    ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),
     ("columns (a (typ INTEGER))", "UNKNOWN_KEY", "1:20", "unknown key `columns.a.typ`", "did you mean `type`?"),
     ("retry (attempts 3)", "UNKNOWN_KEY", "1:15", "unknown key `retry.attempts`", "did you mean `max_attempts`?"),
     ("materialized tabel", "BAD_VALUE", "1:21", '`materialized` must be table or view, not text "tabel"', "did you mean `table`?"),

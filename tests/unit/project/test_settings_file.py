@@ -253,6 +253,20 @@ def test_secrets_are_collected_and_a_dsn_gives_only_its_password(read: Read):
     assert "secrets" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("dsn", "secrets"),
+    [
+        ("host=h password=${ENV:P} user=u", {"pa55word"}),
+        ("host=h password='${ENV:P} x'", {"pa55word x"}),
+        ("postgresql://${ENV:P}@h/d", set()),
+        ("postgresql://u:${ENV:P}@[h/d", set()),
+    ],
+)
+def test_of_a_dsn_only_the_password_is_a_secret(read: Read, dsn: str, secrets: set[str]):
+    text = f'name = "s"\nadapter = "postgres"\n[connections.a]\ndsn = "{dsn}"\n'
+    assert set(read(text, environ={"P": "pa55word"})[0].secrets) == secrets
+
+
 def test_a_variable_of_secret_env_is_a_secret(read: Read):
     text = 'name = "s"\n[settings]\nsecret_env = ["TOKEN", "OTHER"]'
     assert read(text, environ={"TOKEN": "abcdef"})[0].secrets == ("abcdef",)
