@@ -1,0 +1,213 @@
+"""The contexts that nodes receive: thin faces over one `NodeSession`, for `def` and for `async def`.
+
+The names and arguments are the same on both sides. What waits on the warehouse is awaited on the async side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Literal, TypeVar, overload
+
+from sqlbuild.authoring.callers import place_of_caller
+from sqlbuild.authoring.pending import Pending
+from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
+from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.results import NodeValue, Skip, SkipMode, UpstreamResult
+from sqlbuild.errors import UpstreamHasNoResult
+from sqlbuild.interfaces.node_session import NodeSession
+from sqlbuild.interfaces.warehouse import Parameters
+from sqlbuild.refs import Reference
+
+D = TypeVar("D")
+Level = Literal["debug", "info", "warning", "error", "critical"]
+
+_LEVELS = ("debug", "info", "warning", "error", "critical")
+_REQUIRED = object()
+
+
+class _PlainMembers:
+    """What never waits and is the same in every context."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: NodeSession) -> None:
+        self._session = session
+
+    @property
+    def run_id(self) -> str:
+        return self._session.facts.run_id
+
+    @property
+    def node_name(self) -> str:
+        return self._session.facts.node_name
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first attempt."""
+        return self._session.facts.attempt
+
+    @property
+    def target(self) -> str:
+        return self._session.facts.target
+
+    @property
+    def vars(self) -> Mapping[str, Any]:
+        """The project's vars, with the target's and the command line's over them."""
+        return self._session.facts.vars
+
+    @property
+    def is_reload(self) -> bool:
+        return self._session.facts.is_reload
+
+    @property
+    def connection(self) -> Any:
+        """The warehouse driver's own object, for what the other members do not cover."""
+        return self._session.connection()
+
+    def skip(
+        self, reason: str, mode: Literal["soft", "hard"] | SkipMode = SkipMode.SOFT, metadata: object = None
+    ) -> Skip:
+        """Return it to skip this node. `hard` blocks what depends on it, `soft` leaves that to their `requires`."""
+        if not isinstance(reason, str):
+            raise TypeError(f"ctx.skip(): reason must be a text, not {type(reason).__name__}")
+        if mode not in tuple(SkipMode):
+            raise ValueError(f'ctx.skip(): mode must be "soft" or "hard", not {mode!r}')
+        skip = Skip(reason=reason, mode=SkipMode(mode), metadata=metadata)
+        self._session.note(
+            skip, f"ctx.skip(...) at {place_of_caller()} was made but not returned: write `return ctx.skip(...)`"
+        )
+        return skip
+
+    @overload
+    def result_of(self, node_function: Callable[..., object]) -> UpstreamResult: ...
+    @overload
+    def result_of(self, node_function: Callable[..., object], default: D) -> UpstreamResult | D: ...
+    def result_of(self, node_function: Callable[..., object], default: Any = _REQUIRED) -> Any:
+        """The result of a declared upstream: `.payload .metadata .status .ts .run_id .materialized`.
+
+        Raises UndeclaredDependency, and UpstreamHasNoResult unless `default` is given.
+        """
+        try:
+            return self._session.result_of(node_function)
+        except UpstreamHasNoResult:
+            if default is _REQUIRED:
+                raise
+            return default
+
+    def relation(self, ref: Reference) -> str:
+        """The quoted, qualified name of a declared `model()`, `source()` or `seed()`. Raises UndeclaredDependency."""
+        return self._session.relation(ref)
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Show how far the node is, in units of its own."""
+        for name, value in (("done", done), ("total", total)):
+            if not isinstance(value, int | float) and not (name == "total" and value is None):
+                raise TypeError(f"ctx.progress(): {name} must be a number, not {type(value).__name__}")
+        self._session.progress(done, total, message)
+
+    def log(self, message: str, level: Level = "info", **fields: object) -> None:
+        """Write a line to the node's log. Raises ValueError for an unknown level."""
+        if level not in _LEVELS:
+            raise ValueError(f"ctx.log(): level must be one of {', '.join(_LEVELS)}, not {level!r}")
+        self._session.log(str(message), level, fields)
+
+
+class AssetContext(_PlainMembers):
+    """What a `def` asset receives."""
+
+    __slots__ = ()
+
+    def result(self, payload: object = None, metadata: object = None, materialized: bool | None = None) -> NodeValue:
+        """Return it. `payload` is what dependents read, both are stored as JSON; `materialized` says whether the
+        artifact was produced."""
+        return _asset_result(payload, metadata, materialized)
+
+    def query(self, sql: str, params: Parameters = None) -> Query:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return Query(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> None:
+        """Run a statement without rows."""
+        self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
+
+
+class TaskContext(_PlainMembers):
+    """What a `def` task receives."""
+
+    __slots__ = ()
+
+    def result(self, payload: object = None, metadata: object = None) -> NodeValue:
+        """Return it. `payload` is what dependents read; both are stored as JSON."""
+        return NodeValue(payload=payload, metadata=metadata)
+
+    def query(self, sql: str, params: Parameters = None) -> Query:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return Query(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> None:
+        """Run a statement without rows."""
+        self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
+
+
+class AsyncAssetContext(_PlainMembers):
+    """What an `async def` asset receives."""
+
+    __slots__ = ()
+
+    def result(self, payload: object = None, metadata: object = None, materialized: bool | None = None) -> NodeValue:
+        """Return it. `payload` is what dependents read, both are stored as JSON; `materialized` says whether the
+        artifact was produced."""
+        return _asset_result(payload, metadata, materialized)
+
+    def query(self, sql: str, params: Parameters = None) -> AsyncQuery:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return AsyncQuery(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> Coroutine[Any, Any, None]:
+        """Run a statement without rows."""
+        return _execute(self._session, sql, params)
+
+
+class AsyncTaskContext(_PlainMembers):
+    """What an `async def` task receives."""
+
+    __slots__ = ()
+
+    def result(self, payload: object = None, metadata: object = None) -> NodeValue:
+        """Return it. `payload` is what dependents read; both are stored as JSON."""
+        return NodeValue(payload=payload, metadata=metadata)
+
+    def query(self, sql: str, params: Parameters = None) -> AsyncQuery:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return AsyncQuery(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> Coroutine[Any, Any, None]:
+        """Run a statement without rows."""
+        return _execute(self._session, sql, params)
+
+
+Context = AssetContext | TaskContext | AsyncAssetContext | AsyncTaskContext
+
+
+def make_context(kind: NodeKind, is_async: bool, session: NodeSession) -> Context:
+    """The context for one attempt of a node. Raises ValueError for a kind that has none."""
+    match kind, is_async:
+        case NodeKind.ASSET, False:
+            return AssetContext(session)
+        case NodeKind.ASSET, True:
+            return AsyncAssetContext(session)
+        case NodeKind.TASK, False:
+            return TaskContext(session)
+        case NodeKind.TASK, True:
+            return AsyncTaskContext(session)
+    raise ValueError(f"a {kind} has no context")
+
+
+def _asset_result(payload: object, metadata: object, materialized: object) -> NodeValue:
+    if materialized is not None and not isinstance(materialized, bool):
+        raise TypeError(f"ctx.result(): materialized must be True, False or None, not {type(materialized).__name__}")
+    return NodeValue(payload=payload, metadata=metadata, materialized=materialized)
+
+
+def _execute(session: NodeSession, sql: str, params: Parameters) -> Coroutine[Any, Any, None]:
+    return Pending(session, "ctx.execute_sql(...)", session.execute, *checked_statement("ctx.execute_sql", sql, params))

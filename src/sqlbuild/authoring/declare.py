@@ -1,0 +1,240 @@
+"""The decorators `@asset` and `@task`.
+
+A decorator returns the function itself, with its frozen declaration as an attribute. While a project is loaded, what
+is wrong becomes problems of that project, all at once; at any other time it raises DeclarationError, a TypeError.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+from typing import Any, TypeVar, Unpack, overload
+
+from sqlbuild.authoring.callers import frame_of_caller
+from sqlbuild.authoring.collecting import Collector, current_collector
+from sqlbuild.authoring.functions import is_async, layers_of, refusal
+from sqlbuild.authoring.options import AssetOptions, TaskOptions
+from sqlbuild.authoring.read_options import (
+    NODE_ATTRIBUTE,
+    Finding,
+    Findings,
+    Reader,
+    declared_node,
+    read_column_lineage,
+    read_columns,
+    read_depends_on,
+    read_labels,
+    read_meta,
+    read_name,
+    read_options,
+    read_pool,
+    read_requires,
+    read_retry,
+    read_text,
+    read_timeout,
+)
+from sqlbuild.domain.ids import NodeKind, Place
+from sqlbuild.domain.nodes import Asset, PythonFunction, PythonNode, Task
+from sqlbuild.errors import DeclarationError, Problem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TASK_READERS: Mapping[str, Reader] = {
+    "name": read_name,
+    "depends_on": read_depends_on,
+    "tags": read_labels("tags"),
+    "group": read_text("group"),
+    "description": read_text("description"),
+    "meta": read_meta,
+    "retry": read_retry,
+    "timeout": read_timeout,
+    "pool": read_pool,
+    "requires": read_requires,
+}
+_ASSET_READERS: Mapping[str, Reader] = {
+    **_TASK_READERS,
+    "columns": read_columns,
+    "column_lineage": read_column_lineage,
+}
+
+
+@overload
+def asset(function: F, /, **options: Unpack[AssetOptions]) -> F: ...
+@overload
+def asset(**options: Unpack[AssetOptions]) -> Callable[[F], F]: ...
+def asset(function: Any = None, /, **options: Any) -> Any:
+    """Make a function an asset: a node that produces or observes something outside of the warehouse.
+
+    Write `@asset` or `@asset(...)`. Parameters, all optional:
+
+    name            overrides the function's name; lowercase snake_case, unique over all nodes and sources
+    depends_on      a decorated function, `model()`, `source()` or `seed()`, or a list or tuple of them
+    columns         `[{"name": ..., "type"?, "nullable"?, "description"?, "meta"?}, ...]`; describes, enforces nothing
+    column_lineage  `{column: [{"node": ..., "column": ...}, ...]}`
+    tags, group, description, meta
+                    labels to select by; a group; documentation (default: the docstring); plain JSON
+    retry           a `RetryPolicy`; without it nothing is tried again
+    timeout         seconds or a timedelta for one attempt of an `async def`
+    pool            name or names of the pools of which the node holds one slot each while it runs
+    requires        "any" (default), "all" or "none_failed": what skipped upstreams mean
+
+    Raises DeclarationError (a TypeError) for anything else.
+    """
+    return _decorate(NodeKind.ASSET, function, options)
+
+
+@overload
+def task(function: F, /, **options: Unpack[TaskOptions]) -> F: ...
+@overload
+def task(**options: Unpack[TaskOptions]) -> Callable[[F], F]: ...
+def task(function: Any = None, /, **options: Any) -> Any:
+    """Make a function a task: a node that computes or causes something and produces no tracked artifact.
+
+    Takes what `asset` takes, without `columns` and `column_lineage`. Raises DeclarationError (a TypeError).
+    """
+    return _decorate(NodeKind.TASK, function, options)
+
+
+def declaration_of(function: object) -> PythonNode | None:
+    """The declaration of a decorated function; None for everything else, also for a wrapper around one."""
+    return declared_node(function)
+
+
+def wrapper_above(function: FunctionType) -> bool:
+    """Whether a module's name for a node stands for a wrapper that another decorator made around it."""
+    bound = function.__globals__.get(function.__name__)
+    if bound is function or not isinstance(bound, FunctionType):
+        return False
+    node: PythonNode | None = bound.__dict__.get(NODE_ATTRIBUTE)
+    return node is not None and node.declared.function is function
+
+
+def _decorate(kind: NodeKind, function: Any, options: Mapping[str, object]) -> Any:
+    if function is not None:
+        return _declare(kind, function, options)
+
+    def decorator(function: F) -> F:
+        return _declare(kind, function, options)
+
+    return decorator
+
+
+def _declare(kind: NodeKind, function: F, options: Mapping[str, object]) -> F:
+    collector = current_collector()
+    findings: Findings = []
+    if _can_be_a_node(function, findings):
+        assert isinstance(function, FunctionType)
+        layers = layers_of(function)
+        place = _place_of(layers[-1], collector)
+        node = _node(kind, layers, place, options, findings)
+        if node is not None and (collector is not None or not findings):
+            function.__dict__[NODE_ATTRIBUTE] = node
+            if collector is not None:
+                collector.add(node, layers[-1])
+    else:
+        place = _place_of_caller(collector)
+    if findings:
+        _report(kind, findings, place, collector)
+    return function
+
+
+def _can_be_a_node(function: object, findings: Findings) -> bool:
+    refused = refusal(function)
+    if refused is not None:
+        findings.append(Finding(*refused, code="DECORATED"))
+        return False
+    assert isinstance(function, FunctionType)
+    for layer in layers_of(function) if function.__dict__ else ():
+        if NODE_ATTRIBUTE in layer.__dict__:
+            findings.append(
+                Finding(
+                    f"`{layer.__name__}` is decorated with @asset or @task already",
+                    "let one of them stand alone, above all other decorators",
+                    code="DECORATED",
+                )
+            )
+            return False
+    return True
+
+
+def _node(
+    kind: NodeKind,
+    layers: Sequence[FunctionType],
+    place: Place,
+    options: Mapping[str, object],
+    findings: Findings,
+) -> PythonNode | None:
+    """The declaration, without what is wrong with it; None if it has no usable name."""
+    function = layers[0]
+    if kind is NodeKind.TASK:
+        options = _without_columns(options, findings)
+    fields = read_options(options, _ASSET_READERS if kind is NodeKind.ASSET else _TASK_READERS, findings)
+    name = fields.pop("name", None)
+    if name is None and options.get("name") is None:
+        name = read_name(function.__name__, findings)
+    if name is None:
+        return None
+    waits = is_async(layers)
+    if "timeout" in fields and not waits:
+        del fields["timeout"]
+        findings.append(
+            Finding(
+                "timeout: a `def` runs on a thread, which cannot be stopped",
+                'make the function `async def`; isolate="process" will stop a `def`, but is not there yet',
+            )
+        )
+    if "description" not in fields and function.__doc__:
+        fields["description"] = _cleaned(function.__doc__)
+    if "pool" in fields:
+        fields["pools"] = fields.pop("pool")
+    own = {key: fields.pop(key) for key in ("columns", "column_lineage") if key in fields}
+    declared = PythonFunction(function=function, name=name, is_async=waits, place=place, **fields)  # type: ignore[arg-type]
+    return Task(declared=declared) if kind is NodeKind.TASK else Asset(declared=declared, **own)  # type: ignore[arg-type]
+
+
+def _without_columns(options: Mapping[str, object], findings: Findings) -> Mapping[str, object]:
+    given = [key for key in ("columns", "column_lineage") if key in options]
+    if not given:
+        return options
+    findings.append(
+        Finding(f"{given[0]}: tasks have no columns; use @asset", "declare it with @asset, or leave it out")
+    )
+    return {key: value for key, value in options.items() if key not in given}
+
+
+def _cleaned(docstring: str) -> str:
+    return inspect.cleandoc(docstring) if "\n" in docstring else docstring.strip()
+
+
+def _report(kind: NodeKind, findings: Findings, place: Place, collector: Collector | None) -> None:
+    problems = [
+        Problem(
+            code=finding.code,
+            message=f"@{kind}: {finding.message}",
+            help=finding.help,
+            path=place.path,
+            line=place.line,
+        )
+        for finding in findings
+    ]
+    if collector is None:
+        raise DeclarationError(problems)
+    collector.problems += problems
+
+
+def _place_of(inner: FunctionType, collector: Collector | None) -> Place:
+    """The first decorator's line; for a function made by another file's code, the line that asked for it."""
+    code = inner.__code__
+    if collector is None:
+        return Place(code.co_filename, code.co_firstlineno)
+    if collector.home in (None, code.co_filename):
+        return collector.place(code.co_filename, code.co_firstlineno)
+    return _place_of_caller(collector)
+
+
+def _place_of_caller(collector: Collector | None) -> Place:
+    if collector is not None:
+        return collector.running_place()
+    frame = frame_of_caller()
+    return Place(frame.f_code.co_filename, frame.f_lineno)

@@ -1,0 +1,178 @@
+"""Looks at the function under a decorator: whether it can be a node, how it is called, what its context must be."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
+
+from sqlbuild.authoring.code_reads import cell_values
+from sqlbuild.authoring.contexts import AssetContext, AsyncAssetContext, AsyncTaskContext, TaskContext
+from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.nodes import PythonFunction
+from sqlbuild.errors import Problem
+
+_CONTEXTS: dict[type, tuple[NodeKind, bool]] = {
+    AssetContext: (NodeKind.ASSET, False),
+    AsyncAssetContext: (NodeKind.ASSET, True),
+    TaskContext: (NodeKind.TASK, False),
+    AsyncTaskContext: (NodeKind.TASK, True),
+}
+_BY_KIND = {key: context.__name__ for context, key in _CONTEXTS.items()}
+_COLLECT = "collect the values in a list and return it"
+_BY_NAME = {context.__name__: context for context in _CONTEXTS}
+
+
+def layers_of(function: FunctionType) -> tuple[FunctionType, ...]:
+    """The function itself, then what it wraps, from the outside in, as `__wrapped__` tells.
+
+    The last one is the function whose source the author wrote as the node.
+    """
+    layers = [function]
+    layer = function.__dict__.get("__wrapped__")
+    while isinstance(layer, FunctionType) and layer not in layers:
+        layers.append(layer)
+        layer = layer.__dict__.get("__wrapped__")
+    return tuple(layers)
+
+
+def signature_layer(function: FunctionType) -> FunctionType:
+    """The layer that names the parameters: the outermost one that does not just pass `*args` on."""
+    layers = layers_of(function)
+    for layer in layers:
+        if layer.__code__.co_argcount or not layer.__code__.co_flags & inspect.CO_VARARGS:
+            return layer
+    return layers[-1]
+
+
+def is_async(layers: Sequence[FunctionType]) -> bool:
+    """Whether calling the function with these layers gives something to await.
+
+    A plain wrapper around an `async def` counts as async: it hands on the coroutine that it gets.
+    """
+    for layer in layers:
+        if layer.__code__.co_flags & inspect.CO_COROUTINE or (layer.__dict__ and inspect.iscoroutinefunction(layer)):
+            return True
+    return False
+
+
+def takes_context(function: Callable[..., object]) -> bool:
+    """Whether a node's function is called with its context: it has a positional parameter without a default."""
+    if not isinstance(function, FunctionType):
+        return True
+    layer = signature_layer(function)
+    code = layer.__code__
+    return code.co_argcount > len(layer.__defaults__ or ()) or bool(code.co_flags & inspect.CO_VARARGS)
+
+
+def refusal(target: object) -> tuple[str, str] | None:
+    """Message and help if `target` cannot be a node at all."""
+    if not isinstance(target, FunctionType):
+        return _refusal_of_object(target)
+    layers = layers_of(target)
+    inner = layers[-1]
+    if inner.__code__.co_name == "<lambda>":
+        return "a lambda cannot be a node", "write it as `def name(ctx): ...`"
+    for layer in layers:
+        if layer.__code__.co_flags & inspect.CO_ASYNC_GENERATOR:
+            return "an async generator (an `async def` with `yield`) cannot be a node", _COLLECT
+        if layer.__code__.co_flags & inspect.CO_GENERATOR:
+            return "a generator (a `def` with `yield`) cannot be a node", _COLLECT
+    wrapped = inner.__dict__.get("__wrapped__")
+    if wrapped is not None and not isinstance(wrapped, FunctionType):
+        return f"the decorated function wraps {_described(wrapped)}, not a function", "put a plain function under it"
+    if inner is target and inner.__closure__ and _passes_on_a_coroutine(inner):
+        return (
+            "a wrapper around an `async def` does not say what it wraps",
+            "use functools.wraps(...) in the decorator between, so that it keeps __wrapped__",
+        )
+    return None
+
+
+def _refusal_of_object(target: object) -> tuple[str, str]:
+    if isinstance(target, type):
+        return "a class cannot be a node", "decorate a function that uses the class"
+    if isinstance(target, staticmethod | classmethod | property) or inspect.ismethod(target):
+        return f"{_described(target)} cannot be a node", "decorate a function of the module that calls it"
+    if isinstance(target, str):
+        return "the decorator was given a text instead of a function", f"give it as name={target!r}"
+    return f"{_described(target)} cannot be a node", "decorate a plain `def` or `async def` that calls it"
+
+
+def _described(target: object) -> str:
+    kind = type(target)
+    if kind.__name__ in ("staticmethod", "classmethod", "property", "method"):
+        return f"a {kind.__name__}"
+    if kind.__module__ == "functools" and kind.__name__ == "partial":
+        return "a functools.partial"
+    return f"an object of type {kind.__qualname__}"
+
+
+def _passes_on_a_coroutine(function: FunctionType) -> bool:
+    """A plain `wrapper(*args)` that closes over an `async def`: nothing tells whether it awaits it."""
+    code = function.__code__
+    if code.co_argcount or not code.co_flags & inspect.CO_VARARGS or inspect.iscoroutinefunction(function):
+        return False
+    return any(inspect.iscoroutinefunction(value) for value in cell_values(function))
+
+
+def signature_problems(declared: PythonFunction, kind: NodeKind) -> list[Problem]:
+    """What is wrong with the parameters of a node's function and the annotation of its context."""
+    function = declared.function
+    if not isinstance(function, FunctionType):
+        return []
+    layer = signature_layer(function)
+    found = [*_parameters_without_value(layer, declared), *_wrong_context(layer, declared, kind)]
+    return [
+        Problem(code=code, message=message, help=help, path=declared.place.path, line=declared.place.line)
+        for code, message, help in found
+    ]
+
+
+def _parameters_without_value(layer: FunctionType, declared: PythonFunction) -> Iterator[tuple[str, str, str]]:
+    code = layer.__code__
+    positional = code.co_varnames[: code.co_argcount]
+    without_default = positional[1 : code.co_argcount - len(layer.__defaults__ or ())]
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    given = layer.__kwdefaults__ or {}
+    for name in (*without_default, *(keyword for keyword in keywords if keyword not in given)):
+        yield (
+            "PARAMETER",
+            f"{declared.name}: nothing is given to the parameter `{name}`",
+            f"a node gets its context only; give it a default, as in `{name}={name}`, or remove it",
+        )
+
+
+def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind) -> Iterator[tuple[str, str, str]]:
+    code = layer.__code__
+    if not code.co_argcount:
+        return
+    annotated = _annotated_context(layer, code.co_varnames[0])
+    if annotated is None:
+        return
+    is_kind, is_waiting = _CONTEXTS[annotated]
+    wanted = _BY_KIND[kind, declared.is_async]
+    if is_kind is not kind:
+        yield (
+            "CONTEXT_KIND",
+            f"{declared.name} is declared with @{kind} but its context is annotated {annotated.__name__}",
+            f"annotate it {wanted}, or declare it with @{is_kind}",
+        )
+    elif is_waiting != declared.is_async:
+        written, other = ("async def", "def") if declared.is_async else ("def", "async def")
+        yield (
+            "CONTEXT_KIND",
+            f"{declared.name} is `{written}` but its context is annotated {annotated.__name__}",
+            f"annotate it {wanted}, or make the function `{other}`",
+        )
+
+
+def _annotated_context(layer: FunctionType, parameter: str) -> type | None:
+    """The context class that a parameter is annotated with; None for anything else, also what cannot be resolved."""
+    annotation = layer.__annotations__.get(parameter)
+    if isinstance(annotation, str):
+        name = annotation.strip("'\" ")
+        annotation = layer.__globals__.get(name)
+        if annotation is None:
+            return _BY_NAME.get(name.rpartition(".")[2])
+    return annotation if isinstance(annotation, type) and annotation in _CONTEXTS else None
