@@ -1,0 +1,247 @@
+"""Imports the Python files of a project and gives the nodes that they declare.
+
+While a project is open its root stands first on the import path; `close_python` forgets the project again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import FunctionType
+
+from sqlbuild.authoring.collecting import Collector, collecting, current_collector
+from sqlbuild.authoring.declare import wrapper_above
+from sqlbuild.authoring.functions import signature_problems
+from sqlbuild.authoring.late_binding import late_bindings
+from sqlbuild.domain.ids import node_id
+from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
+from sqlbuild.domain.project import CodeFacts
+from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.project.code_facts import ProjectCode
+from sqlbuild.project.import_finder import ProjectFinder, close_finder, open_finder
+
+MAX_MESSAGE = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PythonFiles:
+    """What the Python files of a project hold."""
+
+    nodes: tuple[PythonNode, ...] = ()
+    """In the order of the files, and in a file in the order of declaration."""
+    code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
+    """By node id."""
+    problems: tuple[Problem, ...] = ()
+
+
+def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
+    """Import `files`, absolute or relative to `root`, and collect the nodes they declare.
+
+    Every file is imported, also after another one failed; what goes wrong becomes a problem. The modules stay
+    imported until `close_python(root)`, or until the same project is read again. What the files print goes to stderr.
+    Raises ProjectAlreadyOpen if another project is open in this process.
+    """
+    top = str(root.absolute())
+    paths = [str(path) for path in (root.absolute() / file for file in files) if not _is_helper(path, root.absolute())]
+    if not paths:
+        close_finder(top)
+        return PythonFiles()
+    finder, problems = open_finder(top, paths)
+    try:
+        with collecting(top) as collector, contextlib.redirect_stdout(sys.stderr), _without_garbage_collection():
+            for path in paths:
+                problems += _import_file(path, finder, collector)
+            problems += [*collector.problems, *late_bindings(collector), *_function_problems(collector)]
+            code = _code_of_nodes(top, finder, collector)
+    except BaseException:
+        close_finder(top)
+        raise
+    finder.forget_loading()
+    return PythonFiles(
+        nodes=tuple(collector.nodes),
+        code=code,
+        problems=tuple(dict.fromkeys(sorted(problems, key=_place_of_problem))),
+    )
+
+
+def close_python(root: Path) -> None:
+    """Forget the project at `root`: its modules leave `sys.modules`, and another project can be opened."""
+    close_finder(str(root.absolute()))
+
+
+def _code_of_nodes(root: str, finder: ProjectFinder, collector: Collector) -> dict[str, CodeFacts]:
+    code = ProjectCode(root, finder.sources, collector.reads_of)
+    return {node_id(kind_of_declaration(node), node.declared.name): code.facts_of(node) for node in collector.nodes}
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Ten thousand nodes and syntax trees at once would be searched for garbage again and again: a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _is_helper(path: Path, root: Path) -> bool:
+    return any(part.startswith("_") for part in path.relative_to(root).parts)
+
+
+def _place_of_problem(problem: Problem) -> tuple[str, int]:
+    return problem.path, problem.line or 0
+
+
+def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
+    relative = collector.relative(path)
+    names = relative.removesuffix(".py").split("/")
+    wrong = _unimportable(path, relative, names)
+    if wrong is not None:
+        yield wrong
+        return
+    if names[0] in finder.elsewhere:
+        return  # told already: another package has that name
+    known = set(map(id, finder.failures.values()))
+    folder = _current_folder()
+    error = _error_of_import(".".join(names))
+    if error is not None and id(error) not in known:
+        yield from _problems_of(error, relative, finder, collector)
+    if folder is not None and _current_folder() != folder:
+        os.chdir(folder)
+        yield Problem(
+            code="FOLDER",
+            message="the file changes the current folder while it is imported; it was changed back",
+            help="change the folder inside the function that needs it, or use absolute paths",
+            path=relative,
+            severity="warning",
+        )
+
+
+def _error_of_import(module: str) -> BaseException | None:
+    process = os.getpid()
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file does must not hide the others
+        return error
+    finally:
+        if os.getpid() != process:
+            # The child of a fork in the file must not go on as a second sqlbuild.
+            os._exit(1)
+    return None
+
+
+def _unimportable(path: str, relative: str, names: Sequence[str]) -> Problem | None:
+    if any("." in name for name in names):
+        return Problem(
+            code="FILE",
+            message="the path has a dot in a name, so Python cannot import it",
+            help="rename the file or folder",
+            path=relative,
+        )
+    if not Path(path).is_file():
+        return Problem(
+            code="FILE", message="the file cannot be read", help="check that what it links to exists", path=relative
+        )
+    return None
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
+def _note_fork() -> None:
+    collector = current_collector()
+    if collector is None:
+        return
+    place = collector.running_place()
+    collector.problems.append(
+        Problem(
+            code="FORK",
+            message="the file forks the process while it is imported",
+            help="start other processes inside a function, not at the top level",
+            path=place.path,
+            line=place.line,
+        )
+    )
+
+
+os.register_at_fork(after_in_parent=_note_fork)
+
+
+def _problems_of(error: BaseException, relative: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
+    """What went wrong in an import, at the innermost line of the project."""
+    if isinstance(error, ProjectError):
+        for problem in error.problems:
+            yield dataclasses.replace(problem, path=collector.relative(problem.path))
+        return
+    path, line, column = relative, None, None
+    if isinstance(error, SyntaxError) and error.filename in finder.sources:
+        path, line, column = collector.relative(error.filename), error.lineno, error.offset
+    else:
+        frames = [
+            each for each in traceback.walk_tb(error.__traceback__) if each[0].f_code.co_filename in finder.sources
+        ]
+        if frames:
+            frame, line = frames[-1]
+            path = collector.relative(frame.f_code.co_filename)
+    message, help = _told(error, finder)
+    yield Problem(code="IMPORT", message=message, help=help, path=path, line=line, column=column or None)
+
+
+def _told(error: BaseException, finder: ProjectFinder) -> tuple[str, str]:
+    if isinstance(error, SystemExit):
+        return (
+            f"the file calls sys.exit({error.code!r}) while it is imported",
+            'remove it, or put it under `if __name__ == "__main__":`',
+        )
+    message = f"{type(error).__name__}: {_text_of(error)}"
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}", "correct the line"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        top = error.name.partition(".")[0]
+        if top in finder.owned:
+            return message, f"there is no such file in the project's {top}/"
+        return message, f"install the package in the environment of sqlbuild: {sys.executable} -m pip install ..."
+    if isinstance(error, ImportError) and "partially initialized" in message:
+        return message, "two files import each other: move one of the imports into the function that needs it"
+    return message, "the file must be importable; move what can fail into the node's function"
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an author's exception may have a broken __str__
+        return "(its text cannot be shown)"
+    return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "..."
+
+
+def _function_problems(collector: Collector) -> Iterator[Problem]:
+    checked: set[tuple[int, int]] = set()
+    for entry in collector.entries:
+        declared = entry.node.declared
+        function = declared.function
+        assert isinstance(function, FunctionType)
+        key = (id(function.__code__), id(entry.inner.__code__))
+        if key not in checked:
+            checked.add(key)
+            yield from signature_problems(declared, kind_of_declaration(entry.node))
+        if wrapper_above(function):
+            yield Problem(
+                code="DECORATED",
+                message=f"{declared.name} has another decorator above @{kind_of_declaration(entry.node)}, which would not run",
+                help="let @asset or @task stand above all other decorators",
+                path=declared.place.path,
+                line=declared.place.line,
+            )
