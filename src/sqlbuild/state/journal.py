@@ -25,7 +25,6 @@ from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
 FILE_NAME = "journal.jsonl"
 
-_CHECKSUM = slice(8, 16)
 _BODY_STARTS = len('{"crc":"00000000",')
 _FINISHED = '{"finished":'
 
@@ -128,13 +127,15 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _line(body: str) -> bytes:
     encoded = body.encode()
-    return b'{"crc":"%08x",%s\n' % (zlib.crc32(encoded), encoded[1:])
+    return b"%s%s\n" % (_checksum(encoded), encoded[1:])
+
+
+def _checksum(body: bytes) -> bytes:
+    return b'{"crc":"%08x",' % zlib.crc32(body)
 
 
 def _is_whole(line: bytes) -> bool:
-    if not (line.startswith(b'{"crc":"') and line.endswith(b"}\n")):
-        return False
-    return line[_CHECKSUM] == b"%08x" % zlib.crc32(b"{" + line[_BODY_STARTS:-1])
+    return line.endswith(b"}\n") and line[:_BODY_STARTS] == _checksum(b"{" + line[_BODY_STARTS:-1])
 
 
 def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:

@@ -84,9 +84,10 @@ class _StoredResults(Mapping[NodeId, tuple[NodeResult, ...]]):
         self._records = records
 
     def __getitem__(self, node: NodeId) -> tuple[NodeResult, ...]:
+        records = self._records[node]
         try:
-            return tuple(result_from_fields(fields) for fields in self._records[node])
-        except (ValueError, TypeError, AttributeError):
+            return tuple(map(result_from_fields, records))
+        except _MALFORMED:
             return ()
 
     def __iter__(self) -> Iterator[NodeId]:

@@ -1,0 +1,121 @@
+"""Implementations under contract. A new one is added to the fixture of its interface here, and must pass unchanged."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.domain.settings import Connection
+from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
+from sqlbuild.state.journal import FileJournal, read_journal
+from sqlbuild.state.node_result_json import result_to_json
+from sqlbuild.state.warehouse_tables import WarehouseStateStore
+from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+
+ENDLESS = "SELECT a.range * b.range AS product FROM range(1000000) a, range(1000000) b"
+
+
+@pytest.fixture
+def endless() -> str:
+    """A query that runs for hours."""
+    return ENDLESS
+
+
+@pytest.fixture
+def make_duckdb(tmp_path):
+    """DuckDB warehouses on files of the test's folder, by name, with options."""
+
+    def make(database: str = "warehouse.duckdb", **options: object) -> DuckDBWarehouse:
+        path = database if database == ":memory:" else str(tmp_path / database)
+        settings = Connection(name="local", adapter="duckdb", options={"database": path, **options})
+        return DuckDBWarehouse(settings, str(tmp_path))
+
+    return make
+
+
+@pytest.fixture(params=["duckdb file", "duckdb memory"])
+async def warehouse(request, make_duckdb):
+    opened = make_duckdb(":memory:" if request.param == "duckdb memory" else "warehouse.duckdb")
+    await opened.open()
+    await opened.create_schemas(["dev"])
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def connection(warehouse):
+    connected = warehouse.connect()
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture(params=["in memory", "warehouse tables"])
+async def store(request, make_duckdb):
+    if request.param == "in memory":
+        yield InMemoryStateStore()
+        return
+    warehouse = make_duckdb()
+    await warehouse.open()
+    yield WarehouseStateStore(warehouse, "dev")
+    await warehouse.close()
+
+
+@pytest.fixture(params=["in memory", "file", "file with fsync"])
+def journal(request, tmp_path):
+    """A journal and the function that reads it back."""
+    if request.param == "in memory":
+        kept = InMemoryJournal(run_id="r1", target="dev")
+        yield kept, kept.read
+        return
+    folder = str(tmp_path / "runs" / "r1")
+    written = FileJournal(folder, run_id="r1", target="dev", fsync=request.param == "file with fsync")
+    yield written, lambda: read_journal(written.path)
+    written.close()
+
+
+@pytest.fixture
+def make_result():
+    def make(node: str = "task:a", **facts: object) -> NodeResult:
+        kind, name = node.split(":")
+        given = {"run_id": "r1", "status": Status.SUCCEEDED, "attempt": 1, "finished_at": 1_800_000_000.5, **facts}
+        return NodeResult(node_id=NodeId(node), kind=NodeKind(kind), name=name, **given)
+
+    return make
+
+
+@pytest.fixture
+def make_record(make_result):
+    return lambda *args, **facts: result_to_json(make_result(*args, **facts))
+
+
+@pytest.fixture
+def make_run():
+    def make(run_id: str = "r1", results: tuple[NodeResult, ...] = (), **facts: object) -> RunResult:
+        given = {"started_at": 1_800_000_000.0, "finished_at": 1_800_000_001.0, "exit_code": 0, **facts}
+        return RunResult(run_id=run_id, target="dev", results={r.node_id: r for r in results}, **given)
+
+    return make
+
+
+@pytest.fixture
+def in_another_process():
+    """Start Python code in a process of its own and wait for its first line of output; it ends with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(code: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

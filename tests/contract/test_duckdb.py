@@ -1,0 +1,261 @@
+"""What is DuckDB's own: opening, locking, settings, files, and what its errors become."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import duckdb
+import pytest
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.drivers import duckdb_errors
+from sqlbuild.errors import MissingExtra, TargetLocked, WarehouseError, WarehouseUnreachable
+from sqlbuild.failpoints import FailpointReached
+
+HOLD = "import duckdb, sys; held = duckdb.connect({path!r}); print('held', flush=True); sys.stdin.read()"
+
+
+async def rows(warehouse, sql):
+    connection = warehouse.connect()
+    try:
+        return await (await connection.query(sql)).fetch()
+    finally:
+        await connection.close()
+
+
+# -- opening ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_held_by_another_process_is_locked_and_its_holder_named(make_duckdb, tmp_path, in_another_process):
+    path = str(tmp_path / "warehouse.duckdb")
+    holder = in_another_process(HOLD.format(path=path))
+    for read_only in (False, True):
+        with pytest.raises(TargetLocked, match=f"process {holder.pid} ") as raised:
+            await make_duckdb().open(read_only=read_only)
+        assert f"kill {holder.pid}" in raised.value.help
+        assert path in str(raised.value)
+    holder.kill()
+    holder.wait()
+    warehouse = make_duckdb()
+    await warehouse.open()
+    await warehouse.close()
+
+
+async def test_closing_gives_the_file_to_other_processes(make_duckdb, tmp_path, in_another_process):
+    warehouse = make_duckdb()
+    await warehouse.open()
+    connection = warehouse.connect()
+    assert connection.raw.execute("SELECT 1").fetchone() == (1,)
+    await connection.query("SELECT range FROM range(10000)")
+    await connection.query("SELECT range FROM range(1000000)", arrow=True)
+    await warehouse.close()
+    holder = in_another_process(HOLD.format(path=str(tmp_path / "warehouse.duckdb")))
+    assert holder.poll() is None
+
+
+@pytest.mark.parametrize("content", [b"", b"id,name\n1,x\n", b"\0" * 20_000])
+@pytest.mark.parametrize("name", ["warehouse.duckdb", "orders.csv"])
+async def test_a_file_that_is_no_database_is_named(make_duckdb, tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WarehouseUnreachable, match=f"{name} is not a DuckDB database") as raised:
+        await make_duckdb(name).open()
+    assert raised.value.help
+    assert (tmp_path / name).read_bytes() == content
+
+
+async def test_a_folder_or_a_missing_folder_is_named(make_duckdb, tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(WarehouseUnreachable, match="is a folder"):
+        await make_duckdb("data").open()
+    with pytest.raises(WarehouseUnreachable, match=r"the folder of .* does not exist") as raised:
+        await make_duckdb("no/such/place.duckdb").open()
+    assert f"mkdir -p {tmp_path}/no/such" in raised.value.help
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
+async def test_a_file_without_permission_is_named(make_duckdb, tmp_path):
+    (tmp_path / "warehouse.duckdb").touch(mode=0o000)
+    with pytest.raises(WarehouseUnreachable, match="permission denied"):
+        await make_duckdb().open()
+
+
+def test_a_denied_permission_is_told_from_other_failures(tmp_path):
+    with pytest.raises(WarehouseUnreachable, match="permission denied") as raised:
+        open_with(duckdb.IOException('IO Error: Cannot open file "x": Permission denied'), str(tmp_path / "x"))
+    assert "ls -l" in raised.value.help
+
+
+def open_with(error, path):
+    with duckdb_errors.translated_opening(path):
+        raise error
+
+
+async def test_reading_a_target_that_was_never_built_says_so_and_creates_nothing(make_duckdb, tmp_path):
+    warehouse = make_duckdb()
+    assert not warehouse.exists()
+    with pytest.raises(WarehouseUnreachable, match="nothing was built yet"):
+        await warehouse.open(read_only=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_read_only_warehouse_is_read_and_not_written(make_duckdb):
+    warehouse = make_duckdb()
+    await warehouse.open()
+    await warehouse.create_schemas(["dev"])
+    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "t"), "SELECT 7 AS a", staging="_s")
+    await warehouse.close()
+    for reader, read_only in ((make_duckdb(), True), (make_duckdb(read_only=True), False)):
+        await reader.open(read_only=read_only)
+        assert await rows(reader, "FROM dev.t") == [(7,)]
+        with pytest.raises(WarehouseError, match="read-only"):
+            await reader.build_view(reader.connect(), Relation("", "dev", "v"), "SELECT 1")
+        await reader.close()
+
+
+async def test_a_database_in_memory_can_be_opened_for_reading(make_duckdb):
+    warehouse = make_duckdb(":memory:")
+    await warehouse.open(read_only=True)
+    assert await rows(warehouse, "SELECT 1") == [(1,)]
+    await warehouse.close()
+
+
+async def test_a_file_that_the_authors_code_holds_differently_is_explained(make_duckdb, tmp_path):
+    held = duckdb.connect(str(tmp_path / "warehouse.duckdb"), config={"threads": 1})
+    with pytest.raises(WarehouseUnreachable, match="already open in this process") as raised:
+        await make_duckdb().open()
+    assert "ctx.query" in raised.value.help
+    held.close()
+
+
+async def test_a_warehouse_that_is_not_open_says_so(make_duckdb):
+    with pytest.raises(WarehouseError, match="not open"):
+        await make_duckdb().connect().execute("SELECT 1")
+    await make_duckdb().close()
+
+
+async def test_nothing_is_left_running_after_a_close(make_duckdb, endless):
+    before = threading.active_count()
+    warehouse = make_duckdb()
+    await warehouse.open()
+    connections = [warehouse.connect() for _ in range(3)]
+    for connection in connections:
+        await connection.query(endless)
+    await warehouse.close()
+    assert threading.active_count() == before
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+async def test_settings_hold_for_every_connection(make_duckdb):
+    warehouse = make_duckdb(settings={"threads": 1, "memory_limit": "1GB", "preserve_insertion_order": False})
+    await warehouse.open()
+    for _ in range(2):
+        sql = "SELECT current_setting('threads'), current_setting('preserve_insertion_order')"
+        assert await rows(warehouse, sql) == [(1, False)]
+    await warehouse.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"thread": 1}, "does not take the setting thread = 1"), ({"threads": "many"}, "threads = 'many'")],
+)
+async def test_a_wrong_setting_is_named(make_duckdb, settings, message):
+    with pytest.raises(WarehouseUnreachable, match=message) as raised:
+        await make_duckdb(settings=settings).open()
+    assert "settings" in raised.value.help
+
+
+async def test_builtin_extensions_are_loaded_and_unknown_ones_named(make_duckdb):
+    warehouse = make_duckdb(extensions=("json", "parquet"))
+    await warehouse.open()
+    await warehouse.close()
+    with pytest.raises(WarehouseUnreachable, match="extension no_such_extension"):
+        await make_duckdb(extensions=("no_such_extension",)).open()
+
+
+async def test_file_names_in_sql_are_relative_to_the_project(make_duckdb, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "orders.csv").write_text("id,total\n1,10\n2,20\n")
+    monkeypatch.chdir("/")
+    warehouse = make_duckdb()
+    await warehouse.open()
+    assert await rows(warehouse, "SELECT sum(total) FROM 'data/orders.csv'") == [(30,)]
+    assert await rows(warehouse, "SELECT count(*) FROM read_csv('data/*.csv')") == [(2,)]
+    await warehouse.close()
+
+
+# -- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "message", "help"),
+    [
+        ("ATTACH 'host=localhost' AS pg (TYPE postgres)", "postgres", "extensions"),
+        ("SELECT * FROM 'https://example.invalid/x.parquet'", "httpfs", "extensions"),
+        ("SELECT * FROM 'no_such_file.csv'", "no_such_file.csv", ""),
+        ("SELECT '\ud800'", "cannot be handed to DuckDB", ""),
+    ],
+)
+async def test_what_duckdb_refuses_comes_with_what_to_do(make_duckdb, sql, message, help):
+    warehouse = make_duckdb(":memory:")
+    await warehouse.open()
+    with pytest.raises(WarehouseError, match=message) as raised:
+        await rows(warehouse, sql)
+    assert help in raised.value.help
+    assert "https://duckdb.org" not in str(raised.value)
+    await warehouse.close()
+
+
+def test_messages_lose_their_noise_and_stay_bounded():
+    error = duckdb.CatalogException(
+        'Catalog Error: Table with name nope does not exist!\nDid you mean "pg_enum"?\n\nLINE 1: FROM nope\n     ^\n'
+        "See also https://duckdb.org/docs/current/connect"
+    )
+    assert raised_for(error) == "Catalog Error: Table with name nope does not exist!\n\nLINE 1: FROM nope\n     ^"
+    assert len(raised_for(duckdb.InvalidInputException("x" * 1_000_000))) < 11_000
+
+
+def raised_for(error):
+    with pytest.raises(WarehouseError) as raised, duckdb_errors.translated("FROM nope"):
+        raise error
+    return str(raised.value)
+
+
+async def test_a_missing_python_package_is_named(make_duckdb, monkeypatch):
+    warehouse = make_duckdb(":memory:")
+    await warehouse.open()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    connection = warehouse.connect()
+    with pytest.raises(MissingExtra) as raised:
+        await connection.query("SELECT 1", arrow=True)
+    assert "sqlbuild[arrow]" in raised.value.help
+    monkeypatch.setitem(sys.modules, "pytz", None)
+    with pytest.raises(WarehouseError, match="needs the Python package pytz") as missing:
+        await (await connection.query("SELECT TIMESTAMPTZ '2026-01-01 00:00:00+00'")).fetch()
+    assert "Traceback" not in str(missing.value)
+    await warehouse.close()
+
+
+# -- the swap ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", ["model.staged", "model.swapped"])
+async def test_a_failure_around_the_swap_leaves_one_whole_generation(make_duckdb, monkeypatch, point):
+    def reach(name: str) -> None:
+        if name == point:
+            raise FailpointReached(name)
+
+    warehouse = make_duckdb()
+    await warehouse.open()
+    await warehouse.create_schemas(["dev"])
+    connection, orders = warehouse.connect(), Relation("", "dev", "orders")
+    await warehouse.build_table(connection, orders, "SELECT 1 AS generation", staging="_s")
+    monkeypatch.setattr("sqlbuild.warehouses.duckdb.failpoint", reach)
+    with pytest.raises(FailpointReached):
+        await warehouse.build_table(connection, orders, "SELECT 2 AS generation", staging="_s")
+    assert await rows(warehouse, "FROM dev.orders") == [(2 if point == "model.swapped" else 1,)]
+    assert await warehouse.relations() == {orders}
+    await warehouse.close()

@@ -1,0 +1,123 @@
+"""What the stored state is to somebody with a SQL prompt, and at scale."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import pytest
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.results import ErrorFacts, Status
+from sqlbuild.errors import ProjectError, WarehouseError
+from sqlbuild.state.warehouse_tables import WarehouseStateStore
+
+
+@pytest.fixture
+async def duckdb_file(make_duckdb):
+    warehouse = make_duckdb()
+    await warehouse.open()
+    yield warehouse
+    await warehouse.close()
+
+
+async def rows(warehouse, sql):
+    connection = warehouse.connect()
+    try:
+        return await (await connection.query(sql)).fetch()
+    finally:
+        await connection.close()
+
+
+async def test_results_are_readable_in_sql(duckdb_file, make_record):
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    error = ErrorFacts(type="ValueError", message="no such order", path="tasks/a.py", line=3)
+    await store.append_results(
+        [
+            make_record("asset:a", payload='{"rows":12}', started_at=1_800_000_000.25, because_of=("task:b", "task:c")),
+            make_record("task:b", status=Status.FAILED, error=error, retried=(error,)),
+        ]
+    )
+    assert await rows(
+        duckdb_file,
+        "SELECT node_name, payload->>'$.rows', started_at, because_of->>'$[1]' FROM dev._sqlbuild_node_results "
+        "WHERE node_type = 'asset'",
+    ) == [("a", "12", datetime.datetime.fromisoformat("2027-01-15T08:00:00.25"), "task:c")]
+    assert await rows(
+        duckdb_file,
+        "SELECT error_type, error_line, retried->>'$[0].message' FROM dev._sqlbuild_node_results WHERE status = 'failed'",
+    ) == [("ValueError", 3, "no such order")]
+
+
+async def test_runs_are_readable_in_sql(duckdb_file, make_run, make_result):
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    await store.append_run(make_run("r7", (make_result(), make_result("task:b")), exit_code=1))
+    sql = "SELECT run_id, target, exit_code, stopped_by, counts->>'$.succeeded' FROM dev._sqlbuild_runs"
+    assert await rows(duckdb_file, sql) == [("r7", "dev", 1, None, "2")]
+    assert await rows(duckdb_file, "SELECT schema_version FROM dev._sqlbuild_meta") == [(1,)]
+
+
+async def test_only_beginning_creates_anything(duckdb_file, make_record):
+    store = WarehouseStateStore(duckdb_file, "Dev Schema")
+    await store.past()
+    await store.latest_success(["task:a"])
+    await store.last_results("task:a", 1)
+    assert await duckdb_file.relations() == frozenset()
+    with pytest.raises(WarehouseError):
+        await store.append_results([make_record()])
+    await store.begin()
+    assert await duckdb_file.relations() == {
+        Relation("", "dev schema", name) for name in ("_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_meta")
+    }
+
+
+async def test_a_clock_that_runs_backwards_does_not_reorder_results(duckdb_file, make_record):
+    times = iter(datetime.datetime.fromisoformat(f"2026-01-{day}") for day in (20, 19, 18, 12, 11, 10))
+    for run in ("r1", "r2"):
+        store = WarehouseStateStore(duckdb_file, "dev", now=lambda: next(times))
+        await store.begin()
+        for node in ("task:a", "task:b"):
+            await store.append_results([make_record(node, run_id=run)])
+    past = await store.past()
+    assert past.last_run_id == "r2"
+    assert {stored.last_run_id for stored in past.nodes.values()} == {"r2"}
+
+
+async def test_a_batch_is_stored_whole_or_not_at_all(duckdb_file, make_record):
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    with pytest.raises(WarehouseError):
+        await store.append_results([make_record(), '{"run_id":"r1","attempt":"many"}'])
+    assert (await store.past()).nodes == {}
+
+
+async def test_the_state_of_a_newer_version_is_refused(duckdb_file):
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    await duckdb_file.connect().execute("INSERT INTO dev._sqlbuild_meta VALUES (2, NULL)")
+    for use in (store.past, store.begin):
+        with pytest.raises(ProjectError, match="version 2"):
+            await use()
+
+
+@pytest.mark.deadline(60)
+async def test_ten_thousand_nodes_of_fifty_runs_are_read_at_once(duckdb_file, make_record):
+    """Measured: 0.15 s to read, 0.03 ms a result to store; the limits only catch a change of order."""
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    await store.append_results([make_record(f"task:t{number}", run_id="r0") for number in range(10_000)])
+    await duckdb_file.connect().execute(
+        "INSERT INTO dev._sqlbuild_node_results BY NAME SELECT * REPLACE ('r' || run AS run_id, "
+        "stored_at + to_seconds(run) AS stored_at) FROM dev._sqlbuild_node_results, range(1, 50) AS runs (run)".replace(
+            "* REPLACE", "* EXCLUDE (run) REPLACE"
+        )
+    )
+    started = time.monotonic()
+    past = await store.past()
+    assert time.monotonic() - started < 3.0
+    assert (len(past.nodes), past.last_run_id, len(past.last_run)) == (10_000, "r49", 10_000)
+    started = time.monotonic()
+    assert len(await store.latest_success(past.nodes)) == 10_000
+    assert time.monotonic() - started < 6.0
