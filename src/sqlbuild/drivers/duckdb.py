@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import duckdb
 
-from sqlbuild.drivers.duckdb_errors import first_line, translated, translated_opening
+from sqlbuild.drivers.duckdb_errors import first_line, not_a_database, translated, translated_opening
 from sqlbuild.drivers.duckdb_results import (
     BatchResult,
     OpenCursor,
@@ -86,6 +86,7 @@ class DuckDBDatabase:
                 config={"autoinstall_known_extensions": False, "file_search_path": self._file_search_path},
             )
         try:
+            self._refuse_data_file(root)
             for name in self._extensions:
                 _load_extension(root, name)
             for key, value in self._settings.items():
@@ -94,6 +95,12 @@ class DuckDBDatabase:
             root.close()
             raise
         return root
+
+    def _refuse_data_file(self, root: duckdb.DuckDBPyConnection) -> None:
+        """DuckDB opens a data file such as orders.csv as a database in memory, which would forget every build."""
+        sql = "SELECT path IS NULL FROM duckdb_databases() WHERE database_name = current_database()"
+        if self.path != IN_MEMORY and root.execute(sql).fetchall() == [(True,)]:
+            raise not_a_database(self.path)
 
     def connect(self) -> DuckDBConnection:
         connection = DuckDBConnection(self)

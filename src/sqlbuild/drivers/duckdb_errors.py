@@ -113,10 +113,7 @@ def _opening_error(error: duckdb.Error, path: str) -> SqlbuildError:
             help="close the connection that your own code opened, or use ctx.query and ctx.connection",
         )
     if "not a valid DuckDB database file" in text:
-        return WarehouseUnreachable(
-            f"{path} is not a DuckDB database",
-            help="set `database` of the connection to another path, or move that file away",
-        )
+        return not_a_database(path)
     if file.is_dir():
         return WarehouseUnreachable(
             f"{path} is a folder, not a database file", help="add a file name to `database` of the connection"
@@ -132,6 +129,13 @@ def _opening_error(error: duckdb.Error, path: str) -> SqlbuildError:
         )
     return WarehouseUnreachable(
         f"{path} cannot be opened: {_message(text)}", help="look at `database` and `settings` of the connection"
+    )
+
+
+def not_a_database(path: str) -> WarehouseUnreachable:
+    return WarehouseUnreachable(
+        f"{path} is not a DuckDB database",
+        help="set `database` of the connection to another path, or move that file away",
     )
 
 

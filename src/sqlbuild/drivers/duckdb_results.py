@@ -26,9 +26,9 @@ CLOSE_SECONDS = 2.0
 
 
 class OpenCursor:
-    """A cursor with the rest of a statement's result. `forget` is called once, when it is closed."""
+    """A cursor with the rest of a statement's result. `ended` tells that it was closed because it was read whole."""
 
-    __slots__ = ("_cursor", "_forget", "_reader", "_reading", "_threads", "sql")
+    __slots__ = ("_cursor", "_forget", "_reader", "_reading", "_threads", "ended", "sql")
 
     def __init__(self, threads: StatementThreads, cursor: duckdb.DuckDBPyConnection, sql: str) -> None:
         self._threads = threads
@@ -36,6 +36,7 @@ class OpenCursor:
         self._reader: Any = None
         self._reading = False
         self._forget: Callable[[], None] | None = None
+        self.ended = False
         self.sql = sql
 
     @property
@@ -43,13 +44,15 @@ class OpenCursor:
         return self._cursor is None
 
     def when_closed(self, forget: Callable[[], None]) -> None:
+        """`forget` is called once, on whatever thread closes it."""
         self._forget = forget
 
     async def read(self, step: Callable[[], T]) -> T:
         """Run one step of reading on a thread; the cursor is closed if it fails or is cancelled."""
+        if self._cursor is None:
+            raise WarehouseError("this result was closed before it was read to its end", sql=self.sql)
         if self._reading:
             raise WarehouseError("two tasks read one result at the same time", help="issue one query for each task")
-        assert self._cursor is not None
         self._reading = True
         try:
             value = await self._threads.run(step, interrupter(self._cursor))
@@ -84,6 +87,10 @@ class OpenCursor:
 
     # What follows runs on a worker thread.
 
+    def _end(self) -> None:
+        self.ended = True
+        close_cursor(*self._let_go())
+
     def start_rows(self, parameters: StatementParameters) -> tuple[tuple[str, ...], list[Row]]:
         """Column names and the first page; a result that ends with it is closed at once."""
         assert self._cursor is not None
@@ -101,7 +108,7 @@ class OpenCursor:
                 page = cursor.fetchmany(PAGE_ROWS)
                 rows += page
                 if len(page) < PAGE_ROWS:
-                    close_cursor(*self._let_go())
+                    self._end()
                 else:
                     time.sleep(0)  # lets the event loop have the interpreter between two pages
         return rows
@@ -130,7 +137,7 @@ class OpenCursor:
             while self._reader is not None and rows < BATCH_ROWS:
                 batch = next(self._reader, None)
                 if batch is None:
-                    close_cursor(*self._let_go())
+                    self._end()
                 else:
                     batches.append(batch)
                     rows += batch.num_rows
@@ -157,10 +164,8 @@ class RowResult:
         return self._cursor.closed
 
     async def fetch(self, limit: int | None = None) -> list[Row]:
-        if self._next < 0:
-            raise _closed(self._cursor.sql)
         left = len(self._rows) - self._next
-        if not self._cursor.closed and (limit is None or left < limit):
+        if not self._cursor.ended and (limit is None or left < limit):
             missing = None if limit is None else limit - left
             more = await self._cursor.read(lambda: self._cursor.next_rows(missing))
             self._rows = self._rows[self._next :] + more
@@ -177,28 +182,22 @@ class RowResult:
         raise WarehouseError("this result was opened for rows", help="ask for batches when the query is made")
 
     async def close(self) -> None:
-        self._discard()
         await self._cursor.close()
 
     def abandon(self) -> None:
-        self._discard()
         self._cursor.abandon()
-
-    def _discard(self) -> None:
-        self._rows, self._next = [], -1
 
 
 class BatchResult:
     """`sqlbuild.interfaces.warehouse.OpenResult` over Arrow batches."""
 
-    __slots__ = ("__weakref__", "_batches", "_columns", "_cursor", "_discarded", "_offset")
+    __slots__ = ("__weakref__", "_batches", "_columns", "_cursor", "_offset")
 
     def __init__(self, cursor: OpenCursor, columns: tuple[str, ...], batches: list[Any]) -> None:
         self._cursor = cursor
         self._columns = columns
         self._batches = batches
         self._offset = 0
-        self._discarded = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -212,9 +211,7 @@ class BatchResult:
         raise WarehouseError("this result was opened for Arrow batches", help="read it with fetch_batch")
 
     async def fetch_batch(self, rows: int) -> Any:
-        if self._discarded:
-            raise _closed(self._cursor.sql)
-        if not self._batches and not self._cursor.closed:
+        if not self._batches and not self._cursor.ended:
             self._batches = await self._cursor.read(self._cursor.next_batches)
         if not self._batches:
             return None
@@ -226,15 +223,10 @@ class BatchResult:
         return part
 
     async def close(self) -> None:
-        self._discard()
         await self._cursor.close()
 
     def abandon(self) -> None:
-        self._discard()
         self._cursor.abandon()
-
-    def _discard(self) -> None:
-        self._batches, self._discarded = [], True
 
 
 def interrupter(cursor: duckdb.DuckDBPyConnection) -> Callable[[], None]:
@@ -266,7 +258,3 @@ def close_cursor(cursor: duckdb.DuckDBPyConnection | None, reader: Any = None) -
 def _empty_batch(schema: Any) -> Any:
     """The reader has loaded pyarrow; this package itself never imports it."""
     return importlib.import_module("pyarrow").RecordBatch.from_pylist([], schema=schema)
-
-
-def _closed(sql: str) -> WarehouseError:
-    return WarehouseError("this result was closed before it was read to its end", sql=sql)

@@ -34,9 +34,10 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
 
     Raises EngineError when it cannot be written; the old file is then still there.
     """
-    before = _read(path, run.target)
-    kept = before["results"] if before is not None else {}
     per_node = max(1, min(MAX_RESULTS_PER_NODE, MAX_RESULTS // max(1, len(past.nodes))))
+    replaces_all = per_node == 1 and run.results.keys() >= past.nodes.keys()
+    before = None if replaces_all else _read(path, run.target)
+    kept = before["results"] if before is not None else {}
     results = {node: kept[node][:per_node] for node in kept if node in past.nodes}
     for node, result in run.results.items():
         results[node] = [_result_fields(result), *results.get(node, [])][:per_node]
