@@ -11,6 +11,7 @@ import anyio
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.app.wiring import make_warehouse, run_async
 from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import ProjectError
 from sqlbuild.project.settings_file import read_settings
 from sqlbuild.runner.kinds.sql_model import STAGING_PREFIX
 from sqlbuild.sql.rendering import quote_relation
@@ -27,7 +28,9 @@ class CleanReport:
 
 def clean(options: ProjectOptions, *, everything: bool) -> CleanReport:
     """Remove temporary relations and `target/` except unfinished runs; a database inside target/ is never touched."""
-    settings = read_settings(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    settings, problems = read_settings(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    if any(problem.severity == "error" for problem in problems):
+        raise ProjectError(problems)
     relations: tuple[str, ...] = run_async(_drop_staging, settings, options.root, backend="asyncio")
     removed, kept = _clean_target(options.root, settings, everything)
     return CleanReport(removed=(*relations, *removed), kept=kept)

@@ -110,6 +110,7 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         )
     )
     async with anyio.create_task_group() as background:
+        background.start_soon(execution.bridge.run)
         background.start_soon(execution.alarms.run)
         background.start_soon(execution.writer.run)
         if order.handle_signals:
@@ -148,6 +149,7 @@ class _Execution:
         self.stopped_by: str | None = None
         self.engine_error: EngineError | None = None
         self.left_running: list[NodeId] = []
+        self.bridge = LoopBridge()
         self.alarms = Alarms(services.clock)
         self.writer = ResultWriter(services.store, self._engine_failed)
         self._scheduler = Scheduler(
@@ -160,6 +162,7 @@ class _Execution:
         )
         pools = {pool_key(name): slots for name, slots in order.pools.items()}
         self._capacity: Capacity[ConnectionRequest] = Capacity({**order.limits, **pools})
+        self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
         self._slots = ConnectionSlots(self._capacity, services.warehouse, self._grant)
         self._ready_at: dict[NodeId, float] = {}
         self._waited: dict[NodeId, float] = {}
@@ -176,8 +179,7 @@ class _Execution:
     async def run(self) -> None:
         async with anyio.create_task_group() as nodes:
             self._nodes = nodes
-            self._bridge = LoopBridge(nodes)
-            self._executor = self.services.make_executor(self.order.limits[Lane.THREADS.value], self._bridge.call_soon)
+            self.bridge.open(nodes)
             if self.stopped_by is None:
                 self._apply(self._scheduler.begin())
                 self._check_idle()
@@ -185,7 +187,7 @@ class _Execution:
         if self.stopped_by is not None:
             await self._wait_for_threads()
             self._settle_stopped()
-        self._bridge.close()
+        self.bridge.close()
         self._executor.close()
 
     def stop(self, cause: str) -> None:
@@ -206,7 +208,7 @@ class _Execution:
         self.services.leave_now(exit_code)
 
     async def _wait_for_threads(self) -> None:
-        self._bridge.close()
+        self.bridge.close()
         if self._executor.in_flight:
             with anyio.move_on_after(self.order.grace):
                 await self._threads_idle.wait()
@@ -220,8 +222,6 @@ class _Execution:
         self._record(self._result_of(attempt, Status.UNKNOWN, warnings=("its thread still ran when the run ended",)))
 
     def _settle_stopped(self) -> None:
-        for attempt in self._to_await:
-            self._running.pop(attempt.node.id, None)
         never_begun = [attempt.node.id for attempt in self._to_await if attempt.node.id not in self._history]
         for node, history in self._history.items():
             if node not in self.results:
@@ -273,7 +273,6 @@ class _Execution:
         is_python = step.node.kind in PYTHON_KINDS
         session = self._session(step.node.id, number) if is_python else None
         attempt = Attempt(step=step, number=number, need=need, session=session)
-        self._running[node] = attempt
         if need[0] == Lane.THREADS.value:
             if self._begin(attempt):
                 work = functools.partial(run_sync, attempt, self.order.max_payload_bytes)
@@ -297,7 +296,7 @@ class _Execution:
             results=self.results,
             stored=self.stored,
             slots=self._slots,
-            bridge=self._bridge,
+            bridge=self.bridge,
             clock=self.services.clock,
             publish=self.services.publish,
         )
@@ -312,6 +311,7 @@ class _Execution:
         history = self._history.get(node.id)
         if history is None:
             self._history[node.id] = _History(attempt.started)
+        self._running[node.id] = attempt
         try:
             self.services.journal.started(node.id, attempt.number, attempt.started_at)
         except EngineError as error:
@@ -373,7 +373,7 @@ class _Execution:
         assert attempt.session is not None
         assert isinstance(outcome, Outcome)
         if attempt.session.holds_connection and self.stopped_by is None:
-            self._bridge.start(functools.partial(self._close_and_end, attempt, outcome))
+            self.bridge.start(functools.partial(self._close_and_end, attempt, outcome))
         else:
             self._attempt_ended(attempt, outcome)
         if self.stopped_by is not None and not self._executor.in_flight:
@@ -417,9 +417,9 @@ class _Execution:
                 self._retry_later(attempt, facts, delay)
                 return
         status = Status.TIMED_OUT if isinstance(error, NodeTimeout) else Status.FAILED
-        self._end(self._result_of(attempt, status, error=facts))
         if self.order.fail_fast:
             self.stop("fail-fast")
+        self._end(self._result_of(attempt, status, error=facts))
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()

@@ -185,16 +185,21 @@ class RunningNode:
         self._bridge.call_soon(self._bridge.start, self._release)
 
     def connection(self) -> Any:
+        if not self._bridge.on_loop:
+            return self._bridge.wait(self._raw_connection)
         if self._connection is None:
             self._connection = self._slots.borrow_now()
             if self._connection is None:
                 raise WarehouseError(
-                    "all connections are in use at this moment",
-                    help="run a statement with ctx.query(...) first, which waits for one, or raise [settings] connections",
+                    "all connections are in use at this moment, and ctx.connection does not wait in an async node",
+                    help="await a statement with ctx.query(...) first, or raise [settings] connections",
                 )
         # The raw object may be used until the node ends, so its slot is kept until then.
         self._in_use += 1
         return self._connection.raw
+
+    async def _raw_connection(self) -> Any:
+        return (await self._hold()).raw
 
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""

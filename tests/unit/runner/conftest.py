@@ -80,7 +80,7 @@ def run_plan() -> Callable[..., Any]:
         **order: Any,
     ) -> Ran:
         events: list[Event] = []
-        journal, store = InMemoryJournal(), InMemoryStateStore()
+        journal, store = InMemoryJournal(run_id="r1", target="dev"), InMemoryStateStore()
         warehouse = DuckDBWarehouse(Connection(name="local", adapter="duckdb", options={"database": ":memory:"}), "/")
         await warehouse.open()
         services = RunServices(

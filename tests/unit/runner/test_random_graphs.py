@@ -191,7 +191,7 @@ async def test_with_fail_fast_every_node_still_ends_exactly_once(run_plan, nodes
         pools=POOLS,
         fail_fast=True,
     )
-    assert len(ran.result.results) == len(nodes) == len(ran.journal.records_finished())
+    assert len(ran.result.results) == len(nodes) == len(ran.journal.read().records)
     assert not watch.broken
     assert not any(watch.inside.values())
     ends = reference(nodes)
