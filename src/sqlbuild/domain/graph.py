@@ -74,7 +74,9 @@ class Node:
     relation: Relation | None = None
     """The relation a model builds or a table source names; None for expression sources and Python nodes."""
     sql: str | None = None
-    """Models: the query with every reference replaced by its quoted relation. Expression sources: the expression."""
+    """Models: the query with every reference replaced by what it reads; it begins on the line of the model's query and
+    keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
+    them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`."""
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)

@@ -57,6 +57,8 @@ class Model:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     pools: tuple[str, ...] = ()
+    sql_analysis: bool = True
+    """False: the SQL is left to the warehouse; its syntax is not checked and its columns are not inferred."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
