@@ -11,11 +11,11 @@ import anyio
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.app.wiring import make_warehouse, run_async
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import ProjectError
+from sqlbuild.errors import ProjectError, SqlbuildError
 from sqlbuild.project.settings_file import read_settings
 from sqlbuild.runner.kinds.sql_model import STAGING_PREFIX
 from sqlbuild.sql.rendering import quote_relation
-from sqlbuild.state.journal import journal_has_ended
+from sqlbuild.state.journal import FILE_NAME, read_journal
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,32 @@ def _clean_target(root: str, settings: Settings, everything: bool) -> tuple[list
             continue
         if entry.name == "runs" and entry.is_dir() and not everything:
             for run in sorted(os.scandir(entry.path), key=lambda found: found.name):
-                if journal_has_ended(os.path.join(run.path, "journal.jsonl")):
+                if _has_ended(run.path):
                     removed.append(_remove(run, root))
                 else:
                     kept.append(os.path.relpath(run.path, root))
         else:
             removed.append(_remove(entry, root))
     return removed, tuple(kept)
+
+
+def prune_runs(folder: str, keep: int) -> None:
+    """Remove the oldest finished runs until `keep` folders are left; unfinished ones stay, whatever their age."""
+    runs = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
+    for path in runs[: max(0, len(runs) - keep)]:
+        if _has_ended(path):
+            shutil.rmtree(path)
+
+
+def _has_ended(run: str) -> bool:
+    """Whether a run's journal tells its end; one that was never begun counts, a damaged one does not."""
+    path = os.path.join(run, FILE_NAME)
+    if not os.path.exists(path):
+        return True
+    try:
+        return read_journal(path).ended_with is not None
+    except SqlbuildError:
+        return False
 
 
 def _remove(entry: os.DirEntry[str], root: str) -> str:

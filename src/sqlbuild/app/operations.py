@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 
-from sqlbuild.app.cleaning import CleanReport, clean
+from sqlbuild.app.cleaning import CleanReport, clean, prune_runs
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
 from sqlbuild.app.wiring import make_services, make_store, make_warehouse, run_async, state_json, target_folder
@@ -25,7 +25,7 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.domain.selection import Selected, Selection
-from sqlbuild.errors import Problem, ProjectError, SelectionError
+from sqlbuild.errors import EngineError, ProjectError, SelectionError
 from sqlbuild.interfaces.event_sink import EventSink
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -131,12 +131,7 @@ def write_dag(compiled: Compiled, path: str | None) -> str:
     """Write the DAG document to `path`, else to target/sqlbuild_dag.json; returns where it went."""
     if path is None:
         path = os.path.join(target_folder(compiled.project.root), "sqlbuild_dag.json")
-    try:
-        write_json(path, dag_document(compiled.project.settings.name, compiled.graph))
-    except OSError as error:
-        raise ProjectError(
-            Problem(code="WRITE", message=f"cannot be written: {error.strerror}", path=path, help="choose another path")
-        ) from error
+    write_json(path, dag_document(compiled.project.settings.name, compiled.graph))
     return path
 
 
@@ -178,8 +173,9 @@ async def _build(
             publish(RunWarning(_now(), text))
         await warehouse.create_schemas(sorted(_schemas(compiled)))
         await store.begin()
+        prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
         run_id = new_run_id()
-        journal = FileJournal.create(
+        journal = FileJournal(
             os.path.join(folder, "runs", run_id),
             run_id=run_id,
             target=plan.target,
@@ -199,8 +195,12 @@ async def _build(
 
 
 async def _write_artifacts(compiled: Compiled, result: RunResult, store: StateStore, folder: str) -> None:
-    write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
-    write_past(state_json(compiled.project.root), await store.past(), result)
+    """Raises EngineError: the nodes have run by now, so a file that cannot be written is no project error."""
+    try:
+        write_past(state_json(compiled.project.root), await store.past(), result)
+        write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
+    except ProjectError as error:
+        raise EngineError(f"the run ended, but its results could not be written: {error}") from error
 
 
 async def _close(warehouse: Warehouse) -> None:
