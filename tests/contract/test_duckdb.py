@@ -172,7 +172,7 @@ async def test_builtin_extensions_are_loaded_and_unknown_ones_named(make_duckdb)
     warehouse = make_duckdb(extensions=("json", "parquet"))
     await warehouse.open()
     await warehouse.close()
-    with pytest.raises(WarehouseUnreachable, match="extension ./no_such.duckdb_extension"):
+    with pytest.raises(WarehouseUnreachable, match=r"extension \./no_such\.duckdb_extension"):
         await make_duckdb(extensions=("./no_such.duckdb_extension",)).open()
 
 

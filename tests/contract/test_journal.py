@@ -10,7 +10,7 @@ import pytest
 
 from sqlbuild.domain.results import ErrorFacts, Status
 from sqlbuild.errors import EngineError
-from sqlbuild.state.journal import FileJournal, read_journal
+from sqlbuild.state.journal import FileJournal, journal_has_ended, read_journal
 from sqlbuild.state.node_result_json import result_from_json
 
 
@@ -112,6 +112,15 @@ def test_one_wrong_byte_is_never_read_as_something_else(journal_file):
             said = read_journal(str(journal_file))
             assert said.dropped_bytes
             assert (said.started, said.records, said.ended_with) == (whole.started, whole.records, None)
+
+
+def test_only_the_last_record_says_that_a_run_ended(journal_file):
+    content = journal_file.read_bytes()
+    assert journal_has_ended(str(journal_file))
+    for length in (0, 10, len(content) // 2, content.rindex(b"\n", 0, -1) + 1, len(content) - 1):
+        journal_file.write_bytes(content[:length])
+        assert not journal_has_ended(str(journal_file))
+    assert not journal_has_ended(str(journal_file.parent / "missing.jsonl"))
 
 
 def test_a_duplicated_record_changes_nothing(journal_file):

@@ -48,12 +48,12 @@ class DuckDBDatabase:
         self._connections: set[DuckDBConnection] = set()
 
     def exists(self) -> bool:
-        """Whether there is a file to open; a database in memory always is."""
-        return self.path == IN_MEMORY or Path(self.path).exists()
+        """Whether there is a file; a database in memory holds nothing before it is opened."""
+        return self.path != IN_MEMORY and Path(self.path).exists()
 
     async def open(self, *, read_only: bool) -> None:
         """Raises TargetLocked, WarehouseUnreachable."""
-        if read_only and not self.exists():
+        if read_only and not self.exists() and self.path != IN_MEMORY:
             raise WarehouseUnreachable(
                 f"nothing was built yet: {self.path} does not exist", help="run `sqb build` first, or choose a target"
             )

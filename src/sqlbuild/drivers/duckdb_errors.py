@@ -18,7 +18,7 @@ _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pi
 _WRONG_KIND = re.compile(r"Existing object .* is of type (?:View|Table), trying to", re.DOTALL)
 _PYTHON_NAME = re.compile(r'Python Object "(?P<name>[^"]*)" of type')
 _MISSING_MODULE = re.compile(r"Required module '(?P<module>\w+)' failed to import")
-_CONFLICT = re.compile(r"conflict|Failed to commit", re.IGNORECASE)
+_CONFLICT = re.compile(r"conflict|another transaction", re.IGNORECASE)
 _NOISE = re.compile(
     r"""
     \s*See\ also\ https?://\S+                                  # links to general pages

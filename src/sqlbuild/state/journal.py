@@ -27,10 +27,12 @@ FILE_NAME = "journal.jsonl"
 
 _BODY_STARTS = len('{"crc":"00000000",')
 _FINISHED = '{"finished":'
+_ENDED = b'"ended":'
+_MAX_END_BYTES = 4_096
 
 
 class FileJournal:
-    """`sqlbuild.interfaces.state_store.Journal` in `folder`, which is made if it is not there.
+    """`sqlbuild.interfaces.state_store.Journal` in a file in `folder`, which is made if it is not there.
 
     With `fsync` each record survives the machine's end too, not only the process's.
     """
@@ -114,6 +116,18 @@ def read_journal(path: str) -> RunJournal:
     if lines and not _is_whole(lines[-1][1]):
         dropped_bytes = len(lines.pop()[1])
     return fold_entries([_entry(path, offset, line) for offset, line in lines], dropped_bytes)
+
+
+def journal_has_ended(path: str) -> bool:
+    """Whether the run came to its end; False for a journal that is missing, torn or damaged there."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _MAX_END_BYTES))
+            tail = file.read()
+    except OSError:
+        return False
+    last = tail[tail.rfind(b"\n", 0, -1) + 1 :]
+    return _is_whole(last) and last.startswith(_ENDED, _BODY_STARTS)
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:

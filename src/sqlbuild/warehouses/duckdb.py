@@ -49,7 +49,6 @@ class DuckDBWarehouse:
         self._always_read_only = bool(options.get("read_only", False))
 
     def exists(self) -> bool:
-        """Whether there is something to open read-only; otherwise nothing was built yet."""
         return self._database.exists()
 
     async def open(self, *, read_only: bool = False) -> None:
