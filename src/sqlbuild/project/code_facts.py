@@ -142,7 +142,7 @@ class ProjectCode:
                 inside = self._in_module(value, attribute)
                 if inside is MISSING:
                     break
-                value, label = inside, f"{label}.{attribute}"
+                value, label = inside, f"{cast(ModuleType, value).__name__}.{attribute}"
             yield from self._value(label, value, found)
         for name in reads.imports:
             self._imported_when_run(name, found)
@@ -168,7 +168,7 @@ class ProjectCode:
         if kind is FunctionType:
             yield from self._function(cast(FunctionType, value), found)
         elif issubclass(kind, type):
-            if self._is_project_class(cast(type, value)):
+            if self._is_of_project(cast(type, value)):
                 yield cast(type, value)
             else:
                 _package(cast(type, value).__module__, found)
@@ -194,6 +194,8 @@ class ProjectCode:
             found.nodes[id(function)] = function
         elif function.__code__.co_filename in self._sources:
             yield function
+        elif self._is_of_project(function):
+            found.not_tracked[f"the source of {function.__name__}"] = None
         else:
             _package(function.__module__, found)
 
@@ -203,7 +205,7 @@ class ProjectCode:
             found.add_value(label, text)
             return
         kind = type(value)
-        if self._is_project_class(kind):
+        if self._is_of_project(kind):
             yield kind
         if kind.__module__ not in ("logging", "typing"):
             found.not_tracked[f"{label}, an object of type {kind.__qualname__}"] = None
@@ -219,7 +221,7 @@ class ProjectCode:
             for function in _functions_in(member):
                 if function.__code__.co_filename in self._sources:
                     yield from self._read(function.__code__, function.__globals__, found)
-        yield from (base for base in followed.__bases__ if self._is_project_class(base))
+        yield from (base for base in followed.__bases__ if self._is_of_project(base))
 
     def _module(self, module: ModuleType, found: _Found) -> None:
         """A module that is used as a whole: its file as a whole."""
@@ -245,8 +247,8 @@ class ProjectCode:
         folders = list(getattr(module, "__path__", ()))
         return bool(folders) and str(folders[0]).startswith(f"{self._root}/")
 
-    def _is_project_class(self, kind: type) -> bool:
-        return getattr(sys.modules.get(kind.__module__), "__file__", None) in self._sources
+    def _is_of_project(self, defined: Followed) -> bool:
+        return getattr(sys.modules.get(defined.__module__), "__file__", None) in self._sources
 
     def _file(self, path: str | None) -> SourceFile | None:
         if path is None or path not in self._sources:

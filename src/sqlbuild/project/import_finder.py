@@ -6,6 +6,7 @@ What it holds is the whole state of an open project; there is none elsewhere.
 
 from __future__ import annotations
 
+import dis
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -15,11 +16,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from sqlbuild.authoring.code_reads import reads_of
 from sqlbuild.authoring.collecting import current_collector
 from sqlbuild.errors import Problem, ProjectAlreadyOpen
 
 _NO_CODE_BELOW = frozenset({"target", "node_modules", "__pycache__"})
+
+
+class NameTaken(ImportError):
+    """A module needs a name of the project that something else took first; `path` and `line` say where."""
+
+    def __init__(self, message: str, path: str, line: int | None) -> None:
+        super().__init__(message, path=path)
+        self.line = line
 
 
 class ProjectFinder(importlib.abc.MetaPathFinder):
@@ -68,13 +76,14 @@ class ProjectFinder(importlib.abc.MetaPathFinder):
         return spec
 
     def check_imports(self, code: CodeType) -> None:
-        """Raise ImportError if a module's code imports a name of the project that another place has taken."""
+        """Raise NameTaken if a module's code imports a name of the project that another place has taken."""
         if not self.elsewhere or self.elsewhere.keys().isdisjoint(name.partition(".")[0] for name in code.co_names):
             return
-        for name in reads_of(code).imports:
-            place = self.elsewhere.get(name.partition(".")[0])
-            if place is not None:
-                raise ImportError(f"`{name}` of this project cannot be imported: {place} has that name already")
+        for instruction in dis.get_instructions(code):
+            place = self.elsewhere.get(str(instruction.argval).partition(".")[0])
+            if instruction.opname == "IMPORT_NAME" and place is not None:
+                line = instruction.positions.lineno if instruction.positions else None
+                raise NameTaken(f"`{instruction.argval}` is imported already, from {place}", code.co_filename, line)
 
     def forget_loading(self) -> None:
         """Drop what only loading needs; modules that nodes import later are read from disk as usual."""

@@ -25,7 +25,7 @@ from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
-from sqlbuild.project.import_finder import ProjectFinder, close_finder, open_finder
+from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, open_finder
 
 MAX_MESSAGE = 500
 
@@ -187,7 +187,9 @@ def _problems_of(error: BaseException, relative: str, finder: ProjectFinder, col
             yield dataclasses.replace(problem, path=collector.relative(problem.path))
         return
     path, line, column = relative, None, None
-    if isinstance(error, SyntaxError) and error.filename in finder.sources:
+    if isinstance(error, NameTaken):
+        path, line = collector.relative(error.path or ""), error.line
+    elif isinstance(error, SyntaxError) and error.filename in finder.sources:
         path, line, column = collector.relative(error.filename), error.lineno, error.offset
     else:
         frames = [
@@ -214,6 +216,8 @@ def _told(error: BaseException, finder: ProjectFinder) -> tuple[str, str]:
         if top in finder.owned:
             return message, f"there is no such file in the project's {top}/"
         return message, f"install the package in the environment of sqlbuild: {sys.executable} -m pip install ..."
+    if isinstance(error, NameTaken):
+        return str(error), "rename the project's file or folder, or import the other one later"
     if isinstance(error, ImportError) and "partially initialized" in message:
         return message, "two files import each other: move one of the imports into the function that needs it"
     return message, "the file must be importable; move what can fail into the node's function"

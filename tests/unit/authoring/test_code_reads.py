@@ -15,6 +15,7 @@ from sqlbuild.authoring.code_reads import MISSING, cell_values, reads_of
 def test_names_chains_and_imports_are_found_also_in_nested_code():
     def function(parameter):
         import json
+
         from ..sibling import thing  # noqa: TID252
 
         local = helpers.rates.get(LIMIT)  # noqa: F821
@@ -62,7 +63,7 @@ def test_an_empty_cell_is_missing():
             return full, empty
 
         values = cell_values(inner)
-        empty = 1  # noqa: F841
+        empty = 1
         return values
 
     assert set(outer(3)) == {3, MISSING}

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from sqlbuild.authoring.contexts import (
+    AssetContext,
+    AsyncAssetContext,
+    AsyncTaskContext,
+    TaskContext,
+    make_context,
+)
+from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.results import NodeValue, Skip, SkipMode, UpstreamResult
+from sqlbuild.errors import MissingAwait, UndeclaredDependency, UpstreamHasNoResult
+from sqlbuild.refs import model
+
+
+def upstream(ctx): ...
+
+
+KINDS = [
+    (NodeKind.ASSET, False, AssetContext),
+    (NodeKind.ASSET, True, AsyncAssetContext),
+    (NodeKind.TASK, False, TaskContext),
+    (NodeKind.TASK, True, AsyncTaskContext),
+]
+
+
+@pytest.fixture(params=KINDS, ids=lambda each: each[2].__name__)
+def ctx(request, session):
+    kind, is_async, _ = request.param
+    return make_context(kind, is_async, session)
+
+
+@pytest.mark.parametrize(("kind", "is_async", "expected"), KINDS)
+def test_each_kind_gets_its_own_context(session, kind, is_async, expected):
+    assert type(make_context(kind, is_async, session)) is expected
+
+
+def test_a_model_has_no_context(session):
+    with pytest.raises(ValueError, match="a model has no context"):
+        make_context(NodeKind.MODEL, False, session)
+
+
+def test_the_facts_of_the_run_are_there(ctx, session):
+    assert (ctx.run_id, ctx.node_name, ctx.attempt, ctx.target) == ("r1", "orders_export", 2, "dev")
+    assert ctx.vars["month"] == "2013-01"
+    assert ctx.is_reload
+    assert ctx.connection is session
+
+
+def test_a_result_is_made_by_position_and_by_keyword(session):
+    expected = NodeValue(payload=[1], metadata={"rows": 1}, materialized=True)
+    for is_async in (False, True):
+        asset_ctx = make_context(NodeKind.ASSET, is_async, session)
+        assert asset_ctx.result([1], {"rows": 1}, True) == expected
+        assert asset_ctx.result(payload=[1], metadata={"rows": 1}, materialized=True) == expected
+        task_ctx = make_context(NodeKind.TASK, is_async, session)
+        assert task_ctx.result([1], metadata=2) == NodeValue(payload=[1], metadata=2)
+        with pytest.raises(TypeError, match="materialized"):
+            task_ctx.result(materialized=True)
+        with pytest.raises(TypeError, match="materialized must be True, False or None, not str"):
+            asset_ctx.result(materialized="yes")
+
+
+def test_a_skip_is_remembered_until_it_is_returned(ctx, session):
+    skip = ctx.skip("nothing new", mode="hard", metadata={"seen": 3})
+    assert skip == Skip(reason="nothing new", mode=SkipMode.HARD, metadata={"seen": 3})
+    (message,) = session.left_undone
+    assert message.startswith("ctx.skip(...) at ")
+    assert "test_contexts.py:" in message
+    assert "return ctx.skip(...)" in message
+    session.note(skip, None)
+    assert session.left_undone == []
+
+
+@pytest.mark.parametrize("mode", ["soft", SkipMode.SOFT])
+def test_a_skip_is_soft_by_text_and_by_name(ctx, mode):
+    assert ctx.skip("reason", mode).mode is SkipMode.SOFT
+    assert ctx.skip("reason").mode is SkipMode.SOFT
+
+
+def test_an_unknown_way_to_skip_is_refused(ctx, session):
+    with pytest.raises(ValueError, match='mode must be "soft" or "hard", not \'medium\''):
+        ctx.skip("reason", "medium")
+    with pytest.raises(TypeError, match="reason must be a text, not int"):
+        ctx.skip(3)
+    assert session.left_undone == []
+
+
+def test_a_missing_result_raises_unless_there_is_a_default(ctx, session):
+    session.upstreams[upstream] = None
+    with pytest.raises(UpstreamHasNoResult):
+        ctx.result_of(upstream)
+    assert ctx.result_of(upstream, default=None) is None
+    assert ctx.result_of(upstream, 3) == 3
+
+
+def test_a_default_does_not_hide_an_undeclared_dependency(ctx):
+    with pytest.raises(UndeclaredDependency):
+        ctx.result_of(upstream, default=None)
+
+
+def test_a_result_is_handed_on(ctx, session):
+    result = UpstreamResult(
+        payload={"rows": 3}, metadata=None, status="succeeded", ts=datetime.datetime.now(datetime.UTC), run_id="r0"
+    )
+    session.upstreams[upstream] = result
+    assert ctx.result_of(node_function=upstream) is result
+    assert ctx.relation(ref=model("fact_orders")) == '"main"."fact_orders"'
+
+
+def test_progress_and_log_reach_the_session(ctx, session):
+    ctx.progress(3)
+    ctx.progress(3, total=10, message="rows")
+    ctx.log("hello")
+    ctx.log("careful", "warning", rows=3)
+    assert session.told == [
+        (3, None, None),
+        (3, 10, "rows"),
+        ("hello", "info", {}),
+        ("careful", "warning", {"rows": 3}),
+    ]
+
+
+def test_wrong_progress_and_levels_are_refused(ctx):
+    with pytest.raises(TypeError, match="done must be a number, not str"):
+        ctx.progress("3")
+    with pytest.raises(TypeError, match="total must be a number, not str"):
+        ctx.progress(3, "10")
+    with pytest.raises(ValueError, match="level must be one of debug, info, warning, error, critical, not 'loud'"):
+        ctx.log("x", level="loud")
+
+
+@pytest.mark.parametrize("kind", [NodeKind.ASSET, NodeKind.TASK])
+def test_a_plain_context_runs_a_statement(session, kind):
+    ctx = make_context(kind, False, session)
+    assert ctx.execute_sql("DELETE FROM t WHERE i = ?", [3]) is None
+    assert session.statements == [("DELETE FROM t WHERE i = ?", [3])]
+
+
+@pytest.mark.parametrize("kind", [NodeKind.ASSET, NodeKind.TASK])
+async def test_an_async_context_runs_a_statement_when_it_is_awaited(session, kind):
+    ctx = make_context(kind, True, session)
+    pending = ctx.execute_sql(sql="DELETE FROM t", params=None)
+    assert session.statements == []
+    await pending
+    assert session.statements == [("DELETE FROM t", None)]
+    assert session.left_undone == []
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize(
+    ("sql", "params", "told"),
+    [
+        (3, None, "takes SQL text, not int"),
+        ("SELECT ?", 3, "params must be a list, a tuple or a dict, not int"),
+        ("SELECT ?", "abc", "params must be a list, a tuple or a dict, not str"),
+    ],
+)
+def test_wrong_statements_are_refused(session, is_async, sql, params, told):
+    ctx = make_context(NodeKind.TASK, is_async, session)
+    with pytest.raises(TypeError, match=f"ctx.query.*{told}"):
+        ctx.query(sql, params)
+    with pytest.raises(TypeError, match=f"ctx.execute_sql.*{told}"):
+        ctx.execute_sql(sql, params)
+    assert session.left_undone == []
+
+
+async def test_the_blocking_half_on_the_event_loop_is_refused(session):
+    ctx = make_context(NodeKind.ASSET, False, session)
+    with pytest.raises(MissingAwait):
+        ctx.execute_sql("SELECT 1")
+    with pytest.raises(MissingAwait):
+        ctx.query("SELECT 1").fetchall()
