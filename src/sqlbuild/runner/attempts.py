@@ -18,7 +18,7 @@ from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
 from sqlbuild.runner.kinds.sql_model import build_model
-from sqlbuild.runner.kinds.user_function import call_async, call_sync, takes_context
+from sqlbuild.runner.kinds.user_function import call_async, call_sync
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 
@@ -65,8 +65,7 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
     assert attempt.session is not None
     try:
         context = make_context(attempt.node.kind, False, attempt.session)
-        with_context = takes_context(declaration.declared)
-        return call_sync(declaration, context, attempt.session, max_bytes, with_context)
+        return call_sync(declaration, context, attempt.session, max_bytes)
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
         return _raised(error)
 
@@ -78,17 +77,10 @@ async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> O
         if isinstance(declaration, Task | Asset):
             assert attempt.session is not None
             context = make_context(attempt.node.kind, True, attempt.session)
-            with_context = takes_context(declaration.declared)
             if declaration.declared.timeout is None:
-                return await call_async(declaration, context, attempt.session, max_bytes, with_context)
+                return await call_async(declaration, context, attempt.session, max_bytes)
             return await _bounded(
-                declaration.declared.timeout,
-                call_async,
-                declaration,
-                context,
-                attempt.session,
-                max_bytes,
-                with_context,
+                declaration.declared.timeout, call_async, declaration, context, attempt.session, max_bytes
             )
         assert isinstance(declaration, Model)
         if declaration.timeout is None:

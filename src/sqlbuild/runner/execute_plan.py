@@ -164,6 +164,7 @@ class _Execution:
         self._capacity: Capacity[ConnectionRequest] = Capacity({**order.limits, **pools})
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
         self._slots = ConnectionSlots(self._capacity, services.warehouse, self._grant)
+        self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
         self._waited: dict[NodeId, float] = {}
         self._history: dict[NodeId, _History] = {}
@@ -255,7 +256,11 @@ class _Execution:
     def _enqueue(self, node: NodeId) -> None:
         step = self.plan.steps[node]
         self._ready_at[node] = self.services.clock.monotonic()
-        self._capacity.add(node, need_of(lane_of(step.node), limits_of(step.node).pools), step.priority)
+        shape = lane_of(step.node), limits_of(step.node).pools
+        need = self._needs.get(shape)
+        if need is None:
+            need = self._needs[shape] = need_of(*shape)
+        self._capacity.add(node, need, step.priority)
 
     def _grant(self) -> None:
         if self.stopped_by is not None:

@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from sqlbuild.domain.nodes import Asset, PythonFunction, PythonNode
+from sqlbuild.authoring.functions import takes_context
+from sqlbuild.domain.nodes import Asset, PythonNode
 from sqlbuild.domain.results import NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NotReturned
 from sqlbuild.runner.node_session import RunningNode
@@ -14,28 +15,17 @@ from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
 
 
-def takes_context(declared: PythonFunction) -> bool:
-    """Whether the function has a parameter for its context: a positional one without a default."""
-    code = getattr(inspect.unwrap(declared.function), "__code__", None)
-    if code is None:
-        return True
-    defaults = getattr(inspect.unwrap(declared.function), "__defaults__", None) or ()
-    return bool(code.co_argcount > len(defaults) or code.co_flags & inspect.CO_VARARGS)
-
-
-def call_sync(node: PythonNode, context: object, session: RunningNode, max_bytes: int, with_context: bool) -> Outcome:
+def call_sync(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
     """On a worker thread."""
     function = node.declared.function
-    value = function(context) if with_context else function()
+    value = function(context) if takes_context(function) else function()
     return outcome_of(node, value, session, max_bytes)
 
 
-async def call_async(
-    node: PythonNode, context: object, session: RunningNode, max_bytes: int, with_context: bool
-) -> Outcome:
+async def call_async(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
     """On the event loop."""
     function = cast(Callable[..., Awaitable[object]], node.declared.function)
-    value = await (function(context) if with_context else function())
+    value = await (function(context) if takes_context(function) else function())
     return outcome_of(node, value, session, max_bytes)
 
 
