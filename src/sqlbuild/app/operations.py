@@ -7,6 +7,7 @@ import datetime
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import anyio
 
@@ -74,7 +75,7 @@ class NodeReport:
 def open_project(options: ProjectOptions) -> Compiled:
     """Read and compile a project; needs no warehouse. Raises ProjectError with every problem found."""
     project = load_project(options.root, target=options.target, vars=options.vars, environ=options.environ)
-    cache = FileAnalysisCache(os.path.join(options.root, "target", "sql_analysis.json"))
+    cache = FileAnalysisCache(Path(options.root, "target", "sql_analysis.json"))
     graph = compile_project(project, cache)
     cache.flush()
     return Compiled(project=project, graph=graph)
