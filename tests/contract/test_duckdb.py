@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 
@@ -85,6 +86,13 @@ def test_a_denied_permission_is_told_from_other_failures(tmp_path):
     with pytest.raises(WarehouseUnreachable, match="permission denied") as raised:
         open_with(duckdb.IOException('IO Error: Cannot open file "x": Permission denied'), str(tmp_path / "x"))
     assert "ls -l" in raised.value.help
+
+
+def test_a_lock_without_a_named_holder_is_a_lock(tmp_path):
+    path = str(tmp_path / "x")
+    with pytest.raises(TargetLocked, match="another process") as raised:
+        open_with(duckdb.IOException(f'IO Error: Could not set lock on file "{path}": Resource unavailable'), path)
+    assert f"fuser {path}" in raised.value.help
 
 
 def open_with(error, path):
@@ -257,5 +265,43 @@ async def test_a_failure_around_the_swap_leaves_one_whole_generation(make_duckdb
     with pytest.raises(FailpointReached):
         await warehouse.build_table(connection, orders, "SELECT 2 AS generation", staging="_s")
     assert await rows(warehouse, "FROM dev.orders") == [(2 if point == "model.swapped" else 1,)]
+    assert await warehouse.relations() == {orders}
+    await warehouse.close()
+
+
+BUILD = """
+import anyio
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.settings import Connection
+from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+
+async def build():
+    warehouse = DuckDBWarehouse(Connection(name="local", adapter="duckdb", options={{"database": {path!r}}}), "/")
+    await warehouse.open()
+    await warehouse.create_schemas(["dev"])
+    sql = "SELECT {generation} AS generation FROM range(10000)"
+    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "orders"), sql, staging="_s")
+    await warehouse.close()
+
+anyio.run(build)
+print("built", flush=True)
+"""
+
+
+@pytest.mark.parametrize("point", ["model.staged", "model.swapped"])
+async def test_a_process_killed_around_the_swap_leaves_one_whole_generation(
+    make_duckdb, tmp_path, in_another_process, monkeypatch, point
+):
+    path = str(tmp_path / "warehouse.duckdb")
+    in_another_process(BUILD.format(path=path, generation=1)).wait()
+    monkeypatch.setenv("SQB_FAILPOINT", f"{point}:kill")
+    assert in_another_process(BUILD.format(path=path, generation=2)).wait() == -signal.SIGKILL
+    monkeypatch.delenv("SQB_FAILPOINT")
+    warehouse = make_duckdb()
+    await warehouse.open()
+    seen = await rows(warehouse, "SELECT DISTINCT generation, count(*) OVER () FROM dev.orders")
+    assert seen == [(2 if point == "model.swapped" else 1, 10_000)]
+    orders = Relation("", "dev", "orders")
+    await warehouse.build_table(warehouse.connect(), orders, "SELECT 3 AS generation", staging="_s")
     assert await warehouse.relations() == {orders}
     await warehouse.close()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import collections
+import functools
+import random
 import time
+import types
 
 import anyio
 import pytest
@@ -94,7 +98,9 @@ async def test_reading_a_closed_result_says_so(connection):
     [
         ("SELECT ?::INTEGER + ?::INTEGER, ?", [1, 2, "x'--"]),
         ("SELECT ?::INTEGER + ?::INTEGER, ?", (1, 2, "x'--")),
+        ("SELECT ?::INTEGER + ?::INTEGER, ?", collections.deque([1, 2, "x'--"])),
         ("SELECT $a::INTEGER + $b::INTEGER, $c", {"a": 1, "b": 2, "c": "x'--"}),
+        ("SELECT $a::INTEGER + $b::INTEGER, $c", types.MappingProxyType({"a": 1, "b": 2, "c": "x'--"})),
     ],
 )
 async def test_parameters_are_bound_by_position_and_by_name(connection, sql, parameters):
@@ -151,6 +157,41 @@ async def test_an_abandoned_result_is_closed_from_any_thread(connection):
     assert result.closed
 
 
+@pytest.mark.parametrize("arrow", [False, True])
+async def test_an_abandoned_result_frees_what_it_holds(warehouse, arrow):
+    connection = warehouse.connect()
+    for _ in range(50):
+        (await connection.query("SELECT range FROM range(200000)", arrow=arrow)).abandon()
+    await connection.close()
+
+
+async def test_closing_a_connection_stops_a_result_that_is_being_read(warehouse, endless):
+    async def read() -> None:
+        with pytest.raises(WarehouseError, match="interrupted"):
+            await result.fetch()
+
+    connection = warehouse.connect()
+    result = await connection.query(endless)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await anyio.sleep(0.05)
+        await connection.close()
+        assert result.closed
+
+
+async def test_closing_a_connection_stops_what_its_raw_object_runs(warehouse, endless):
+    def run() -> None:
+        with pytest.raises(Exception, match=r"INTERRUPT|closed"):
+            raw.execute(f"SELECT max(product) FROM ({endless})")
+
+    connection = warehouse.connect()
+    raw = connection.raw
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, run)
+        await anyio.sleep(0.05)
+        await connection.close()
+
+
 async def test_a_result_that_two_tasks_read_at_once_says_so(connection):
     result = await connection.query("SELECT range FROM range(2000000)")
     with pytest.raises(BaseExceptionGroup) as raised:
@@ -202,7 +243,7 @@ async def test_rows_and_batches_are_not_mixed(connection):
         ("SELECT no_such_column FROM (SELECT 1 AS a)", "no_such_column"),
         ("SELEC 1", "syntax error"),
         ("SELECT CAST('x' AS INTEGER)", "'x'"),
-        ("SELECT * FROM sql", "Table with name sql does not exist"),
+        ("SELECT * FROM parameters", "Table with name parameters does not exist"),
         ("SELECT ?", "parameters: 1"),
     ],
 )
@@ -311,6 +352,24 @@ async def test_what_is_cancelled_before_it_begins_does_not_happen(warehouse, con
         scope.cancel()
         await connection.execute("CREATE TABLE dev.never AS SELECT 1 AS a")
     assert await warehouse.relations() in (frozenset(), frozenset({Relation("", "dev", "never")}))
+
+
+async def test_cancelling_at_random_moments_leaves_nothing_behind(warehouse):
+    async def build(number: int) -> None:
+        connection = warehouse.connect()
+        with anyio.move_on_after(draw.choice([0, 0.0005, 0.002, 0.01])):
+            sql = f"SELECT range AS a FROM range({draw.choice([1, 1_000, 10**9])})"
+            await warehouse.build_table(connection, Relation("", "dev", f"t{number}"), sql, staging=f"_s_{number}")
+            await (await connection.query(f"SELECT range FROM range({draw.choice([1, 10**7])})")).fetch()
+        await connection.close()
+
+    async def build_some(first: int) -> None:
+        for number in range(first, 100, 4):
+            await build(number)
+
+    draw = random.Random(7)
+    await at_once(*(functools.partial(build_some, first) for first in range(4)))
+    assert [found for found in await warehouse.relations() if found.name.startswith("_s_")] == []
 
 
 # -- relations --------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ Parameters = Sequence[object] | Mapping[str, object] | None
 
 
 class OpenResult(Protocol):
-    """Rows of one statement, read forward. Closed by itself when the last row was read."""
+    """Rows of one statement, read forward. Closed by itself once nothing of it is left in the warehouse; rows that
+    were read ahead can still be fetched then."""
 
     @property
     def columns(self) -> tuple[str, ...]: ...
@@ -29,7 +30,10 @@ class OpenResult(Protocol):
         """The next `limit` rows (all that are left without it); fewer mean that the result has ended."""
 
     async def fetch_batch(self, rows: int) -> Any:
-        """The next Arrow record batch of at most `rows` rows, or None at the end; not to be mixed with `fetch`."""
+        """The next Arrow record batch of at most `rows` rows, or None at the end; not to be mixed with `fetch`.
+
+        A result without rows gives one batch without rows first, so that its columns and their types are known.
+        """
 
     async def close(self) -> None: ...
 
@@ -82,4 +86,7 @@ class Warehouse(Protocol):
         """
 
     async def append_json(self, connection: Connection, relation: Relation, rows: str) -> None:
-        """Append a JSON array of objects to a table, by column name."""
+        """Append a JSON array of objects to a table, by column name, all or none of them.
+
+        A row is NULL in the columns that it does not name; names that the table does not have are passed over.
+        """

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 
 import anyio
 import pytest
 
-from sqlbuild.drivers.statement_threads import StatementThreads
+from sqlbuild.drivers.statement_threads import StatementThreads, _Call
 
 
 @pytest.fixture
@@ -90,6 +91,37 @@ async def test_interrupting_is_repeated_until_the_work_ends(threads):
         await threads.run(work, interrupt)
     assert scope.cancelled_caught
     assert len(interrupts) >= 3
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_cancelled_again_and_again_still_waits_for_its_thread(threads):
+    def work() -> None:
+        released.wait()
+        raise InterruptedError
+
+    released = threading.Event()
+    task = asyncio.ensure_future(threads.run(work, nothing))
+    for _ in range(5):
+        await anyio.sleep(0.01)
+        task.cancel()
+    assert not task.done()
+    released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_a_thread_ends_with_the_event_loop_that_waited_for_it():
+    async def begin() -> None:
+        threads = StatementThreads("orphan")
+        threads._submit(_Call(released.wait))
+
+    released = threading.Event()
+    anyio.run(begin)
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("orphan"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 async def test_posted_work_runs_although_nobody_waits(threads):
