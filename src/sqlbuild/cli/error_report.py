@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from sqlbuild import __version__
-from sqlbuild.app.wording import one_line, safe_text
+from sqlbuild.app.wording import counted, one_line, safe_text
 from sqlbuild.cli.options import colour_allowed, environment
 from sqlbuild.cli.output import is_terminal, write_document, write_error_text
 from sqlbuild.errors import Problem, SqlbuildError
@@ -40,7 +40,9 @@ class ErrorReport:
         """Tell every problem of `error`; returns the exit code."""
         if self.debug:
             write_error_text("".join(traceback.format_exception(error)))
-        self._tell(error.problems, error.code, str(error), error.exit_code)
+        problems = error.problems
+        message = problems[0].message if len(problems) == 1 else counted(len(problems), "problem")
+        self._tell(problems, error.code, message, error.exit_code)
         return error.exit_code
 
     def usage(self, message: str, shown: str) -> int:

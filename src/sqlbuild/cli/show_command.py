@@ -124,7 +124,7 @@ def _column_lines(node: Node) -> list[str]:
                 column.description,
             )
         )
-    return table_lines(("name", "type", "", "lineage", "description"), rows)
+    return table_lines(("name", "type", "", "lineage", "description"), rows, limit=200)
 
 
 def _result_table(results: Iterable[NodeResult]) -> list[str]:

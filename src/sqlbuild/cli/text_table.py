@@ -7,17 +7,19 @@ from collections.abc import Iterable, Sequence
 
 from sqlbuild.app.wording import one_line
 
-_CELL_LIMIT = 60
-
 
 def table_lines(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    right: frozenset[int] = frozenset(),
+    limit: int = 60,
 ) -> list[str]:
     """Headers and rows as lines, columns two spaces apart; `right` names the columns that stand to the right.
 
-    A cell longer than 60 characters is cut; control characters are escaped.
+    A cell longer than `limit` characters is cut; control characters are escaped.
     """
-    cells = [[one_line(cell, _CELL_LIMIT) for cell in row] for row in (headers, *rows)]
+    cells = [[one_line(cell, limit) for cell in row] for row in (headers, *rows)]
     widths = [max(_width(row[column]) for row in cells) for column in range(len(headers))]
     lines = []
     for row in cells:

@@ -52,9 +52,14 @@ def _running_text(node: RunningNode, now: float) -> str:
 
 def _retrying_text(progress: RunProgress, now: float) -> str:
     waiting = list(progress.retrying.values())
-    shown = [f"{node.name} (attempt {node.attempt} in {tenths_text(node.at - now)})" for node in waiting[:3]]
+    shown = [f"{node.name} (attempt {node.attempt} {_due_text(node.at - now)})" for node in waiting[:3]]
     more = f" and {len(waiting) - 3:,} more" if len(waiting) > 3 else ""
     return f"retrying: {', '.join(shown)}{more}"
+
+
+def _due_text(seconds: float) -> str:
+    """A node whose time has come may still wait for a slot."""
+    return f"in {tenths_text(seconds)}" if seconds > 0 else "due"
 
 
 def _slots_text(capacity: CapacityUse) -> str:

@@ -53,7 +53,7 @@ def test_programs_get_one_document(capsys):
         "schema_version": 1,
         "error": {
             "code": "PROJECT",
-            "message": "error[REF] models/a.sql:3:7: no model is called 'x'\n  help: did you mean 'y'?",
+            "message": "no model is called 'x'",
             "exit_code": 2,
         },
         "problems": [
@@ -68,6 +68,13 @@ def test_programs_get_one_document(capsys):
             }
         ],
     }
+
+
+def test_of_several_problems_the_document_says_how_many(capsys):
+    ErrorReport(json=True).known(ProjectError([UNKNOWN, UNKNOWN]))
+    document = json.loads(capsys.readouterr().out)
+    assert document["error"]["message"] == "2 problems"
+    assert len(document["problems"]) == 2
 
 
 def test_only_the_head_is_coloured_and_control_characters_are_escaped():
