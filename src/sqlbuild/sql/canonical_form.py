@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlbuild.sql.tokens import RESERVED_WORDS, TokenKind, UnclosedText, tokens
+
+_PLAIN_TOKEN = re.compile(
+    r"""--[^\n]*+|[eE]'(?:[^'\\]++|\\.|'')*+'|'(?:[^']++|'')*+'|"(?:[^"]++|"")*+"|[^\W\d][\w$]*+"""
+    r"""|\.?\d(?:[\w.]|(?<=[eE])[+-])*+|\S""",
+    re.DOTALL,
+)
+"""A token of SQL in which no `/*` comment and no dollar-quoted text can stand."""
 
 
 def canonical_form(sql: str) -> str:
@@ -11,15 +20,21 @@ def canonical_form(sql: str) -> str:
     Two texts with one canonical form mean the same to the warehouse. It is made of tokens and not of parsed SQL, so
     that a new version of the parser changes no fingerprint. Text that cannot be read as tokens is its own form.
     """
-    found = []
-    try:
-        for token in tokens(sql):
-            text = token.text
-            if token.kind is TokenKind.WORD and (lowered := text.lower()) in RESERVED_WORDS:
-                text = lowered
-            found.append(text)
-    except UnclosedText:
-        return sql
+    if "/*" in sql or "$" in sql:
+        try:
+            found = [_reserved_in_lower_case(each.text, each.kind is TokenKind.WORD) for each in tokens(sql)]
+        except UnclosedText:
+            return sql
+    else:
+        # Three times as fast as `tokens`, and that matters: it is done for every model that changed.
+        found = [_reserved_in_lower_case(each, each[0].isalpha()) for each in _PLAIN_TOKEN.findall(sql)]
+        if "'" in found or '"' in found:
+            return sql
+        found = [each for each in found if not each.startswith("--")]
     while found and found[-1] == ";":
         found.pop()
     return " ".join(found)
+
+
+def _reserved_in_lower_case(token: str, is_word: bool) -> str:
+    return lowered if is_word and (lowered := token.lower()) in RESERVED_WORDS else token

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -26,16 +27,16 @@ _LEAVES = (exp.Identifier, exp.Literal, exp.Var, exp.DataType, exp.Null, exp.Boo
 @dataclasses.dataclass(slots=True)
 class Traced:
     """`types` are those of columns and subqueries by `id` of their node. `star` says what stands in the expression
-    that makes several columns of it; empty if nothing does."""
+    that makes several columns of it; empty if nothing does. `unnested` are calls of unnest(), which may do so too."""
 
     sources: Sources = NO_SOURCES
     types: dict[int, str | None] = dataclasses.field(default_factory=dict)
     columns: dict[int, Field] = dataclasses.field(default_factory=dict)
     star: str = ""
+    unnested: list[exp.Expr] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Visit:
+class _Visit(NamedTuple):
     node: exp.Expr
     shadowed: frozenset[str]
     """Names of lambda parameters, which hide columns."""
@@ -72,6 +73,8 @@ class Tracer:
             elif isinstance(node, exp.Columns):
                 traced.star = traced.star or "COLUMNS(...)"
             else:
+                if isinstance(node, (exp.Explode, exp.Unnest)):
+                    traced.unnested.append(node)
                 stack.extend(self._parts(node, visit, scope, traced, sources))
         traced.sources = frozenset(sources)
         return traced
@@ -92,7 +95,9 @@ class Tracer:
         self, node: exp.Expr, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
     ) -> Iterator[_Visit]:
         """What below a node that is no column itself is to be visited."""
-        shadowed = visit.shadowed | _variables(node)
+        shadowed = visit.shadowed
+        if isinstance(node, (exp.Lambda, exp.Comprehension)):
+            shadowed |= _variables(node)
         if isinstance(node, exp.Dot):
             yield from self._method_call(node, visit, scope, traced, sources)
             return
@@ -124,13 +129,12 @@ class Tracer:
 
     def column(self, node: exp.Column, scope: Scope, shadowed: frozenset[str] = frozenset()) -> Field:
         """What a column's name, with whatever qualifies it, means. Something that means nothing is a finding."""
-        parts = [node.args.get(part) for part in ("catalog", "db", "table", "this")]
-        path = [part for part in parts if isinstance(part, exp.Identifier)]
+        path = _path(node)
         if not path or path[0].name.lower() in shadowed:
             return Field(None)
-        names = [scope.names.written(part.name, bool(part.quoted)) for part in path]
         if len(path) == 1:
-            return self._unqualified(path[0], names[0], scope)
+            return self._unqualified(path[0], scope.names.written(path[0].name, bool(path[0].quoted)), scope)
+        names = [scope.names.written(part.name, bool(part.quoted)) for part in path]
         keys = [scope.names.key(name) for name in names]
         items = scope.items_called(keys[0])
         if items:
@@ -195,10 +199,15 @@ class Tracer:
         self.findings.setdefault((int(line), column), found)
 
 
+def _path(node: exp.Column) -> list[exp.Identifier]:
+    parts = [node.args.get("table"), node.args.get("this")]
+    if node.args.get("db") is not None:
+        parts = [node.args.get("catalog"), node.args.get("db"), *parts]
+    return [part for part in parts if isinstance(part, exp.Identifier)]
+
+
 def _variables(node: exp.Expr) -> frozenset[str]:
     """The names that a lambda or list comprehension gives to its own values."""
-    if not isinstance(node, (exp.Lambda, exp.Comprehension)):
-        return frozenset()
     named = node.expressions if isinstance(node, exp.Lambda) else [node.args.get("expression")]
     return frozenset(found.name.lower() for each in named if each for found in each.find_all(exp.Identifier))
 

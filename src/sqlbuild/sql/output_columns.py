@@ -206,7 +206,7 @@ class _SelectList:
         elif isinstance(item, exp.Alias):
             alias = item.args.get("alias")
             name = self.reader.relations.written(alias) if isinstance(alias, exp.Identifier) else None
-            field = dataclasses.replace(field, name=name)
+            field = Field(name, field.type, field.sources)
             if name is not None:
                 self.scope.aliases.setdefault(self.names.key(name), field)
         self.fields.append(field)
@@ -219,14 +219,11 @@ class _SelectList:
             return traced.columns[id(inner)], traced.star
         type_name = type_of(value, traced.types, self.reader.dialect)
         star = traced.star
-        if not star:
-            for unnested in value.walk(prune=lambda node: isinstance(node, exp.Query)):
-                if not isinstance(unnested, (exp.Explode, exp.Unnest)):
-                    continue
-                listed = type_of(unnested.this, traced.types, self.reader.dialect) if unnested is inner else None
-                type_name = listed[:-2] if listed is not None and listed.endswith("[]") else None
-                if unnested.expressions or (type_name is None and not _gives_list(unnested.this)):
-                    star = "unnest of a value whose type is not known"
+        for unnested in traced.unnested:
+            listed = type_of(unnested.this, traced.types, self.reader.dialect) if unnested is inner else None
+            type_name = listed[:-2] if listed is not None and listed.endswith("[]") else None
+            if unnested.expressions or (type_name is None and not _gives_list(unnested.this)):
+                star = star or "unnest of a value whose type is not known"
         return Field(self._name_made_up(inner), type_name, traced.sources), star
 
     def _name_made_up(self, value: exp.Expr) -> str | None:

@@ -35,58 +35,56 @@ class Parsed:
     note: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Outline:
-    """What the tokens alone tell about a query."""
-
-    first: Token | None
-    second_statement: Token | None
-    depth: int
-
-
 def parse_query(text: str, dialect: str) -> Parsed:
     """Parse one query. Never raises for the text's content."""
-    outline = _outline(text)
-    if isinstance(outline, Finding):
-        return Parsed(findings=(outline,))
-    first = outline.first
+    try:
+        first = next(tokens(text), None)
+    except UnclosedText as error:
+        return Parsed(findings=(_at(text, error.offset, "SQL_SYNTAX", str(error), "close it"),))
     if first is None:
         return Parsed(findings=(Finding(code="SQL_SYNTAX", message="there is no query", help="write a SELECT"),))
     if first.kind is TokenKind.WORD and first.text.lower() in _STATEMENTS:
         return Parsed(findings=(_no_query(text, first),))
-    if outline.second_statement is not None:
-        help = "keep one query; remove what follows the semicolon"
-        found = _at(text, outline.second_statement.start, "SQL_SYNTAX", "a second statement starts here", help)
-        return Parsed(findings=(found,))
-    if outline.depth > MAX_BRACKETS:
-        return Parsed(note=f"{outline.depth} brackets inside each other")
+    if sum(map(text.count, "([{")) > MAX_BRACKETS:
+        outline = _outline(text)
+        if isinstance(outline, Finding):
+            return Parsed(findings=(outline,))
+        if outline > MAX_BRACKETS:
+            return Parsed(note=f"{outline} brackets inside each other")
     try:
         with _quiet_parser():
             trees = parse(text, read=dialect)
     except RecursionError:
         return Parsed(note="the query is nested too deeply")
     except SqlglotError as error:
-        return Parsed(findings=(_syntax_finding(error),))
-    tree = trees[0] if trees else None
-    if not isinstance(tree, _QUERIES):
+        outline = _outline(text)
+        return Parsed(findings=(outline if isinstance(outline, Finding) else _syntax_finding(error),))
+    found = [tree for tree in trees if tree is not None]
+    if len(found) > 1:
+        outline = _outline(text)
+        message, help = "there is more than one statement", "keep one query in a file"
+        wrong = outline if isinstance(outline, Finding) else _at(text, first.start, "SQL_SYNTAX", message, help)
+        return Parsed(findings=(wrong,))
+    if not found or not isinstance(found[0], _QUERIES):
         return Parsed(findings=(_no_query(text, first),))
-    return Parsed(tree=tree)
+    return Parsed(tree=found[0])
 
 
-def _outline(text: str) -> _Outline | Finding:
-    first = second = None
+def _outline(text: str) -> int | Finding:
+    """How many brackets stand inside each other; or what the tokens alone show to be wrong."""
     ended = False
     open_brackets: list[Token] = []
     depth = 0
     try:
         for token in tokens(text):
-            first = first or token
+            if ended and token.text != ";":
+                message, help = "a second statement starts here", "keep one query; remove what follows the semicolon"
+                return _at(text, token.start, "SQL_SYNTAX", message, help)
             if token.kind is not TokenKind.MARK:
-                second = second or (token if ended else None)
-            elif token.text in "([{":
+                continue
+            if token.text in "([{":
                 open_brackets.append(token)
                 depth = max(depth, len(open_brackets))
-                second = second or (token if ended else None)
             elif token.text in ")]}":
                 if not open_brackets or _CLOSING[open_brackets.pop().text] != token.text:
                     help = "remove it, or open a bracket before it"
@@ -99,7 +97,7 @@ def _outline(text: str) -> _Outline | Finding:
         unclosed = open_brackets[-1]
         help = f'close it with "{_CLOSING[unclosed.text]}"'
         return _at(text, unclosed.start, "SQL_SYNTAX", f'this "{unclosed.text}" is never closed', help)
-    return _Outline(first, second, depth)
+    return depth
 
 
 def _no_query(text: str, first: Token) -> Finding:

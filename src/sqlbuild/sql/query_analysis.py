@@ -123,7 +123,7 @@ def masked_input(name: str) -> int | None:
     return int(name[1:]) if name.startswith(MASK_LETTER) and name[1:].isdecimal() else None
 
 
-def inputs_digest(query_input: QueryInput) -> bytes:
+def input_digest(query_input: QueryInput) -> bytes:
     """Changes with everything about an input that can change an analysis."""
     parts = [query_input.label, query_input.alias, "complete" if query_input.complete else "open"]
     for name, type_name in query_input.columns:

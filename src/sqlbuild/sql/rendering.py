@@ -42,11 +42,18 @@ def render_source_expression(expression: str) -> str:
     `read_csv('x.csv')` becomes `(SELECT * FROM read_csv('x.csv'))`. The result is one line, unless a string in it
     has several, so that line numbers in what it is put into stay as they are.
     """
-    text = one_line(expression)
-    first = next(iter(tokens(text)), None) if text else None
-    if first is not None and first.text.lower() in _STARTS_OF_A_QUERY:
-        return f"({text})"
-    return f"(SELECT * FROM {text})"
+    return f"({query_of_expression(one_line(expression))})"
+
+
+def query_of_expression(expression: str) -> str:
+    """A source's SQL expression as a query; its line numbers stay as they are."""
+    try:
+        first = next(tokens(expression), None)
+    except UnclosedText:
+        return expression
+    if first is None or first.text.lower() in _STARTS_OF_A_QUERY:
+        return expression
+    return f"SELECT * FROM {expression}"
 
 
 def render_references(sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]) -> str:

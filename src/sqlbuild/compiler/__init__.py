@@ -1,0 +1,1 @@
+"""The second phase: a project as read becomes a checked graph. Pure: no files, no clock, no warehouse."""

@@ -1,0 +1,107 @@
+"""The phase `compile`: a project as read becomes a checked graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlbuild.compiler.fingerprints import fingerprint_of
+from sqlbuild.compiler.infer_columns import NodeColumns, infer_columns
+from sqlbuild.compiler.resolve_refs import Resolved, resolve_refs
+from sqlbuild.compiler.rules import RULES, Checked
+from sqlbuild.compiler.topological_order import order_nodes
+from sqlbuild.domain.columns import ColumnReference
+from sqlbuild.domain.graph import Fingerprint, Graph, Node
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.nodes import (
+    Asset,
+    Declaration,
+    kind_of_declaration,
+    name_of_declaration,
+    place_of_declaration,
+)
+from sqlbuild.domain.project import Project
+from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.interfaces.analysis_cache import AnalysisCache
+
+_UNKNOWN = NodeColumns()
+
+
+def compile_project(project: Project, cache: AnalysisCache) -> Graph:
+    """Resolve references, order the nodes, infer columns, check all rules and take fingerprints.
+
+    Raises ProjectError with every problem that was found, also those found while the project was read. Warnings go to
+    `Graph.warnings`. What the cache got new is not written: that is for the caller, who calls `cache.flush()`.
+    """
+    resolved = resolve_refs(project)
+    order = order_nodes(resolved.depends_on)
+    inferred = infer_columns(project, resolved, order.nodes, cache)
+    checked = Checked(project=project, resolved=resolved, order=order, columns=inferred.nodes)
+    found = [*project.problems, *resolved.problems, *inferred.problems]
+    for rule in RULES:
+        found.extend(rule(checked))
+    problems = _sorted(found)
+    if any(problem.severity == "error" for problem in problems):
+        raise ProjectError(problems)
+    return _graph(project, resolved, order.nodes, inferred.nodes, problems)
+
+
+def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """By place, each once; what has no place comes first."""
+    return tuple(
+        sorted(dict.fromkeys(problems), key=lambda found: (found.path, found.line or 0, found.column or 0, found.code))
+    )
+
+
+def _graph(
+    project: Project,
+    resolved: Resolved,
+    order: Iterable[NodeId],
+    columns: Mapping[NodeId, NodeColumns],
+    warnings: tuple[Problem, ...],
+) -> Graph:
+    nodes: dict[NodeId, Node] = {}
+    downstream: dict[NodeId, list[NodeId]] = {}
+    fingerprints: dict[NodeId, Fingerprint] = {}
+    for node in order:
+        declaration = resolved.nodes[node]
+        upstream = resolved.depends_on[node]
+        known = columns.get(node)
+        fingerprint = fingerprint_of(
+            node, declaration, known, project.code.get(node), [fingerprints[each] for each in upstream]
+        )
+        fingerprints[node] = fingerprint
+        downstream[node] = []
+        for each in upstream:
+            downstream[each].append(node)
+        nodes[node] = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name)
+    return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
+
+
+def _node(
+    node: NodeId,
+    declaration: Declaration,
+    upstream: tuple[NodeId, ...],
+    known: NodeColumns,
+    fingerprint: Fingerprint,
+    by_name: Mapping[str, NodeId],
+) -> Node:
+    lineage = known.lineage
+    if isinstance(declaration, Asset) and declaration.column_lineage:
+        lineage = {
+            column: tuple(ColumnReference(by_name[name], origin) for name, origin in origins)
+            for column, origins in declaration.column_lineage.items()
+        }
+    return Node(
+        id=node,
+        kind=kind_of_declaration(declaration),
+        name=name_of_declaration(declaration),
+        place=place_of_declaration(declaration),
+        declaration=declaration,
+        depends_on=upstream,
+        relation=known.relation,
+        sql=known.sql,
+        columns=known.columns,
+        column_lineage=lineage,
+        notes=known.notes,
+        fingerprint=fingerprint,
+    )

@@ -1,0 +1,88 @@
+"""What nodes are made of, as digests: the same as long as nothing changes that could change their results.
+
+Descriptions, tags, groups and places do not count, nor does any other `meta` than `version`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.graph import Fingerprint
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+from sqlbuild.domain.project import CodeFacts
+
+DIGEST_BYTES = 16
+_NO_FACTS = CodeFacts(source_digest="")
+
+
+def fingerprint_of(
+    node: NodeId,
+    declaration: Declaration,
+    columns: NodeColumns | None,
+    facts: CodeFacts | None,
+    upstream: Iterable[Fingerprint],
+) -> Fingerprint:
+    """`columns.code` is the digest of a model's or source's SQL, `facts` what is known of a Python node's code;
+    `upstream` are the fingerprints of what the node depends on, in any order."""
+    if isinstance(declaration, Task | Asset):
+        code = _digest_of_code(facts or _NO_FACTS)
+    else:
+        code = columns.code if columns is not None else ""
+    settings = _digest(repr(_settings(declaration)))
+    totals = sorted(each.total for each in upstream)
+    upstream_digest = _digest("".join(totals)) if totals else _NOTHING
+    total = _digest(f"{node}\x1f{code}\x1f{settings}\x1f{upstream_digest}")
+    return Fingerprint(code=code, settings=settings, upstream=upstream_digest, total=total)
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
+
+
+_NOTHING = _digest("")
+
+
+def _digest_of_code(facts: CodeFacts) -> str:
+    if not facts.values:
+        return _digest(facts.source_digest)
+    values = "\x1e".join(f"{name}\x1f{value}" for name, value in sorted(facts.values.items()))
+    return _digest(f"{facts.source_digest}\x1d{values}")
+
+
+def _settings(declaration: Declaration) -> tuple[object, ...]:
+    match declaration:
+        case Model():
+            return (
+                declaration.materialized.value,
+                declaration.schema,
+                declaration.database,
+                declaration.alias,
+                declaration.retry,
+                declaration.timeout,
+                declaration.pools,
+                _columns(declaration.columns),
+                _version(declaration.meta),
+            )
+        case Source():
+            return (_columns(declaration.columns), _version(declaration.meta))
+        case Task(declared=declared):
+            return _of_function(declared)
+        case Asset(declared=declared):
+            lineage = sorted(declaration.column_lineage.items()) if declaration.column_lineage else ()
+            return (*_of_function(declared), _columns(declaration.columns), lineage)
+
+
+def _of_function(declared: PythonFunction) -> tuple[object, ...]:
+    return (declared.retry, declared.timeout, declared.pools, declared.requires, _version(declared.meta))
+
+
+def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:
+    return tuple([(column.name, column.type, column.nullable) for column in columns]) if columns else ()
+
+
+def _version(meta: Mapping[str, object]) -> object:
+    return meta.get("version") if meta else None

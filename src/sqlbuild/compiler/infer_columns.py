@@ -1,0 +1,366 @@
+"""Columns and column lineage of every node, as far as they can be known without the warehouse."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.resolve_refs import Resolved
+from sqlbuild.domain.columns import Column, ColumnReference
+from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
+from sqlbuild.domain.nodes import Asset, Materialization, Model, Source, Task
+from sqlbuild.domain.project import Project
+from sqlbuild.domain.settings import Target
+from sqlbuild.errors import Problem
+from sqlbuild.interfaces.analysis_cache import AnalysisCache
+from sqlbuild.refs import Reference
+from sqlbuild.sql.query_analysis import (
+    Finding,
+    InputReference,
+    OutputColumn,
+    QueryAnalysis,
+    QueryInput,
+    UnreadableAnalysis,
+    analyse_query,
+    analysis_from_json,
+    analysis_key,
+    analysis_to_json,
+    canonical_digest,
+    input_digest,
+    parser_version,
+)
+from sqlbuild.sql.rendering import (
+    Readable,
+    in_brackets,
+    query_of_expression,
+    quote_relation,
+    render_casts,
+    render_references,
+    render_source_expression,
+)
+from sqlbuild.sql.type_names import canonical_type
+
+MAX_NAMES = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeColumns:
+    """What is known about one node's columns. `complete`: it surely has no others.
+
+    `sql` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the author wrote.
+    """
+
+    columns: tuple[Column, ...] | None = None
+    complete: bool = False
+    lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    relation: Relation | None = None
+    sql: str | None = None
+    code: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InferredColumns:
+    nodes: Mapping[NodeId, NodeColumns]
+    """Of every node but tasks."""
+    problems: tuple[Problem, ...] = ()
+
+
+def infer_columns(
+    project: Project, resolved: Resolved, order: Iterable[NodeId], cache: AnalysisCache
+) -> InferredColumns:
+    """Go through the nodes, upstreams first, and find the columns of each from those before it.
+
+    The analysis of a query comes from `cache` if it is there; only if it is not the SQL parser is loaded.
+    """
+    inference = _Inference(project, resolved, cache)
+    for node in order:
+        declaration = resolved.nodes[node]
+        match declaration:
+            case Source():
+                inference.known[node] = inference.of_source(declaration)
+            case Model():
+                inference.known[node] = inference.of_model(node, declaration)
+            case Asset(columns=columns):
+                if columns:
+                    inference.known[node] = NodeColumns(columns=columns, complete=True)
+            case Task():
+                pass
+    return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
+
+
+def relation_of_model(model: Model, target: Target) -> Relation:
+    return Relation(model.database or target.database, model.schema or target.schema, model.alias or model.name)
+
+
+def relation_of_source(source: Source, target: Target) -> Relation | None:
+    """None for an expression, which has no relation of its own."""
+    if source.expression is not None:
+        return None
+    return Relation(source.database or "", source.schema or target.schema, source.table or source.name)
+
+
+class _Inference:
+    def __init__(self, project: Project, resolved: Resolved, cache: AnalysisCache) -> None:
+        self.project = project
+        self.target = project.settings.target
+        self.dialect = self.target.connection.adapter
+        self.resolved = resolved
+        self.cache = cache
+        self.known: dict[NodeId, NodeColumns] = {}
+        self.problems: list[Problem] = []
+        self._readables: dict[NodeId, tuple[Readable, QueryInput, bytes]] = {}
+        self._parser = ""
+        self._wrong_lines = _wrong_lines(project)
+        self._relations: dict[tuple[str, str], NodeId] | None = None
+
+    def of_source(self, source: Source) -> NodeColumns:
+        relation = relation_of_source(source, self.target)
+        typed = any(column.type for column in source.columns)
+        if relation is not None:
+            return NodeColumns(
+                columns=source.columns or None,
+                complete=bool(source.columns),
+                relation=relation,
+                sql=render_casts(quote_relation(relation), source.columns) if typed else None,
+                code=canonical_digest(str(relation)),
+            )
+        expression = source.expression or ""
+        analysis = self._analysis(query_of_expression(expression), (), (), ())
+        place = Place(source.place.path, source.expression_line)
+        for finding in analysis.findings:
+            # Columns of text in a YAML block cannot be told: its indentation is gone.
+            self.problems.append(_problem(dataclasses.replace(finding, column=None), source.name, place))
+        found = None if analysis.findings else analysis.columns
+        columns = self._merged(found, source.columns, source.name, source.place)
+        sql = render_casts(render_source_expression(expression), source.columns) if typed else expression
+        return NodeColumns(
+            columns=columns,
+            complete=columns is not None,
+            notes=() if columns is not None else analysis.notes,
+            sql=sql,
+            code=analysis.canonical_digest,
+        )
+
+    def of_model(self, node: NodeId, model: Model) -> NodeColumns:
+        inputs = self.resolved.depends_on[node]
+        sql = self._rendered(model)
+        relation = relation_of_model(model, self.target)
+        if not model.sql_analysis or self._is_broken(model):
+            note = "columns not checked: sql_analysis is off" if not model.sql_analysis else ""
+            return NodeColumns(
+                columns=model.columns or None,
+                notes=(note,) if note else (),
+                relation=relation,
+                sql=sql,
+                code=canonical_digest(model.sql),
+            )
+        analysis = self._analysis_of_model(model, inputs)
+        for finding in analysis.findings:
+            self.problems.append(_problem(finding, model.name, _place_of_sql(model)))
+        self._warn_of_named_tables(node, model, analysis)
+        found = None if analysis.findings else analysis.columns
+        columns = self._merged(found, model.columns, model.name, model.place)
+        return NodeColumns(
+            columns=columns,
+            complete=found is not None,
+            lineage=self._lineage(analysis, columns, inputs),
+            notes=(*analysis.notes, *self._notes_on_types(model, found)),
+            relation=relation,
+            sql=sql,
+            code=analysis.canonical_digest,
+        )
+
+    def _notes_on_types(self, model: Model, found: Sequence[OutputColumn] | None) -> list[str]:
+        if model.materialized is Materialization.TABLE or found is None:
+            return []
+        declared = {self._key(column.name): canonical_type(column.type, self.dialect) for column in model.columns}
+        return [
+            f"{column.name} is declared {wanted}, but the query gives {column.type} and a view is not cast"
+            for column in found
+            if column.type is not None
+            and (wanted := declared.get(self._key(column.name))) is not None
+            and wanted != column.type
+        ]
+
+    def _rendered(self, model: Model) -> str:
+        readables: dict[Reference, Readable] = {}
+        for each in model.references:
+            upstream = node_id(each.reference.kind, each.reference.name)
+            if upstream in self.resolved.nodes:
+                readables[each.reference] = self._readable(upstream)[0]
+        sql = render_references(model.sql, model.references, readables)
+        if model.materialized is Materialization.TABLE and any(column.type for column in model.columns):
+            sql = render_casts(in_brackets(sql), model.columns)
+        return sql
+
+    def _analysis_of_model(self, model: Model, inputs: Sequence[NodeId]) -> QueryAnalysis:
+        places = {upstream: place for place, upstream in enumerate(inputs)}
+        references = []
+        for each in model.references:
+            place = places.get(node_id(each.reference.kind, each.reference.name))
+            # What is unknown is a problem already; an input without columns keeps the rest of the query checked.
+            references.append(InputReference(each.start, each.end, len(inputs) if place is None else place))
+        known = [self._readable(upstream) for upstream in inputs]
+        unknown = QueryInput(label="an unknown node", alias="")
+        return self._analysis(
+            model.sql, references, [each[1] for each in known] + [unknown], [each[2] for each in known]
+        )
+
+    def _analysis(
+        self,
+        sql: str,
+        references: Sequence[InputReference],
+        inputs: Sequence[QueryInput],
+        digests: Sequence[bytes],
+    ) -> QueryAnalysis:
+        self._parser = self._parser or parser_version()
+        key = analysis_key(sql, references, digests, dialect=self.dialect, parser=self._parser)
+        cached = self.cache.load(key)
+        if cached is not None:
+            try:
+                return analysis_from_json(cached)
+            except UnreadableAnalysis:
+                pass
+        analysis = analyse_query(sql, references, inputs, self.dialect)
+        self.cache.store(key, analysis_to_json(analysis))
+        return analysis
+
+    def _readable(self, node: NodeId) -> tuple[Readable, QueryInput, bytes]:
+        """How other SQL reads a node, what it can know of its columns, and a digest of that."""
+        found = self._readables.get(node)
+        if found is not None:
+            return found
+        declaration = self.resolved.nodes[node]
+        assert isinstance(declaration, Model | Source)
+        known = self.known.get(node, NodeColumns())
+        relation = known.relation
+        alias = relation.name if relation is not None else declaration.name
+        query = None
+        if isinstance(declaration, Source) and known.sql is not None:
+            query = render_source_expression(known.sql)
+        columns = tuple((column.name, column.type) for column in known.columns or ())
+        described = QueryInput(label=declaration.name, alias=alias, columns=columns, complete=known.complete)
+        found = (Readable(alias=alias, relation=relation, query=query), described, input_digest(described))
+        if node in self.known:
+            self._readables[node] = found
+        return found
+
+    def _merged(
+        self, found: Sequence[OutputColumn] | None, declared: tuple[Column, ...], name: str, place: Place
+    ) -> tuple[Column, ...] | None:
+        """Inferred columns with what is declared of them; a declared column that surely is not there is a problem."""
+        if found is None:
+            return declared or None
+        by_key = {self._key(column.name): column for column in declared}
+        merged: list[Column] = []
+        for column in found:
+            known = by_key.pop(self._key(column.name), None)
+            if known is None:
+                merged.append(Column(name=column.name, type=column.type))
+            else:
+                merged.append(dataclasses.replace(known, type=known.type or column.type))
+        nearest = NearestName(column.name for column in found)
+        for missing in by_key.values():
+            message = f"{name} declares the column {missing.name}, which its query does not give"
+            given = ", ".join(each.name for each in found[:MAX_NAMES]) + (", ..." if len(found) > MAX_NAMES else "")
+            help = nearest.help(missing.name, f"remove it or select it; the query gives {given}")
+            self.problems.append(
+                Problem(
+                    code="MISSING_COLUMN",
+                    message=message,
+                    help=help,
+                    path=place.path,
+                    line=place.line,
+                    column=place.column,
+                )
+            )
+        return tuple(merged)
+
+    def _lineage(
+        self, analysis: QueryAnalysis, columns: Sequence[Column] | None, inputs: Sequence[NodeId]
+    ) -> dict[str, tuple[ColumnReference, ...]]:
+        if analysis.columns is None or columns is None or analysis.findings:
+            return {}
+        names = {self._key(column.name): column.name for column in columns}
+        return {
+            names[self._key(column.name)]: tuple(
+                [ColumnReference(inputs[index], source) for index, source in column.sources if index < len(inputs)]
+            )
+            for column in analysis.columns
+        }
+
+    def _key(self, name: str) -> str:
+        return name.lower() if self.dialect == "duckdb" else name
+
+    def _is_broken(self, model: Model) -> bool:
+        """Whether something was found wrong in the model's SQL when it was read: then that is said, and no more."""
+        return any(line is None or line >= model.sql_line for line in self._wrong_lines.get(model.place.path, ()))
+
+    def _warn_of_named_tables(self, node: NodeId, model: Model, analysis: QueryAnalysis) -> None:
+        for table in analysis.tables:
+            other = self._by_relation().get(((table.schema or self.target.schema).lower(), table.name.lower()))
+            if other is None or other == node or other not in self.resolved.nodes:
+                continue
+            shown = ".".join(part for part in (table.database, table.schema, table.name) if part)
+            call = "__ref" if kind_of(other) is NodeKind.MODEL else "__source"
+            place = _at(_place_of_sql(model), table.line, table.column)
+            self.problems.append(
+                Problem(
+                    code="NAMED_TABLE",
+                    message=f"{model.name} reads {shown} by its name, so nothing makes it wait for {name_of(other)}",
+                    help=f'write {call}("{name_of(other)}")',
+                    path=place.path,
+                    line=place.line,
+                    column=place.column,
+                    severity="warning",
+                )
+            )
+
+    def _by_relation(self) -> Mapping[tuple[str, str], NodeId]:
+        if self._relations is None:
+            self._relations = {}
+            for node, declaration in self.resolved.nodes.items():
+                relation = None
+                if isinstance(declaration, Model):
+                    relation = relation_of_model(declaration, self.target)
+                elif isinstance(declaration, Source):
+                    relation = relation_of_source(declaration, self.target)
+                if relation is not None:
+                    self._relations.setdefault((relation.schema.lower(), relation.name.lower()), node)
+        return self._relations
+
+
+def _wrong_lines(project: Project) -> dict[str, list[int | None]]:
+    """Path -> lines of the errors found while reading it."""
+    lines: dict[str, list[int | None]] = {}
+    for problem in project.problems:
+        if problem.severity == "error":
+            lines.setdefault(problem.path, []).append(problem.line)
+    return lines
+
+
+def _place_of_sql(model: Model) -> Place:
+    return Place(model.place.path, model.sql_line, model.sql_column)
+
+
+def _at(place: Place, line: int | None, column: int | None) -> Place:
+    """A place in text that begins at `place`."""
+    if line is None or place.line is None:
+        return place
+    if column is not None and line == 1:
+        column += (place.column or 1) - 1
+    return Place(place.path, place.line + line - 1, column)
+
+
+def _problem(finding: Finding, name: str, place: Place) -> Problem:
+    there = _at(place, finding.line, finding.column)
+    return Problem(
+        code=finding.code,
+        message=f"{name}: {finding.message}",
+        help=finding.help,
+        path=there.path,
+        line=there.line,
+        column=there.column,
+    )

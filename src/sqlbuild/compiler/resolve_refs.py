@@ -1,0 +1,181 @@
+"""Names and functions become node ids."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from sqlbuild.authoring.declare import declaration_of
+from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, node_id
+from sqlbuild.domain.nodes import (
+    Asset,
+    Declaration,
+    Model,
+    Task,
+    kind_of_declaration,
+    name_of_declaration,
+)
+from sqlbuild.domain.project import Project
+from sqlbuild.errors import Problem
+from sqlbuild.refs import Reference
+
+_CALLS = {"model": "__ref", "source": "__source", "seed": "__seed"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The declarations of a project by node id, in their order, and what each one depends on.
+
+    Of several declarations with one kind and name the first is kept. `depends_on` has no unknown nodes.
+    """
+
+    nodes: Mapping[NodeId, Declaration]
+    by_name: Mapping[str, NodeId]
+    depends_on: Mapping[NodeId, tuple[NodeId, ...]]
+    problems: tuple[Problem, ...] = ()
+
+
+def resolve_refs(project: Project) -> Resolved:
+    """Find what every model, task and asset depends on. Whatever cannot be found is a problem."""
+    nodes: dict[NodeId, Declaration] = {}
+    by_name: dict[str, NodeId] = {}
+    functions: dict[int, NodeId] = {}
+    for declaration in project.declarations:
+        name = name_of_declaration(declaration)
+        found = node_id(kind_of_declaration(declaration), name)
+        nodes.setdefault(found, declaration)
+        by_name.setdefault(name, found)
+        if isinstance(declaration, Task | Asset):
+            functions[id(declaration.declared.function)] = found
+    resolver = _Resolver(project, nodes, by_name, functions)
+    depends_on: dict[NodeId, tuple[NodeId, ...]] = {}
+    for found, declaration in nodes.items():
+        match declaration:
+            case Model():
+                depends_on[found] = resolver.of_model(declaration)
+            case Task(declared=declared) | Asset(declared=declared):
+                depends_on[found] = (
+                    resolver.of_python(declared.depends_on, declared.name, declared.place)
+                    if declared.depends_on
+                    else ()
+                )
+            case _:
+                depends_on[found] = ()
+    return Resolved(nodes=nodes, by_name=by_name, depends_on=depends_on, problems=tuple(resolver.problems))
+
+
+class _Resolver:
+    def __init__(
+        self,
+        project: Project,
+        nodes: Mapping[NodeId, Declaration],
+        by_name: Mapping[str, NodeId],
+        functions: Mapping[int, NodeId],
+    ) -> None:
+        self.nodes = nodes
+        self.by_name = by_name
+        self.functions = functions
+        self.problems: list[Problem] = []
+        self.nearest = NearestName(by_name)
+        self.kinds = {kind_of(found) for found in by_name.values()}
+        self.unread = _UnreadFiles(project)
+
+    def of_model(self, model: Model) -> tuple[NodeId, ...]:
+        found = [self.reference(each.reference, model.name, each.place, in_sql=True) for each in model.references]
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
+    def of_python(
+        self, upstreams: tuple[Reference | Callable[..., object], ...], name: str, place: Place
+    ) -> tuple[NodeId, ...]:
+        found: list[NodeId | None] = []
+        for upstream in upstreams:
+            if isinstance(upstream, Reference):
+                found.append(self.reference(upstream, name, place, in_sql=False))
+            else:
+                known = self.functions.get(id(upstream))
+                found.append(known if known is not None else self.function(upstream, name, place))
+        return tuple(dict.fromkeys(each for each in found if each is not None))
+
+    def reference(self, reference: Reference, reader: str, place: Place, *, in_sql: bool) -> NodeId | None:
+        """The node that `reference` means, for the node called `reader`; None with a problem."""
+        if reference.kind == "seed":
+            written = _written(reference, in_sql)
+            help = "load the file in a model or a source for now, for example with read_csv('seeds/x.csv')"
+            self._problem("UNSUPPORTED", f"{reader} reads {written}: seeds are not supported yet", help, place)
+            return None
+        found = node_id(reference.kind, reference.name)
+        if found in self.nodes:
+            return found
+        other = self.by_name.get(reference.name)
+        if other is not None:
+            self._problem(*_wrong_kind(reference, reader, kind_of(other), in_sql), place)
+        elif not self.unread.may_hold(reference):
+            otherwise = f"declare a {reference.kind} of that name"
+            if reference.kind not in self.kinds:
+                otherwise += "; the project has none yet"
+            help = self.nearest.help(reference.name, otherwise)
+            message = (
+                f'{reader} reads {_written(reference, in_sql)}, but there is no {reference.kind} "{reference.name}"'
+            )
+            self._problem("UNKNOWN_REFERENCE", message, help, place)
+        return None
+
+    def function(self, function: Callable[..., object], reader: str, place: Place) -> NodeId | None:
+        """A function that is no node of this project."""
+        shown = getattr(function, "__name__", None) or repr(function)
+        node = declaration_of(function)
+        if node is None:
+            message = f"{reader} depends on {shown}, which is not a node"
+            self._problem("NOT_A_NODE", message, "decorate it with @task or @asset", place)
+            return None
+        there = node.declared.place
+        message = f"{reader} depends on {node.declared.name} ({there}), which is not a node of this project"
+        help = "declare it in a file under assets/, tasks/ or python/ whose name does not start with _"
+        self._problem("NOT_IN_PROJECT", message, help, place)
+        return None
+
+    def _problem(self, code: str, message: str, help: str, place: Place) -> None:
+        self.problems.append(
+            Problem(code=code, message=message, help=help, path=place.path, line=place.line, column=place.column)
+        )
+
+
+def _written(reference: Reference, in_sql: bool) -> str:
+    return f'{_CALLS[reference.kind]}("{reference.name}")' if in_sql else repr(reference).replace("'", '"')
+
+
+def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, in_sql: bool) -> tuple[str, str, str]:
+    """Code, message and help for a reference to a node of another kind."""
+    written = _written(reference, in_sql)
+    message = f'{reader} reads {written}, but "{reference.name}" is {_with_article(kind)}'
+    if kind is NodeKind.MODEL or kind is NodeKind.SOURCE:
+        right = Reference("model" if kind is NodeKind.MODEL else "source", reference.name)
+        return "UNKNOWN_REFERENCE", message, f"write {_written(right, in_sql)}"
+    if in_sql:
+        help = (
+            "SQL models read only models, sources and seeds, never Python nodes: "
+            "let the Python node write a table and declare that table as a source"
+        )
+        return "SQL_BOUNDARY", message, help
+    return "UNKNOWN_REFERENCE", message, "give the function itself in depends_on"
+
+
+def _with_article(kind: NodeKind) -> str:
+    return f"an {kind}" if kind is NodeKind.ASSET else f"a {kind}"
+
+
+class _UnreadFiles:
+    """Files with errors: a name that is not found may be declared in one of them."""
+
+    def __init__(self, project: Project) -> None:
+        paths = {problem.path for problem in project.problems if problem.severity == "error"}
+        self._models = {_stem(path) for path in paths if path.endswith(".sql")}
+        self._sources = any(path.startswith("sources/") for path in paths)
+
+    def may_hold(self, reference: Reference) -> bool:
+        return self._sources if reference.kind == "source" else reference.name in self._models
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".sql")

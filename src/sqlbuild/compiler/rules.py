@@ -1,0 +1,217 @@
+"""What must hold for a project, one rule per function."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model, relation_of_source
+from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.resolve_refs import Resolved
+from sqlbuild.compiler.topological_order import Order
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of
+from sqlbuild.domain.nodes import (
+    Asset,
+    Declaration,
+    Model,
+    Source,
+    Task,
+    kind_of_declaration,
+    name_of_declaration,
+    place_of_declaration,
+)
+from sqlbuild.domain.project import Project
+from sqlbuild.errors import Problem
+
+MAX_NAME_LENGTH = 63
+"""Bytes of an identifier that PostgreSQL keeps."""
+RESERVED_PREFIX = "_sqlbuild"
+"""Of the tables that hold sqlbuild's own state, in the schema of the target."""
+SHOWN_OF_A_CYCLE = 4
+"""Names at each end of a long cycle's message."""
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_TYPE = re.compile(r"""(?:[^'"();\[\]{}\\-]|'[^']*'|"[^"]*"|[(\[]|[)\]]|-(?!-))+""")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What the rules look at."""
+
+    project: Project
+    resolved: Resolved
+    order: Order
+    columns: Mapping[NodeId, NodeColumns]
+
+
+Rule = Callable[[Checked], Iterable[Problem]]
+
+
+def names_are_unique(checked: Checked) -> Iterator[Problem]:
+    """Over all kinds: `orders` cannot be a model and an asset."""
+    holders: dict[str, Declaration] = {}
+    for declaration in checked.project.declarations:
+        name = name_of_declaration(declaration)
+        first = holders.setdefault(name, declaration)
+        if first is not declaration:
+            kind, other = kind_of_declaration(declaration), kind_of_declaration(first)
+            message = f'the {kind} "{name}" has the name of the {other} at {place_of_declaration(first)}'
+            yield _problem("DUPLICATE_NAME", message, "rename one of the two", place_of_declaration(declaration))
+
+
+def names_are_snake_case(checked: Checked) -> Iterator[Problem]:
+    for node, declaration in checked.resolved.nodes.items():
+        name = name_of(node)
+        if not _NAME.fullmatch(name):
+            message = f'the name of the {kind_of(node)} "{name}" is not lowercase snake_case'
+            help = "use lowercase letters, digits and _ only, and no digit at the start"
+        elif len(name) > MAX_NAME_LENGTH:
+            message = f'the name of the {kind_of(node)} "{name[:20]}..." has {len(name)} characters'
+            help = f"use at most {MAX_NAME_LENGTH}"
+        else:
+            continue
+        yield _problem("BAD_NAME", message, help, place_of_declaration(declaration))
+
+
+def pools_exist(checked: Checked) -> Iterator[Problem]:
+    pools = checked.project.settings.pools
+    nearest = NearestName(pools)
+    for node, declaration in checked.resolved.nodes.items():
+        named: tuple[str, ...] = ()
+        match declaration:
+            case Model(pools=pools_of_model):
+                named = pools_of_model
+            case Task(declared=declared) | Asset(declared=declared):
+                named = declared.pools
+        for pool in named:
+            if pool not in pools:
+                message = f'{name_of(node)} uses the pool "{pool}", which the settings do not have'
+                help = nearest.help(pool, f"add [pools.{pool}] to sqlbuild_project.toml")
+                yield _problem("UNKNOWN_POOL", message, help, place_of_declaration(declaration))
+
+
+def relations_are_built_once(checked: Checked) -> Iterator[Problem]:
+    """No model replaces what another model builds, what a source reads, or the tables with sqlbuild's state."""
+    target = checked.project.settings.target
+    builders: dict[tuple[str, str, str], NodeId] = {}
+    for node, declaration in checked.resolved.nodes.items():
+        if not isinstance(declaration, Model):
+            continue
+        relation = relation_of_model(declaration, target)
+        key = (relation.database.lower(), relation.schema.lower(), relation.name.lower())
+        if key[2].startswith(RESERVED_PREFIX):
+            message = f"{name_of(node)} builds {relation}, a name that sqlbuild keeps for its own tables"
+            yield _problem("DUPLICATE_RELATION", message, "choose another name or alias", declaration.place)
+        first = builders.setdefault(key, node)
+        if first != node:
+            there = place_of_declaration(checked.resolved.nodes[first])
+            message = f"{name_of(node)} builds {relation}, as {name_of(first)} at {there} does"
+            yield _problem("DUPLICATE_RELATION", message, "give one an `alias` or another `schema`", declaration.place)
+    for node, declaration in checked.resolved.nodes.items():
+        named = relation_of_source(declaration, target) if isinstance(declaration, Source) else None
+        if named is None:
+            continue
+        builder = builders.get((named.database.lower(), named.schema.lower(), named.name.lower()))
+        if builder is not None:
+            there = place_of_declaration(checked.resolved.nodes[builder])
+            message = f"the source {name_of(node)} is the table {named}, which the model {name_of(builder)} replaces"
+            help = f'read the model with __ref("{name_of(builder)}"), or give it another name or schema ({there})'
+            yield _problem("DUPLICATE_RELATION", message, help, place_of_declaration(declaration))
+
+
+def there_are_no_cycles(checked: Checked) -> Iterator[Problem]:
+    for cycle in checked.order.cycles:
+        place = _place_of_dependency(checked.resolved.nodes[cycle[0]], cycle[1 % len(cycle)])
+        if len(cycle) == 1:
+            message = f"{name_of(cycle[0])} depends on itself: {_chain(cycle)}"
+        else:
+            message = f"{len(cycle)} nodes depend on each other: {_chain(cycle)}"
+        yield _problem("CYCLE", message, "each one depends on the next; remove one of these dependencies", place)
+
+
+def column_types_are_types(checked: Checked) -> Iterator[Problem]:
+    """A declared type becomes SQL: it must not be anything else."""
+    for node, declaration in checked.resolved.nodes.items():
+        columns: tuple[Column, ...] = () if isinstance(declaration, Task) else declaration.columns
+        for column in columns:
+            if column.type is not None and not _is_type(column.type):
+                message = f"{name_of(node)}: {column.type!r} is not a type, of the column {column.name}"
+                help = "write a type of the warehouse, for example INTEGER or DECIMAL(10, 2)"
+                yield _problem("BAD_TYPE", message, help, place_of_declaration(declaration))
+
+
+def asset_lineage_exists(checked: Checked) -> Iterator[Problem]:
+    """`column_lineage` goes from declared columns of the asset to nodes, and columns of them, that exist."""
+    for node, declaration in checked.resolved.nodes.items():
+        if isinstance(declaration, Asset) and declaration.column_lineage:
+            yield from _lineage_of_asset(checked, node, declaration)
+
+
+RULES: tuple[Rule, ...] = (
+    names_are_unique,
+    names_are_snake_case,
+    pools_exist,
+    relations_are_built_once,
+    there_are_no_cycles,
+    column_types_are_types,
+    asset_lineage_exists,
+)
+
+
+def _lineage_of_asset(checked: Checked, node: NodeId, asset: Asset) -> Iterator[Problem]:
+    name, place = name_of(node), asset.declared.place
+    own = NearestName(column.name for column in asset.columns)
+    declared = {column.name for column in asset.columns}
+    nodes = NearestName(checked.resolved.by_name)
+    for column, origins in asset.column_lineage.items():
+        if column not in declared:
+            message = f'{name}: column_lineage has "{column}", which `columns` does not declare'
+            yield _problem("UNKNOWN_COLUMN", message, own.help(column, "add it to `columns`"), place)
+        for origin, origin_column in origins:
+            upstream = checked.resolved.by_name.get(origin)
+            if upstream is None:
+                message = f'{name}: column_lineage of "{column}" names the node "{origin}", which does not exist'
+                yield _problem("UNKNOWN_NODE", message, nodes.help(origin, "give the name of a node"), place)
+                continue
+            known = checked.columns.get(upstream)
+            if known is None or not known.complete or known.columns is None:
+                continue
+            if origin_column.lower() not in {each.name.lower() for each in known.columns}:
+                names = [each.name for each in known.columns]
+                message = f'{name}: column_lineage of "{column}" names {origin}.{origin_column}, which does not exist'
+                help = NearestName(names).help(origin_column, f"{origin} has {', '.join(names[:8])}")
+                yield _problem("UNKNOWN_COLUMN", message, help, place)
+
+
+def _place_of_dependency(declaration: Declaration, upstream: NodeId) -> Place:
+    """The reference in a model's SQL; for Python nodes the node itself."""
+    if isinstance(declaration, Model):
+        for found in declaration.references:
+            if found.reference.kind == kind_of(upstream) and found.reference.name == name_of(upstream):
+                return found.place
+    return place_of_declaration(declaration)
+
+
+def _chain(cycle: tuple[NodeId, ...]) -> str:
+    names = [name_of(node) for node in (*cycle, cycle[0])]
+    left_out = len(names) - 2 * SHOWN_OF_A_CYCLE
+    if left_out > 1:
+        names[SHOWN_OF_A_CYCLE:-SHOWN_OF_A_CYCLE] = [f"({left_out} more)"]
+    return " -> ".join(names)
+
+
+def _is_type(text: str) -> bool:
+    if not text.strip() or not _TYPE.fullmatch(text) or "/*" in text:
+        return False
+    depth = 0
+    for character in re.sub(r"""'[^']*'|"[^"]*\"""", "", text):
+        depth += (character in "([") - (character in ")]")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _problem(code: str, message: str, help: str, place: Place) -> Problem:
+    return Problem(code=code, message=message, help=help, path=place.path, line=place.line, column=place.column)
