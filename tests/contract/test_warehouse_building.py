@@ -1,0 +1,208 @@
+"""What every warehouse promises of relations, and of building and filling them; see `sqlbuild.interfaces.warehouse`."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+import pytest
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.errors import WarehouseError
+from sqlbuild.sql.rendering import quote_relation
+
+ORDERS = Relation("", "dev", "orders")
+STAGING = "_staging__orders"
+
+ODD_NAMES = [
+    "orders",
+    "select",
+    "two words",
+    'with "quotes"',
+    "it's; DROP TABLE canary; --",
+    "line\nbreak",
+    "bestellungen_übersicht",
+    "注文",
+    "x" * 300,
+    "a.b",
+    "%s $1 ?",
+]
+
+
+async def rows(connection, sql, parameters=None):
+    return await (await connection.query(sql, parameters)).fetch()
+
+
+# -- relations --------------------------------------------------------------------------------------------------------
+
+
+async def test_relations_are_tables_and_views_with_lower_case_names(warehouse, connection):
+    assert await warehouse.relations() == frozenset()
+    await connection.execute("CREATE TABLE dev.Orders AS SELECT 1 AS a")
+    await connection.execute('CREATE VIEW dev."Order View" AS SELECT 1 AS a')
+    await connection.execute("CREATE TEMP TABLE hidden AS SELECT 1 AS a")
+    assert await warehouse.relations() == {Relation("", "dev", "orders"), Relation("", "dev", "order view")}
+
+
+async def test_schemas_are_created_once_whoever_asks(warehouse):
+    await warehouse.create_schemas(["dev", "Reports", 'odd "name"', "Reports"])
+    await warehouse.create_schemas(["reports", 'odd "name"'])
+    connection = warehouse.connect()
+    await warehouse.build_view(connection, Relation("", 'odd "name"', "v"), "SELECT 1 AS a")
+    assert await warehouse.relations() == {Relation("", 'odd "name"', "v")}
+    await connection.close()
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+async def test_names_survive_as_they_are(warehouse, connection, name):
+    await connection.execute("CREATE TABLE canary AS SELECT 1 AS alive")
+    relation = Relation("", "dev", name)
+    await warehouse.build_table(connection, relation, "SELECT 1 AS a", staging=f"_staging__{name}")
+    await warehouse.build_view(connection, Relation("", "dev", f"{name}_view"), f"FROM {quote_relation(relation)}")
+    await warehouse.append_json(connection, relation, '[{"a": 2}]')
+    assert await rows(connection, f"SELECT sum(a) FROM {quote_relation(relation)}") == [(3,)]
+    stored = {Relation("", "dev", name.lower()), Relation("", "dev", f"{name}_view".lower())}
+    assert await warehouse.relations() == {*stored, Relation("", "main", "canary")}
+
+
+# -- building ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_table_is_replaced_whole(warehouse, connection):
+    for version in (1, 2, 3):
+        await warehouse.build_table(connection, ORDERS, f"SELECT {version} AS v{version} -- end", staging=STAGING)
+        assert await rows(connection, "FROM dev.orders") == [(version,)]
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_a_view_is_replaced(warehouse, connection):
+    for version in (1, 2):
+        await warehouse.build_view(connection, ORDERS, f"SELECT {version} AS v{version} -- end")
+        assert await rows(connection, "FROM dev.orders") == [(version,)]
+
+
+async def test_a_table_takes_the_place_of_a_view_and_the_reverse(warehouse, connection):
+    await warehouse.build_view(connection, ORDERS, "SELECT 1 AS a")
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
+    assert await rows(connection, "FROM dev.orders") == [(2,)]
+    await warehouse.build_view(connection, ORDERS, "SELECT 3 AS a")
+    assert await rows(connection, "FROM dev.orders") == [(3,)]
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_a_table_with_an_index_is_replaced(warehouse, connection):
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await connection.execute("CREATE INDEX orders_a ON dev.orders (a)")
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
+    assert await rows(connection, "FROM dev.orders") == [(2,)]
+
+
+async def test_leftovers_in_staging_do_not_matter(warehouse, connection):
+    await connection.execute(f"CREATE TABLE dev.{STAGING} AS SELECT 'left over' AS junk")
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_a_failed_build_leaves_the_old_table_and_nothing_else(warehouse, connection):
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    for broken in ("SELECT * FROM nowhere", "SELECT CASE WHEN range > 5000 THEN error('late') END FROM range(9999)"):
+        with pytest.raises(WarehouseError):
+            await warehouse.build_table(connection, ORDERS, broken, staging=STAGING)
+    with pytest.raises(WarehouseError):
+        await warehouse.build_view(connection, ORDERS, "SELECT * FROM nowhere")
+    assert await rows(connection, "FROM dev.orders") == [(1,)]
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_a_cancelled_build_stops_within_a_second_and_leaves_the_old_table(warehouse, connection, endless):
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    started = time.monotonic()
+    with anyio.move_on_after(0.2) as scope:
+        await warehouse.build_table(connection, ORDERS, endless, staging=STAGING)
+    assert scope.cancelled_caught
+    assert time.monotonic() - started < 1.5
+    assert await rows(connection, "FROM dev.orders") == [(1,)]
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_lines_in_messages_are_lines_of_the_query(warehouse, connection):
+    with pytest.raises(WarehouseError, match="LINE 3:"):
+        await warehouse.build_table(connection, ORDERS, "SELECT\n  1 AS a,\n  nothing\nFROM range(3)", staging=STAGING)
+
+
+async def test_a_reader_in_a_transaction_keeps_seeing_the_old_table(warehouse, connection):
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    reader = warehouse.connect()
+    reader.raw.execute("BEGIN")
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS b, 3 AS c", staging=STAGING)
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
+    reader.raw.execute("COMMIT")
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(2, 3)]
+    await reader.close()
+
+
+async def test_readers_see_one_generation_while_a_table_is_rebuilt_again_and_again(warehouse):
+    async def rebuild() -> None:
+        connection = warehouse.connect()
+        for generation in range(20):
+            await warehouse.build_table(
+                connection, ORDERS, f"SELECT {generation} AS g FROM range(2000)", staging=STAGING
+            )
+        await connection.close()
+        finished.set()
+
+    finished = anyio.Event()
+    connection = warehouse.connect()
+    await warehouse.build_table(connection, ORDERS, "SELECT -1 AS g FROM range(2000)", staging=STAGING)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(rebuild)
+        while not finished.is_set():
+            (seen,) = await rows(connection, "SELECT count(*), count(DISTINCT g) FROM dev.orders")
+            assert seen == (2_000, 1)
+
+
+async def test_eight_connections_build_different_tables_at_once(warehouse):
+    async def build(number: int) -> None:
+        connection = warehouse.connect()
+        for repeat in range(5):
+            relation = Relation("", "dev", f"t{number}")
+            sql = f"SELECT range, {repeat} AS r FROM range(5000)"
+            await warehouse.build_table(connection, relation, sql, staging=f"_staging__t{number}")
+            await warehouse.build_view(connection, Relation("", "dev", f"v{number}"), f"FROM dev.t{number}")
+            assert await rows(connection, f"SELECT count(*), max(r) FROM dev.v{number}") == [(5_000, repeat)]
+        await connection.close()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(build, number)
+    assert len(await warehouse.relations()) == 16
+
+
+# -- JSON rows --------------------------------------------------------------------------------------------------------
+
+
+async def test_json_rows_are_appended_by_name_with_the_types_of_the_table(warehouse, connection):
+    await connection.execute(
+        'CREATE TABLE dev.orders (id INTEGER, "Total" DECIMAL(10, 2), paid BOOLEAN, sent TIMESTAMP, note VARCHAR)'
+    )
+    await warehouse.append_json(
+        connection,
+        ORDERS,
+        '[{"note": "{\\"a\\": [1]}", "id": 1, "Total": 9.5, "sent": "2026-11-22T15:02:11.123456"},'
+        ' {"id": 2, "paid": true, "note": "caf\\u00e9 \U0001f600", "unknown": 1}, {}]',
+    )
+    found = await rows(connection, 'SELECT id, "Total"::VARCHAR, paid, sent::VARCHAR, note FROM dev.orders ORDER BY id')
+    assert found == [
+        (1, "9.50", None, "2026-11-22 15:02:11.123456", '{"a": [1]}'),
+        (2, None, True, None, "café 😀"),
+        (None, None, None, None, None),
+    ]
+
+
+@pytest.mark.parametrize("broken", ['[{"id": "x"}]', '[{"id": ', '[{"id": 1}, {"id": "1.2.3"}]'])
+async def test_json_that_does_not_fit_appends_nothing(warehouse, connection, broken):
+    await connection.execute("CREATE TABLE dev.orders (id INTEGER)")
+    with pytest.raises(WarehouseError):
+        await warehouse.append_json(connection, ORDERS, broken)
+    assert await rows(connection, "FROM dev.orders") == []
