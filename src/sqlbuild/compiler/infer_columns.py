@@ -15,21 +15,8 @@ from sqlbuild.domain.settings import Target
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import Reference
-from sqlbuild.sql.query_analysis import (
-    Finding,
-    InputReference,
-    OutputColumn,
-    QueryAnalysis,
-    QueryInput,
-    UnreadableAnalysis,
-    analyse_query,
-    analysis_from_json,
-    analysis_key,
-    analysis_to_json,
-    canonical_digest,
-    input_digest,
-    parser_version,
-)
+from sqlbuild.sql.analyse_query import analyse_query, canonical_digest
+from sqlbuild.sql.query_analysis import Finding, InputReference, OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.rendering import (
     Readable,
     in_brackets,
@@ -38,6 +25,14 @@ from sqlbuild.sql.rendering import (
     render_casts,
     render_references,
     render_source_expression,
+)
+from sqlbuild.sql.stored_analysis import (
+    UnreadableAnalysis,
+    analysis_from_json,
+    analysis_key,
+    analysis_to_json,
+    input_digest,
+    parser_version,
 )
 from sqlbuild.sql.type_names import canonical_type
 

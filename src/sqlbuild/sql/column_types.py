@@ -11,22 +11,38 @@ from sqlbuild.sql.type_names import canonical_type
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _INTEGER_LIMITS = {"TINYINT": 2**7, "SMALLINT": 2**15, "INTEGER": 2**31, "BIGINT": 2**63, "HUGEINT": 2**127}
 _MAX_DEPTH = 40
+_TypeOf = Callable[[object], str | None]
 
 _BOOLEAN = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between,
     exp.Like, exp.ILike, exp.SimilarTo, exp.Exists, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Boolean, exp.StartsWith,
     exp.LogicalAnd, exp.LogicalOr,
 )  # fmt: skip
-_ALWAYS_IN_DUCKDB: Mapping[type[exp.Expr], str] = {
-    exp.Count: "BIGINT", exp.RowNumber: "BIGINT", exp.Rank: "BIGINT", exp.DenseRank: "BIGINT", exp.Ntile: "BIGINT",
-    exp.PercentRank: "DOUBLE", exp.CumeDist: "DOUBLE", exp.ApproxDistinct: "BIGINT",
-    exp.CurrentDate: "DATE", exp.CurrentTimestamp: "TIMESTAMP WITH TIME ZONE",
-    exp.Upper: "VARCHAR", exp.Lower: "VARCHAR", exp.Concat: "VARCHAR", exp.GroupConcat: "VARCHAR",
-    exp.Stddev: "DOUBLE", exp.StddevPop: "DOUBLE", exp.StddevSamp: "DOUBLE", exp.Variance: "DOUBLE",
-    exp.CountIf: "HUGEINT",
+_BY_DUCKDB_TYPE: Mapping[str, tuple[type[exp.Expr], ...]] = {
+    "BIGINT": (
+        exp.Count, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.ApproxDistinct, exp.Length, exp.StrPosition,
+        exp.Year, exp.Month, exp.Day, exp.Hour, exp.Minute, exp.Quarter, exp.Week, exp.DayOfWeek, exp.DayOfYear,
+        exp.DateDiff,
+    ),
+    "DATE": (exp.CurrentDate, exp.DateFromParts, exp.LastDay),
+    "DOUBLE": (
+        exp.PercentRank, exp.CumeDist, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop,
+        exp.Corr, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Pi, exp.Rand,
+    ),
+    "HUGEINT": (exp.CountIf,),
+    "TIMESTAMP WITH TIME ZONE": (exp.CurrentTimestamp,),
+    "UUID": (exp.Uuid,),
+    "VARCHAR": (
+        exp.Upper, exp.Lower, exp.Concat, exp.ConcatWs, exp.GroupConcat, exp.Replace, exp.RegexpReplace, exp.Trim,
+        exp.Substring, exp.Left, exp.Right, exp.Pad, exp.SplitPart, exp.TimeToStr, exp.Dayname, exp.Monthname, exp.MD5,
+    ),
 }  # fmt: skip
+_ALWAYS_IN_DUCKDB = {kind: name for name, kinds in _BY_DUCKDB_TYPE.items() for kind in kinds}
+_WHOLE_PARTS = frozenset({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "QUARTER", "WEEK", "DOW", "ISODOW", "DOY"})
+_MOMENTS = {"DATE": "TIMESTAMP", "TIMESTAMP": "TIMESTAMP", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP WITH TIME ZONE"}
+"""What date_trunc and the addition of an interval make of a type."""
 _SAME_AS_ARGUMENT = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last, exp.FirstValue, exp.LastValue, exp.NthValue,
-                     exp.ArgMax, exp.ArgMin, exp.Paren, exp.Neg, exp.Nullif, exp.Filter, exp.Order, exp.Window,
+                     exp.ArgMax, exp.ArgMin, exp.Paren, exp.Nullif, exp.Filter, exp.Order, exp.Window,
                      exp.IgnoreNulls, exp.RespectNulls)  # fmt: skip
 
 
@@ -48,7 +64,7 @@ def type_of(expression: exp.Expr, known: Mapping[int, str | None], dialect: str,
     return _duckdb_type(expression, of)
 
 
-def _duckdb_type(expression: exp.Expr, of: Callable[[object], str | None]) -> str | None:
+def _duckdb_type(expression: exp.Expr, of: _TypeOf) -> str | None:
     kind = type(expression)
     if kind in _ALWAYS_IN_DUCKDB:
         return _ALWAYS_IN_DUCKDB[kind]
@@ -59,23 +75,71 @@ def _duckdb_type(expression: exp.Expr, of: Callable[[object], str | None]) -> st
     if isinstance(expression, _SAME_AS_ARGUMENT):
         several = expression.args.get("count") is not None or expression.args.get("expressions")
         return of(expression.this) if not several or isinstance(expression, exp.Order) else None
+    for kinds, rule in _RULES:
+        if isinstance(expression, kinds):
+            return rule(expression, of)
+    return None
+
+
+def _aggregate(expression: exp.Expr, of: _TypeOf) -> str | None:
+    of_what = of(expression.this)
     if isinstance(expression, exp.Sum):
-        return _sum_type(of(expression.this))
+        return _sum_type(of_what)
     if isinstance(expression, exp.Avg):
-        return "DOUBLE" if _is_number(of(expression.this)) else None
-    if isinstance(expression, (exp.Coalesce, exp.Greatest, exp.Least)):
-        return _joint_type([expression.this, *expression.expressions], of)
+        return "DOUBLE" if _is_number(of_what) else None
+    return f"{of_what}[]" if of_what is not None else None
+
+
+def _choice(expression: exp.Expr, of: _TypeOf) -> str | None:
     if isinstance(expression, exp.Case):
         results = [branch.args.get("true") for branch in expression.args.get("ifs") or ()]
         return _joint_type([*results, expression.args.get("default")], of)
     if isinstance(expression, exp.If):
         return _joint_type([expression.args.get("true"), expression.args.get("false")], of)
-    if isinstance(expression, (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod)):
-        return _arithmetic_type(expression, of)
-    if isinstance(expression, exp.DPipe):
-        both = {of(expression.this), of(expression.expression)}
-        return "VARCHAR" if both == {"VARCHAR"} else None
-    return None
+    return _joint_type([expression.this, *expression.expressions], of)
+
+
+def _rounded(expression: exp.Expr, of: _TypeOf) -> str | None:
+    of_what = of(expression.this)
+    if of_what == "DOUBLE" or (of_what in _INTEGERS and not isinstance(expression, (exp.Floor, exp.Ceil))):
+        return of_what
+    if isinstance(expression, (exp.Neg, exp.Abs)) and _is_number(of_what):
+        return of_what
+    return "DOUBLE" if of_what in _INTEGERS else None
+
+
+def _moment(expression: exp.Expr, of: _TypeOf) -> str | None:
+    return _MOMENTS.get(of(expression.this) or "")
+
+
+def _part_of_a_date(expression: exp.Expr, of: _TypeOf) -> str | None:
+    return "BIGINT" if expression.this.name.upper() in _WHOLE_PARTS else None
+
+
+def _joined_text(expression: exp.Expr, of: _TypeOf) -> str | None:
+    return "VARCHAR" if {of(expression.this), of(expression.expression)} == {"VARCHAR"} else None
+
+
+def _arithmetic(expression: exp.Expr, of: _TypeOf) -> str | None:
+    left, right = expression.this, expression.args.get("expression")
+    if isinstance(expression, exp.Div):
+        numbers = _is_number(of(left)) and _is_number(of(right))
+        return "DOUBLE" if numbers and "FLOAT" not in (of(left), of(right)) else None
+    if isinstance(expression, (exp.Add, exp.Sub)) and isinstance(right, exp.Interval):
+        return _moment(expression, of)
+    joint = _joint_type([left, right], of)
+    return joint if joint in _INTEGERS or joint == "DOUBLE" else None
+
+
+_RULES: tuple[tuple[tuple[type[exp.Expr], ...], Callable[[exp.Expr, _TypeOf], str | None]], ...] = (
+    ((exp.Sum, exp.Avg, exp.ArrayAgg), _aggregate),
+    ((exp.Coalesce, exp.Greatest, exp.Least, exp.Case, exp.If), _choice),
+    ((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod), _arithmetic),
+    ((exp.Neg, exp.Abs, exp.Round, exp.Floor, exp.Ceil), _rounded),
+    ((exp.TimestampTrunc,), _moment),
+    ((exp.Extract,), _part_of_a_date),
+    ((exp.DPipe,), _joined_text),
+)
 
 
 def literal_type(literal: exp.Literal) -> str | None:
@@ -102,7 +166,7 @@ def joint_type(first: str | None, second: str | None) -> str | None:
     return None
 
 
-def _joint_type(parts: Sequence[object], of: Callable[[object], str | None]) -> str | None:
+def _joint_type(parts: Sequence[object], of: _TypeOf) -> str | None:
     """As `joint_type`; a whole number in the text takes the type of what it stands beside, if it fits."""
     joint: str | None = None
     numbers: list[exp.Expr] = []
@@ -130,7 +194,7 @@ def _is_whole_number(part: object) -> bool:
     return isinstance(part, exp.Literal) and not part.is_string and part.name.isdecimal()
 
 
-def _beside_number(beside: str | None, number: exp.Expr, of: Callable[[object], str | None]) -> str | None:
+def _beside_number(beside: str | None, number: exp.Expr, of: _TypeOf) -> str | None:
     literal = number.this if isinstance(number, exp.Neg) else number
     if beside in _INTEGERS and int(literal.name) < _INTEGER_LIMITS[beside]:
         return beside
@@ -147,15 +211,6 @@ def _sum_type(of_what: str | None) -> str | None:
 
 def _is_number(name: str | None) -> bool:
     return name in _INTEGERS or name in ("DOUBLE", "FLOAT") or (name is not None and name.startswith("DECIMAL("))
-
-
-def _arithmetic_type(expression: exp.Expr, of: Callable[[object], str | None]) -> str | None:
-    left, right = expression.this, expression.args.get("expression")
-    if isinstance(expression, exp.Div):
-        numbers = _is_number(of(left)) and _is_number(of(right))
-        return "DOUBLE" if numbers and "FLOAT" not in (of(left), of(right)) else None
-    joint = _joint_type([left, right], of)
-    return joint if joint in _INTEGERS or joint == "DOUBLE" else None
 
 
 def _cast_type(target: exp.DataType, dialect: str) -> str | None:

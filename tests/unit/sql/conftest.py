@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import duckdb
 import pytest
 
-from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput, analyse_query
+from sqlbuild.sql.analyse_query import analyse_query
+from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput
 
 TABLES = {
     "raw.orders": {

@@ -1,0 +1,30 @@
+"""The one entry to what can be found out about a query."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+
+from sqlbuild.sql.canonical_form import canonical_form
+from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput, mask_references
+
+
+def analyse_query(
+    sql: str, references: Sequence[InputReference], inputs: Sequence[QueryInput], dialect: str
+) -> QueryAnalysis:
+    """Output columns, column lineage and what is wrong with `sql`, a query with `references` in it.
+
+    Only when it is called the SQL parser is loaded: who finds the answer in a cache (see `stored_analysis`) never does.
+    Never raises for the text of a query: what cannot be analysed has no columns and a note.
+    """
+    from sqlbuild.sql.output_columns import find_output_columns
+
+    digest = canonical_digest(sql)
+    text = mask_references(sql, references)
+    found = find_output_columns(text, inputs, dialect)
+    return dataclasses.replace(found, canonical_digest=digest)
+
+
+def canonical_digest(sql: str) -> str:
+    return hashlib.blake2b(canonical_form(sql).encode(), digest_size=16).hexdigest()
