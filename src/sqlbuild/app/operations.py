@@ -101,12 +101,16 @@ def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: 
         dispatcher.close(0.5)
         os._exit(exit_code)
 
+    patience: float | None = 2.0
     try:
         result: RunResult = run_async(
             _build, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
         )
+        if result.stopped_by in (None, "fail-fast"):
+            # A slow reader, such as a pager, gets the whole output; only who stops a run does not wait for one.
+            patience = None
     finally:
-        dispatcher.close()
+        dispatcher.close(patience)
     return result
 
 
