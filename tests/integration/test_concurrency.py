@@ -11,7 +11,7 @@ WAITING = """
     from sqlbuild.assets import asset
 
     for index in range(200):
-        @asset(name=f"wait_{index}")
+        @asset(name=f"wait_{{index}}")
         {kind} wait(ctx):
             {sleep}(0.5)
             return ctx.result(materialized=True)

@@ -40,7 +40,7 @@ def test_defining_an_asset(project):
 @pytest.mark.parametrize("unchanged", [True, False])
 def test_materialization(project, unchanged):
     names = f"""
-from sqlbuild.assets import asset
+from sqlbuild.assets import asset, AssetContext
 def nothing_changed(): return {unchanged}
 def export(): return "out.csv"
 """

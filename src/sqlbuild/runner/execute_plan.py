@@ -447,6 +447,9 @@ class _Execution:
         if attempt.node.kind not in PYTHON_KINDS:
             line = error.line if isinstance(error, WarehouseError) else None
             return dataclasses.replace(facts, traceback="", path=attempt.node.place.path, line=line)
+        if not facts.path:
+            # The node returned; what it returned is what is wrong.
+            return dataclasses.replace(facts, path=attempt.node.place.path, line=attempt.node.place.line)
         return facts
 
     def _end(self, result: NodeResult) -> None:
