@@ -6,6 +6,7 @@ is wrong becomes problems of that project, all at once; at any other time it rai
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
@@ -13,12 +14,11 @@ from typing import Any, TypeVar, Unpack, overload
 
 from sqlbuild.authoring.callers import frame_of_caller
 from sqlbuild.authoring.collecting import Collector, current_collector
+from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.authoring.functions import is_async, layers_of, refusal
 from sqlbuild.authoring.options import AssetOptions, TaskOptions
 from sqlbuild.authoring.read_options import (
     NODE_ATTRIBUTE,
-    Finding,
-    Findings,
     Reader,
     declared_node,
     read_column_lineage,
@@ -104,9 +104,10 @@ def declaration_of(function: object) -> PythonNode | None:
 def wrapper_above(function: FunctionType) -> bool:
     """Whether a module's name for a node stands for a wrapper that another decorator made around it."""
     bound = function.__globals__.get(function.__name__)
-    if bound is function or not isinstance(bound, FunctionType):
+    # By type(): asking a foreign object for its __class__ may run code that raises.
+    if bound is function or type(bound) not in (FunctionType, functools._lru_cache_wrapper):
         return False
-    node: PythonNode | None = bound.__dict__.get(NODE_ATTRIBUTE)
+    node: PythonNode | None = vars(bound).get(NODE_ATTRIBUTE)
     return node is not None and node.declared.function is function
 
 
@@ -142,7 +143,7 @@ def _declare(kind: NodeKind, function: F, options: Mapping[str, object]) -> F:
 def _can_be_a_node(function: object, findings: Findings) -> bool:
     refused = refusal(function)
     if refused is not None:
-        findings.append(Finding(*refused, code="DECORATED"))
+        findings.append(refused)
         return False
     assert isinstance(function, FunctionType)
     for layer in layers_of(function) if function.__dict__ else ():

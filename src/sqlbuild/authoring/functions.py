@@ -8,6 +8,7 @@ from types import FunctionType
 
 from sqlbuild.authoring.code_reads import cell_values
 from sqlbuild.authoring.contexts import AssetContext, AsyncAssetContext, AsyncTaskContext, TaskContext
+from sqlbuild.authoring.findings import Finding
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import PythonFunction
 from sqlbuild.errors import Problem
@@ -65,38 +66,44 @@ def takes_context(function: Callable[..., object]) -> bool:
     return code.co_argcount > len(layer.__defaults__ or ()) or bool(code.co_flags & inspect.CO_VARARGS)
 
 
-def refusal(target: object) -> tuple[str, str] | None:
-    """Message and help if `target` cannot be a node at all."""
+def refusal(target: object) -> Finding | None:
+    """Why `target` cannot be a node at all."""
     if not isinstance(target, FunctionType):
         return _refusal_of_object(target)
     layers = layers_of(target)
     inner = layers[-1]
     if inner.__code__.co_name == "<lambda>":
-        return "a lambda cannot be a node", "write it as `def name(ctx): ...`"
+        return _refused("a lambda cannot be a node", "write it as `def name(ctx): ...`")
     for layer in layers:
         if layer.__code__.co_flags & inspect.CO_ASYNC_GENERATOR:
-            return "an async generator (an `async def` with `yield`) cannot be a node", _COLLECT
+            return _refused("an async generator (an `async def` with `yield`) cannot be a node", _COLLECT)
         if layer.__code__.co_flags & inspect.CO_GENERATOR:
-            return "a generator (a `def` with `yield`) cannot be a node", _COLLECT
+            return _refused("a generator (a `def` with `yield`) cannot be a node", _COLLECT)
     wrapped = inner.__dict__.get("__wrapped__")
     if wrapped is not None and not isinstance(wrapped, FunctionType):
-        return f"the decorated function wraps {_described(wrapped)}, not a function", "put a plain function under it"
+        return _refused(
+            f"the decorated function wraps {_described(wrapped)}, not a function", "put a plain function under it"
+        )
     if inner is target and inner.__closure__ and _passes_on_a_coroutine(inner):
-        return (
+        return _refused(
             "a wrapper around an `async def` does not say what it wraps",
             "use functools.wraps(...) in the decorator between, so that it keeps __wrapped__",
         )
     return None
 
 
-def _refusal_of_object(target: object) -> tuple[str, str]:
+def _refusal_of_object(target: object) -> Finding:
     if isinstance(target, type):
-        return "a class cannot be a node", "decorate a function that uses the class"
+        return _refused("a class cannot be a node", "decorate a function that uses the class")
     if isinstance(target, staticmethod | classmethod | property) or inspect.ismethod(target):
-        return f"{_described(target)} cannot be a node", "decorate a function of the module that calls it"
+        return _refused(f"{_described(target)} cannot be a node", "decorate a function of the module that calls it")
     if isinstance(target, str):
-        return "the decorator was given a text instead of a function", f"give it as name={target!r}"
-    return f"{_described(target)} cannot be a node", "decorate a plain `def` or `async def` that calls it"
+        return _refused("the decorator was given a text instead of a function", f"give it as name={target!r}")
+    return _refused(f"{_described(target)} cannot be a node", "decorate a plain `def` or `async def` that calls it")
+
+
+def _refused(message: str, help: str) -> Finding:
+    return Finding(message, help, code="DECORATED")
 
 
 def _described(target: object) -> str:
@@ -123,27 +130,28 @@ def signature_problems(declared: PythonFunction, kind: NodeKind) -> list[Problem
         return []
     layer = signature_layer(function)
     found = [*_parameters_without_value(layer, declared), *_wrong_context(layer, declared, kind)]
+    place = declared.place
     return [
-        Problem(code=code, message=message, help=help, path=declared.place.path, line=declared.place.line)
-        for code, message, help in found
+        Problem(code=each.code, message=each.message, help=each.help, path=place.path, line=place.line)
+        for each in found
     ]
 
 
-def _parameters_without_value(layer: FunctionType, declared: PythonFunction) -> Iterator[tuple[str, str, str]]:
+def _parameters_without_value(layer: FunctionType, declared: PythonFunction) -> Iterator[Finding]:
     code = layer.__code__
     positional = code.co_varnames[: code.co_argcount]
     without_default = positional[1 : code.co_argcount - len(layer.__defaults__ or ())]
     keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     given = layer.__kwdefaults__ or {}
     for name in (*without_default, *(keyword for keyword in keywords if keyword not in given)):
-        yield (
-            "PARAMETER",
+        yield Finding(
             f"{declared.name}: nothing is given to the parameter `{name}`",
             f"a node gets its context only; give it a default, as in `{name}={name}`, or remove it",
+            code="PARAMETER",
         )
 
 
-def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind) -> Iterator[tuple[str, str, str]]:
+def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind) -> Iterator[Finding]:
     code = layer.__code__
     if not code.co_argcount:
         return
@@ -153,17 +161,17 @@ def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind
     is_kind, is_waiting = _CONTEXTS[annotated]
     wanted = _BY_KIND[kind, declared.is_async]
     if is_kind is not kind:
-        yield (
-            "CONTEXT_KIND",
+        yield Finding(
             f"{declared.name} is declared with @{kind} but its context is annotated {annotated.__name__}",
             f"annotate it {wanted}, or declare it with @{is_kind}",
+            code="CONTEXT_KIND",
         )
     elif is_waiting != declared.is_async:
         written, other = ("async def", "def") if declared.is_async else ("def", "async def")
-        yield (
-            "CONTEXT_KIND",
+        yield Finding(
             f"{declared.name} is `{written}` but its context is annotated {annotated.__name__}",
             f"annotate it {wanted}, or make the function `{other}`",
+            code="CONTEXT_KIND",
         )
 
 

@@ -5,6 +5,7 @@ One reader over the asynchronous `OpenResult` of the warehouse; `Query` and `Asy
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -72,7 +73,7 @@ class ResultReader:
         if result is None:
             return []
         rows = await result.fetch(limit)
-        if limit is None or len(rows) < limit or result.closed:
+        if limit is None or len(rows) < limit:
             await self._end()
         return rows
 
@@ -108,7 +109,7 @@ class ResultReader:
         if result is None:
             return None
         batch = await result.fetch_batch(rows)
-        if batch is None or result.closed:
+        if batch is None:
             await self._end()
         return batch
 
@@ -122,7 +123,8 @@ class ResultReader:
         # Nobody can read the rest any more: let the connection slot go without waiting for the node's end.
         result = getattr(self, "_result", None)
         if result is not None and not result.closed and not sys.is_finalizing():
-            result.abandon()
+            with contextlib.suppress(RuntimeError):  # the run is over, and what it held with it
+                result.abandon()
 
 
 class Query:

@@ -6,7 +6,6 @@ hides no other.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import difflib
 import json
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import get_args
 
+from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.nodes import PythonNode, Requires
 from sqlbuild.refs import Reference
@@ -28,16 +28,6 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _REQUIRES = get_args(Requires)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong with one decoration."""
-
-    message: str
-    help: str
-    code: str = "DECLARATION"
-
-
-Findings = list[Finding]
 Path = tuple[object, ...]
 """Where a value stands: the parameter, then keys and indexes."""
 Reader = Callable[[object, Findings], object]

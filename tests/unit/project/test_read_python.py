@@ -139,6 +139,51 @@ def test_an_installed_package_of_the_same_name_does_not_win(read, tmp_path, monk
     assert read({"tasks/orders.py": TASK, "assets/exports.py": DASHBOARD.format(folder="")}).problems == ()
 
 
+def test_a_folder_of_helpers_needs_no_init_file_and_does_not_hide_an_installed_package(read, tmp_path):
+    files = read(
+        {
+            "shared/deep/text.py": "def text(): return 'a'",
+            "yaml/notes.py": "",
+            "tasks/orders.py": """
+                import yaml
+                from shared.deep.text import text
+                from sqlbuild.tasks import task
+
+                assert yaml.safe_load("a: 1") == {"a": 1}
+
+                @task
+                def export(ctx):
+                    return text()
+            """,
+        },
+        only=["tasks/orders.py"],
+    )
+    assert files.problems == ()
+    before = files.code["task:export"]
+    (tmp_path / "shared/deep/text.py").write_text("def text(): return 'b'")
+    assert read({}, only=["tasks/orders.py"]).code["task:export"] != before
+    close_python(tmp_path)
+    assert "shared.deep.text" not in sys.modules
+    assert "yaml" in sys.modules
+
+
+def test_a_project_that_loads_a_project_is_told(read, tmp_path):
+    files = read(
+        {
+            "tasks/orders.py": f"""
+                from pathlib import Path
+                from sqlbuild.project.read_python import read_python
+
+                read_python(Path({str(tmp_path)!r}), [Path("tasks/other.py")])
+            """,
+            "tasks/other.py": "",
+        }
+    )
+    (problem,) = files.problems
+    assert problem.code == "ALREADY_OPEN"
+    assert "a project is being loaded" in problem.message
+
+
 def test_a_name_that_was_imported_from_elsewhere_is_a_problem(read, monkeypatch):
     import types
 
@@ -321,6 +366,10 @@ def test_late_binding_and_wrong_functions_are_problems_of_the_project(read):
                 @logged
                 @asset
                 def hidden(ctx): ...
+
+                @functools.lru_cache
+                @asset
+                def kept(ctx): ...
             """
         }
     )
@@ -329,6 +378,7 @@ def test_late_binding_and_wrong_functions_are_problems_of_the_project(read):
         ("PARAMETER", 14),
         ("CONTEXT_KIND", 14),
         ("DECORATED", 23),
+        ("DECORATED", 27),
     ]
     assert "another decorator above @asset" in files.problems[3].message
 

@@ -1,0 +1,15 @@
+"""What is wrong with one decoration, before it has a place."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    message: str
+    help: str
+    code: str = "DECLARATION"
+
+
+Findings = list[Finding]
