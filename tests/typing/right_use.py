@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
 from sqlbuild.assets import AssetContext, AsyncAssetContext, SkipMode, asset
+from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.refs import Reference, model, seed, source
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.tasks import AsyncTaskContext, TaskContext, task
 
 ORDERS = model("fact_orders")
+
+
+def uncopied(ctx: AssetContext) -> int:
+    return ctx.attempt
+
+
 assert_type(ORDERS, Reference)
 
 
@@ -80,6 +88,32 @@ async def push_orders(ctx: AsyncAssetContext):
 def an_annotated_default(ctx: AssetContext, carrier: str = "UA", month: int = 1) -> str:
     return f"{carrier}{month}"
 
+
+@asset(pool=["api", "disk"], timeout=None)
+def reads_in_every_shape(ctx: AssetContext) -> object:
+    count = ctx.query("SELECT count(*) FROM t").fetchone()[0] + 1
+    assert_type(ctx.query("SELECT 1").fetchall(), list[tuple[Any, ...]])
+    assert_type(ctx.query("SELECT 1").fetchmany(10), list[tuple[Any, ...]])
+    for batch in ctx.query("SELECT 1").batches(rows=1_000):
+        print(batch.num_rows)
+    table, frame = ctx.query("SELECT 1").arrow(), ctx.query("SELECT 1").df()
+    assert_type(ctx.result_of(orders_extract, default=None), UpstreamResult | None)
+    assert_type(ctx.result_of(orders_extract), UpstreamResult)
+    return ctx.result({"rows": table.num_rows, "columns": len(frame.columns), "month": ctx.vars["month"], "n": count})
+
+
+@task
+async def awaits_in_every_shape(ctx: AsyncTaskContext) -> None:
+    assert_type(await ctx.query("SELECT 1").fetchall(), list[tuple[Any, ...]])
+    count = (await ctx.query("SELECT count(*) FROM t").fetchone())[0] + await ctx.query("SELECT 1").scalar()
+    async for batch in ctx.query("SELECT 1").batches():
+        print(batch.num_rows, count)
+    await asyncio.gather(ctx.execute_sql("DELETE FROM x"), ctx.query("SELECT 1").df())
+
+
+# Made without the @: the function keeps its type too.
+made_in_a_loop = [asset(name=f"copy_{number}")(uncopied) for number in range(3)]
+also_made: Callable[[AssetContext], int] = asset(uncopied, name="copied", tags=("a",))
 
 # A decorated function keeps its signature and stays callable.
 keeps_its_type: Callable[[TaskContext], dict[str, int]] = plain_value

@@ -22,6 +22,9 @@ asset(requires="some")(undecorated)  # wrong
 asset(tags=[1])(undecorated)  # wrong
 asset(columns=[{"nmae": "order_id"}])(undecorated)  # wrong
 asset(column_lineage={"order_id": ["fact_orders"]})(undecorated)  # wrong
+asset(timeout="30")(undecorated)  # wrong
+asset(pool=3)(undecorated)  # wrong
+asset(undecorated, tag=["a"])  # wrong
 asset(3)  # wrong
 task(columns=[{"name": "order_id"}])  # wrong
 
@@ -47,6 +50,10 @@ async def forgotten_await(ctx: AsyncAssetContext):
     rows: list[tuple[object, ...]] = ctx.query("SELECT 1").fetchall()  # wrong
     for row in ctx.query("SELECT 1"):  # wrong
         print(row)
+    count = ctx.query("SELECT 1").fetchone()[0]  # wrong
+    await ctx.query("SELECT 1")  # wrong
+    for batch in ctx.query("SELECT 1").batches():  # wrong
+        print(batch, count)
     return rows
 
 
