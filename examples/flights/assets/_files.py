@@ -19,9 +19,11 @@ def write_if_changed(path: Path, content: bytes) -> bool:
     return True
 
 
-def as_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[int, bool]:
+    """The size in bytes, and whether the file was written."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return text.getvalue().encode()
+    content = text.getvalue().encode()
+    return len(content), write_if_changed(path, content)
