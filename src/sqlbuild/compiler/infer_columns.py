@@ -229,8 +229,12 @@ class _Inference:
             return found
         declaration = self.resolved.nodes[node]
         assert isinstance(declaration, Model | Source)
+        if isinstance(declaration, Model):
+            relation: Relation | None = relation_of_model(declaration, self.target)
+        else:
+            relation = relation_of_source(declaration, self.target)
+        # Only on a cycle is a node read before it is known.
         known = self.known.get(node, NodeColumns())
-        relation = known.relation
         alias = relation.name if relation is not None else declaration.name
         query = None
         if isinstance(declaration, Source) and known.sql is not None:

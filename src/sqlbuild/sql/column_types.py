@@ -112,7 +112,7 @@ def _moment(expression: exp.Expr, of: _TypeOf) -> str | None:
     return _MOMENTS.get(of(expression.this) or "")
 
 
-def _part_of_a_date(expression: exp.Expr, of: _TypeOf) -> str | None:
+def _part_of_a_date(expression: exp.Expr, _of: _TypeOf) -> str | None:
     return "BIGINT" if expression.this.name.upper() in _WHOLE_PARTS else None
 
 

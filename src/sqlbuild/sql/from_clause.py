@@ -150,7 +150,7 @@ class FromReader:
             return self._series(node, name, scope)
         if not isinstance(name, exp.Identifier):
             called = name.name if isinstance(name, exp.Anonymous) else _function_name(name)
-            return FromItem("", "", unknown_shape(f"the table function {called.lower()}"))
+            return FromItem("", f"{called.lower()}()", unknown_shape("a table function"))
         if node.args.get("db") is None:
             key = self.key(name)
             if key in ctes:
@@ -179,7 +179,7 @@ class FromReader:
         column = int(meta.get("col") or 1) - (int(meta.get("end") or 0) - int(meta.get("start") or 0))
         self.named_tables.append(NamedTable(database, schema, name.name, int(meta.get("line") or 1), column))
         shown = ".".join(part for part in (database, schema, name.name) if part)
-        return FromItem(self.key(name), shown, unknown_shape(f"{shown} is not a node of the project"))
+        return FromItem(self.key(name), shown, unknown_shape("it is no node of the project"))
 
     def _input(self, index: int) -> Shape:
         shape = self._shapes.get(index)
@@ -190,7 +190,7 @@ class FromReader:
                 for name, type_name in given.columns
             ]
             more = frozenset() if given.complete else frozenset({index})
-            shape = Shape(fields, more, "" if given.complete else f"the columns of {given.label} are not known")
+            shape = Shape(fields, more, "" if given.complete else "its columns are not known")
             self._shapes[index] = shape
         return shape
 

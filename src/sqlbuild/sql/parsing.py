@@ -59,7 +59,7 @@ def parse_query(text: str, dialect: str) -> Parsed:
     except SqlglotError as error:
         outline = _outline(text)
         return Parsed(findings=(outline if isinstance(outline, Finding) else _syntax_finding(error),))
-    found = [tree for tree in trees if tree is not None]
+    found = [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(found) > 1:
         outline = _outline(text)
         message, help = "there is more than one statement", "keep one query in a file"

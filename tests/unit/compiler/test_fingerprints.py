@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sqlbuild.assets import asset
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.graph import Fingerprint
+from sqlbuild.domain.nodes import Materialization
+from sqlbuild.domain.project import CodeFacts
+from sqlbuild.retries import RetryPolicy
+from sqlbuild.tasks import task
+
+
+def of_model(make: Any, sql: str = "SELECT 1 AS one", **fields: Any) -> Fingerprint:
+    fingerprint = make.graph(make.project(make.model("m", sql, **fields))).nodes["model:m"].fingerprint
+    assert isinstance(fingerprint, Fingerprint)
+    return fingerprint
+
+
+def changed(before: Fingerprint, after: Fingerprint) -> tuple[str, ...]:
+    return after.changed_parts(before.stored())
+
+
+@pytest.mark.parametrize(
+    "sql", ["select 1 as one", "SELECT  1\n AS one", "SELECT 1 /* a */ AS one -- b", "SELECT 1 AS one;"]
+)
+def test_how_sql_is_written_does_not_count(make: Any, sql: str) -> None:
+    assert of_model(make, sql) == of_model(make)
+
+
+@pytest.mark.parametrize("sql", ["SELECT 2 AS one", "SELECT 1 AS ONE", "SELECT '1' AS one", 'SELECT 1 AS "one"'])
+def test_what_sql_says_counts(make: Any, sql: str) -> None:
+    assert changed(of_model(make), of_model(make, sql)) == ("code",)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"materialized": Materialization.TABLE},
+        {"alias": "other"},
+        {"schema": "other"},
+        {"timeout": 5.0},
+        {"retry": RetryPolicy(max_attempts=2)},
+        {"columns": (Column(name="one", type="BIGINT"),)},
+        {"meta": {"version": 2}},
+    ],
+)
+def test_settings_of_a_model_count(make: Any, fields: dict[str, Any]) -> None:
+    assert changed(of_model(make), of_model(make, **fields)) == ("settings",)
+
+
+def test_descriptions_tags_groups_and_other_meta_do_not_count(make: Any) -> None:
+    described = of_model(make, description="facts", tags=("a",), group="b", meta={"owner": "c"})
+    assert described == of_model(make)
+
+
+def test_a_change_reaches_everything_downstream(make: Any) -> None:
+    def last(value: int) -> Fingerprint:
+        @task
+        def unrelated() -> None: ...
+
+        project = make.project(
+            unrelated,
+            make.model("a", f"SELECT {value} AS x"),
+            make.model("b", 'SELECT * FROM __ref("a")'),
+            make.model("c", 'SELECT * FROM __ref("b")'),
+        )
+        fingerprint = make.graph(project).nodes["model:c"].fingerprint
+        assert isinstance(fingerprint, Fingerprint)
+        return fingerprint
+
+    assert changed(last(1), last(2)) == ("upstream",)
+    assert last(1) == last(1)
+
+
+def test_code_and_values_of_a_python_node_count(make: Any) -> None:
+    @task
+    def fetch() -> None: ...
+
+    def with_facts(facts: CodeFacts) -> Fingerprint:
+        fingerprint = make.graph(make.project(fetch, code={"task:fetch": facts})).nodes["task:fetch"].fingerprint
+        assert isinstance(fingerprint, Fingerprint)
+        return fingerprint
+
+    before = with_facts(CodeFacts(source_digest="1", values={"a": "1", "b": "2"}))
+    assert with_facts(CodeFacts(source_digest="1", values={"b": "2", "a": "1"}, not_tracked=("x",))) == before
+    assert changed(before, with_facts(CodeFacts(source_digest="2", values={"a": "1", "b": "2"}))) == ("code",)
+    assert changed(before, with_facts(CodeFacts(source_digest="1", values={"a": "1", "b": "3"}))) == ("code",)
+
+
+def test_settings_of_a_python_node_count(make: Any) -> None:
+    def declare(**options: Any) -> Fingerprint:
+        @asset(**options)
+        def export() -> None: ...
+
+        fingerprint = make.graph(make.project(export)).nodes["asset:export"].fingerprint
+        assert isinstance(fingerprint, Fingerprint)
+        return fingerprint
+
+    assert changed(declare(), declare(requires="all")) == ("settings",)
+    assert changed(declare(), declare(retry=RetryPolicy())) == ("settings",)
+    assert changed(declare(), declare(columns=[{"name": "x"}])) == ("settings",)
+    assert changed(declare(), declare(meta={"version": 1})) == ("settings",)
+    assert declare(tags=["a"], description="b") == declare()
+
+
+def test_a_source_changes_with_what_it_reads(make: Any) -> None:
+    def of_source(**fields: Any) -> Fingerprint:
+        fingerprint = make.graph(make.project(make.source("raw", **fields))).nodes["source:raw"].fingerprint
+        assert isinstance(fingerprint, Fingerprint)
+        return fingerprint
+
+    assert changed(of_source(), of_source(table="other")) == ("code",)
+    assert changed(of_source(), of_source(expression="SELECT 1 AS a")) == ("code",)
+    assert of_source(expression="select 1 as a") == of_source(expression="SELECT 1 AS a")
+    assert changed(of_source(), of_source(columns=(Column(name="a", type="INTEGER"),))) == ("settings",)
+
+
+def test_two_nodes_that_are_alike_differ(make: Any) -> None:
+    graph = make.graph(make.project(make.model("a"), make.model("b")))
+    assert graph.nodes["model:a"].fingerprint.total != graph.nodes["model:b"].fingerprint.total
