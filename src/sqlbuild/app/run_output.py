@@ -15,6 +15,18 @@ from sqlbuild.reporting.json_lines import JsonLines
 from sqlbuild.reporting.plain_console import PlainConsole
 from sqlbuild.reporting.run_lines import RunLines
 from sqlbuild.reporting.wording import coloured, plain
+from sqlbuild.runner.node_output import captured_logging, captured_output
+
+__all__ = [
+    "captured_logging",
+    "captured_output",
+    "dag_document",
+    "json_lines_sink",
+    "node_document",
+    "node_result_document",
+    "plain_sink",
+    "run_document",
+]
 
 Document = dict[str, Any]
 

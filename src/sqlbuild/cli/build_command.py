@@ -62,25 +62,26 @@ def build(
         raise typer.BadParameter("--json and --events both write to stdout; give one of them")
     from sqlbuild.app.operations import RunOptions
     from sqlbuild.app.operations import build as run_build
-    from sqlbuild.app.run_output import run_document
+    from sqlbuild.app.run_output import captured_logging, captured_output, run_document
     from sqlbuild.cli.open_project import open_project
 
-    compiled = open_project(options)
-    result = run_build(
-        compiled,
-        selection_of(selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python),
-        RunOptions(
-            concurrency=concurrency,
-            threads=threads,
-            connections=connections,
-            fail_fast=fail_fast,
-            grace=grace,
-            lock_timeout=lock_timeout,
-            backend=backend,
-            debug=options.debug,
-        ),
-        _sinks(options, events=events),
+    selection = selection_of(selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python)
+    run_options = RunOptions(
+        concurrency=concurrency,
+        threads=threads,
+        connections=connections,
+        fail_fast=fail_fast,
+        grace=grace,
+        lock_timeout=lock_timeout,
+        backend=backend,
+        debug=options.debug,
     )
+    sinks = _sinks(options, events=events)
+    # Where stdout is a document, nothing that the project's code prints may get into it.
+    with captured_output(sys.stderr if options.json or events else None):
+        compiled = open_project(options)
+        with captured_logging():
+            result = run_build(compiled, selection, run_options, sinks)
     if options.json:
         try:
             write_document(run_document(result, compiled))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 
 from sqlbuild.app import operations
 from sqlbuild.app.project_root import find_root
@@ -18,4 +20,6 @@ def project_options(options: SharedOptions) -> operations.ProjectOptions:
 
 def open_project(options: SharedOptions) -> operations.Compiled:
     """Read and compile the project. Raises ProjectError with every problem found."""
-    return operations.open_project(project_options(options))
+    # What a module prints while it is imported is no part of what the command answers.
+    with contextlib.redirect_stdout(sys.stderr):
+        return operations.open_project(project_options(options))

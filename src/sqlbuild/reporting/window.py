@@ -46,7 +46,7 @@ def _running_text(node: RunningNode, now: float) -> str:
         if node.total:
             text += f"/{node.total:,.10g} ({node.done / node.total:.0%})"
     if node.message:
-        text += f"  {one_line(node.message, 80)}"
+        text += f"  {one_line(str(node.message), 80)}"
     return text
 
 

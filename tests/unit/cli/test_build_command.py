@@ -158,3 +158,51 @@ def test_options_before_the_command_work_from_another_folder(sqb, project, tmp_p
 def test_the_grace_and_the_limits_are_taken(sqb, project):
     arguments = ("--concurrency", "1", "--threads", "1", "--connections", "1", "--grace", "0.5", "--fail-fast")
     assert sqb("build", *arguments, "--no-tests", "--no-audits", "--lock-timeout", "0").returncode == 0
+
+
+def test_a_slow_reader_gets_the_whole_output(project):
+    """The pipe is full long before the end; the run goes on and its output waits for the reader."""
+    long_log = "\n    for number in range(2_000):\n        ctx.log(f'line {number} ' + 60 * 'x')"
+    (project / "tasks" / "t.py").write_text(TASKS.replace('\n    ctx.log("hello", rows=3)', long_log))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sqlbuild", "build"], cwd=project, stdout=subprocess.PIPE, text=True
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=6)
+    assert results(project)["counts"] == {"succeeded": 3}
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 0
+    assert told.count("line ") == 2_000
+    assert told.splitlines()[-1].startswith("done in ")
+
+
+PRINTING = """
+import logging, sys
+from sqlbuild.tasks import task
+
+print("while importing")
+
+@task
+async def talk(ctx):
+    print("printed")
+    print("to stderr", file=sys.stderr)
+    logging.getLogger("library").warning("logged")
+
+@task
+def talk_too(ctx):
+    print("printed by a thread")
+"""
+
+
+def test_what_nodes_print_is_told_by_node_and_never_mixed_into_a_document(sqb, project):
+    (project / "tasks" / "t.py").write_text(PRINTING)
+    lines = sqb("build").stdout.splitlines()
+    for line in ("print       talk: printed", "stderr      talk: to stderr", "warning     talk: logged"):
+        assert f"     {line}" in lines
+    assert "     print       talk_too: printed by a thread" in lines
+    for flag in ("--json", "--events"):
+        told = sqb("build", flag)
+        assert told.stderr == "while importing\n"
+        for line in told.stdout.splitlines():
+            json.loads(line)
+    assert sqb("list", "--json").stdout.startswith("{")

@@ -10,6 +10,7 @@ from sqlbuild.authoring.functions import takes_context
 from sqlbuild.domain.nodes import Asset, PythonNode
 from sqlbuild.domain.results import NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NotReturned
+from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
@@ -18,14 +19,22 @@ from sqlbuild.runner.plain_json import plain_json_text
 def call_sync(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
     """On a worker thread."""
     function = node.declared.function
-    value = function(context) if takes_context(function) else function()
+    token = begin_output(session.log)
+    try:
+        value = function(context) if takes_context(function) else function()
+    finally:
+        end_output(token)
     return outcome_of(node, value, session, max_bytes)
 
 
 async def call_async(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
     """On the event loop."""
     function = cast(Callable[..., Awaitable[object]], node.declared.function)
-    value = await (function(context) if takes_context(function) else function())
+    token = begin_output(session.log)
+    try:
+        value = await (function(context) if takes_context(function) else function())
+    finally:
+        end_output(token)
     return outcome_of(node, value, session, max_bytes)
 
 
