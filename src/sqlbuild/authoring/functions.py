@@ -177,7 +177,10 @@ def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind
 
 def _annotated_context(layer: FunctionType, parameter: str) -> type | None:
     """The context class that a parameter is annotated with; None for anything else, also what cannot be resolved."""
-    annotation = layer.__annotations__.get(parameter)
+    try:
+        annotation = layer.__annotations__.get(parameter)
+    except (NameError, AttributeError):  # evaluated only now since Python 3.14, with names for type checkers alone
+        return None
     if isinstance(annotation, str):
         name = annotation.strip("'\" ")
         annotation = layer.__globals__.get(name)

@@ -245,3 +245,51 @@ def test_two_functions_of_one_name_keep_both_values(facts):
             return first(), second()
     """
     assert sorted(facts(text).values.values()) == ["1", "2"]
+
+
+def test_a_function_without_source_is_told_and_still_compared(facts):
+    text = """
+        names = {}
+        exec("def made(): return 1", names)
+        made = names["made"]
+        made.__code__ = made.__code__.replace(co_filename=__file__)
+
+        @asset
+        def export(ctx):
+            return made()
+    """
+    before = facts(text)
+    assert before.not_tracked == ("the source of made",)
+    assert facts(text.replace("return 1", "return len([1])")).source_digest != before.source_digest
+
+
+def test_methods_and_classes_bound_to_a_node_are_followed(facts):
+    text = """
+        import collections
+        import datetime
+
+        class Client:
+            limit = 3
+
+            def get(self):
+                return 1
+
+        get = Client().get
+        log = print
+
+        @asset
+        def export(ctx, kind=Client, other=collections.OrderedDict):
+            return get(), log, datetime.date
+    """
+    before = facts(text)
+    assert facts(text.replace("return 1", "return 2")).source_digest != before.source_digest
+    assert facts(text.replace("limit = 3", "limit = 4")).source_digest != before.source_digest
+    assert before.not_tracked == ("assets.a.get, an object of type Client",)
+
+
+def test_an_expression_too_deep_for_a_syntax_tree_is_told(facts, monkeypatch):
+    def too_deep(source):
+        raise RecursionError
+
+    monkeypatch.setattr("sqlbuild.project.code_facts.SourceFile", too_deep)
+    assert facts(PLAIN).not_tracked == ("the source of export", "the source of helper")
