@@ -26,9 +26,8 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.domain.selection import Selected, Selection
-from sqlbuild.errors import EngineError, ProjectError, SelectionError
+from sqlbuild.errors import EngineError, ProjectError, SelectionError, TargetLocked
 from sqlbuild.interfaces.event_sink import EventSink
-from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.planner.explain import explain
@@ -39,6 +38,8 @@ from sqlbuild.selector.select_nodes import select_nodes, select_only
 from sqlbuild.state.analysis_cache import FileAnalysisCache
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.past_file import read_past, write_past
+
+LOCK_RETRY_SECONDS = 0.1
 
 __all__ = [
     "Backend",
@@ -170,11 +171,12 @@ async def _build(
     project, graph = compiled.project, compiled.graph
     folder = target_folder(project.root)
     warehouse = make_warehouse(project.settings, project.root)
-    await warehouse.open()
+    await _open_when_free(warehouse, options.lock_timeout, publish)
     try:
         store = make_store(warehouse, project.settings)
-        plan = _plan_from(compiled, selection, await store.past())
-        for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
+        past = await store.past()
+        plan = _plan_from(compiled, selection, past)
+        for text in (*(problem.message for problem in graph.warnings), *plan.warnings, *_unapplied_rates(compiled)):
             publish(RunWarning(_now(), text))
         await warehouse.create_schemas(sorted(_schemas(compiled)))
         await store.begin()
@@ -193,19 +195,45 @@ async def _build(
             result = await execute_plan(plan, _order(compiled, options, run_id), services)
         finally:
             journal.close()
-        await _write_artifacts(compiled, result, store, folder)
+        _write_artifacts(compiled, result, past, folder)
         return result
     finally:
         await _close(warehouse)
 
 
-async def _write_artifacts(compiled: Compiled, result: RunResult, store: StateStore, folder: str) -> None:
+def _write_artifacts(compiled: Compiled, result: RunResult, past: Past, folder: str) -> None:
     """Raises EngineError: the nodes have run by now, so a file that cannot be written is no project error."""
     try:
-        write_past(state_json(compiled.project.root), await store.past(), result)
+        write_past(state_json(compiled.project.root), past.after(result, compiled.graph), result)
         write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
     except ProjectError as error:
         raise EngineError(f"the run ended, but its results could not be written: {error}") from error
+
+
+async def _open_when_free(warehouse: Warehouse, lock_timeout: float, publish: Callable[[Event], None]) -> None:
+    """Open for writing; while another process holds the target, wait up to `lock_timeout` seconds. Raises TargetLocked."""
+    told = False
+    give_up_at = anyio.current_time() + lock_timeout
+    while True:
+        try:
+            await warehouse.open()
+            return
+        except TargetLocked as error:
+            if anyio.current_time() >= give_up_at:
+                raise
+            if not told:
+                publish(RunWarning(_now(), f"waiting up to {lock_timeout:g} s: {error}"))
+                told = True
+        await anyio.sleep(LOCK_RETRY_SECONDS)
+
+
+def _unapplied_rates(compiled: Compiled) -> list[str]:
+    """What the settings ask for and this version does not do is said at every run."""
+    return [
+        f"pool {pool.name}: rate is not applied yet, only its {pool.slots} slots are"
+        for pool in compiled.project.settings.pools.values()
+        if pool.rate is not None
+    ]
 
 
 async def _close(warehouse: Warehouse) -> None:

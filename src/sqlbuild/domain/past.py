@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sqlbuild.domain.graph import Node
+from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation
-from sqlbuild.domain.results import Status
+from sqlbuild.domain.results import RunResult, Status
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +47,34 @@ class Past:
             return key not in self.relations
         stored = self.nodes.get(node.id)
         return stored is None or stored.last_success_run_id is None
+
+    def after(self, run: RunResult, graph: Graph) -> Past:
+        """The past that a run leaves behind. Typical durations of nodes that had one stay until the target is read."""
+        nodes, relations = dict(self.nodes), set(self.relations)
+        for node, result in run.results.items():
+            before = nodes.get(node)
+            if result.status is not Status.SUCCEEDED:
+                nodes[node] = (
+                    PastNode(last_status=result.status, last_run_id=run.run_id)
+                    if before is None
+                    else dataclasses.replace(before, last_status=result.status, last_run_id=run.run_id)
+                )
+                continue
+            typical = before.typical_seconds if before is not None else None
+            nodes[node] = PastNode(
+                last_status=result.status,
+                last_run_id=run.run_id,
+                last_success_run_id=run.run_id,
+                last_success_fingerprint=result.fingerprint,
+                last_success_at=result.finished_at,
+                typical_seconds=result.duration if typical is None else typical,
+            )
+            built = graph.nodes[node].relation
+            if built is not None:
+                relations.add(Relation(built.database.lower(), built.schema.lower(), built.name.lower()))
+        return Past(
+            nodes=nodes,
+            relations=frozenset(relations),
+            last_run_id=run.run_id,
+            last_run={node: result.status for node, result in run.results.items()},
+        )

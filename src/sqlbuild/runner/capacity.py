@@ -22,6 +22,8 @@ class Lane(enum.StrEnum):
     CONNECTIONS = "connections"
 
 
+_CONNECTIONS = Lane.CONNECTIONS.value
+
 Need = tuple[str, ...]
 """A lane's value followed by pool keys."""
 
@@ -74,21 +76,22 @@ class Capacity(Generic[Statement]):
         """Take slots for everything that may start now: nodes with what they hold, and statements."""
         nodes: list[tuple[NodeId, Need]] = []
         statements: list[Statement] = []
+        free = self._free
         while True:
             best = self._best_queue()
-            connections_left = self._free[Lane.CONNECTIONS.value] > 0
-            sql_node_waits = best is not None and best[0] == Lane.CONNECTIONS.value
-            if self._statements and connections_left and not (sql_node_waits and self._statement_was_last):
-                self._free[Lane.CONNECTIONS.value] -= 1
-                self._statement_was_last = True
-                statements.append(self._statements.popleft())
-                continue
+            if self._statements and free[_CONNECTIONS] > 0:
+                sql_node_waits = best is not None and best[0] == _CONNECTIONS
+                if not (sql_node_waits and self._statement_was_last):
+                    free[_CONNECTIONS] -= 1
+                    self._statement_was_last = True
+                    statements.append(self._statements.popleft())
+                    continue
             if best is None:
                 return nodes, statements
-            if sql_node_waits:
+            if best[0] == _CONNECTIONS:
                 self._statement_was_last = False
             for name in best:
-                self._free[name] -= 1
+                free[name] -= 1
             queue = self._queues[best]
             nodes.append((heapq.heappop(queue)[2], best))
             if not queue:
@@ -117,6 +120,9 @@ class Capacity(Generic[Statement]):
         for need, queue in self._queues.items():
             if best_entry is not None and queue[0] > best_entry:
                 continue
-            if all(free[name] > 0 for name in need):
+            for name in need:
+                if free[name] <= 0:
+                    break
+            else:
                 best, best_entry = need, queue[0]
         return best
