@@ -14,7 +14,7 @@ _CACHE = dis.opmap["CACHE"]
 _EXTENDED_ARG = dis.opmap["EXTENDED_ARG"]
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 _LOAD_CONST = dis.opmap["LOAD_CONST"]
-_LOAD_SMALL_INT = dis.opmap.get("LOAD_SMALL_INT", -1)
+_LOAD_SMALL_INT = dis.opmap["LOAD_SMALL_INT"] if "LOAD_SMALL_INT" in dis.opmap else -1
 
 
 def _operations(shifts: dict[str, int]) -> dict[int, int]:
