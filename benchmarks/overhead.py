@@ -1,7 +1,8 @@
 """What the engine adds to each node: tasks that do nothing.
 
-The time per node is `sqb build` less `sqb compile` of the same project, both as whole processes; the memory is the
-peak of `sqb build` above a bare interpreter.
+The time per node is `sqb build` less `sqb compile` of the same project, both as whole processes; the CPU time is told
+too, because it changes less with what else the machine does. The memory is the peak above a bare interpreter. The first
+row is what a bare asyncio task group costs for the same number of coroutines.
 
     python benchmarks/overhead.py [NODES]
 """
@@ -12,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measuring import new_project, print_table, run, sqb
+from measuring import Cost, new_project, print_table, run, sqb
 
 FAN = """
 from sqlbuild.tasks import task
@@ -38,6 +39,19 @@ upstream = None
 for number in range({nodes}):
     upstream = make(number, upstream)
 """
+BARE = """
+import asyncio
+
+async def noop():
+    return None
+
+async def run():
+    async with asyncio.TaskGroup() as group:
+        for _ in range({nodes}):
+            group.create_task(noop())
+
+asyncio.run(run())
+"""
 SHAPES = (
     ("async def, all independent", FAN, "async def"),
     ("async def, one chain", CHAIN, "async def"),
@@ -47,22 +61,24 @@ SHAPES = (
 
 def main() -> None:
     nodes = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    bare = run("-c", "pass")
-    rows = []
+    python, loop, bare = run("-c", "pass"), run("-c", BARE.format(nodes=0)), run("-c", BARE.format(nodes=nodes))
+    rows: list[tuple[object, ...]] = [_row("bare asyncio task group", nodes, python, loop, bare)]
     for name, template, keyword in SHAPES:
         with tempfile.TemporaryDirectory() as folder:
             code = template.format(keyword=keyword, nodes=nodes)
             project = new_project(Path(folder), {"tasks/noops.py": code})
-            compiled = sqb("compile", project)
-            built = sqb("build", project, "--quiet")
-        per_node = (built.wall - compiled.wall) * 1e6 / nodes
-        rows.append((name, compiled.wall, built.wall, f"{per_node:,.0f}", built.wall / compiled.wall,
-                     f"{built.peak - bare.peak:,.0f}"))  # fmt: skip
+            rows.append(_row(name, nodes, python, sqb("compile", project), sqb("build", project, "--quiet")))
     print_table(
         f"{nodes:,} tasks that do nothing",
-        ("shape", "compile s", "build s", "run us/node", "build / compile", "peak MB above python"),
+        ("shape", "before s", "whole s", "ratio", "us/node", "CPU us/node", "peak MB"),
         rows,
     )
+
+
+def _row(name: str, nodes: int, python: Cost, before: Cost, whole: Cost) -> tuple[object, ...]:
+    """`before` is the same without running a node."""
+    per_node = (f"{seconds * 1e6 / nodes:,.0f}" for seconds in (whole.wall - before.wall, whole.cpu - before.cpu))
+    return (name, before.wall, whole.wall, whole.wall / before.wall, *per_node, f"{whole.peak - python.peak:,.0f}")
 
 
 if __name__ == "__main__":
