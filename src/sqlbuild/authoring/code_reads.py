@@ -14,7 +14,6 @@ _CACHE = dis.opmap["CACHE"]
 _EXTENDED_ARG = dis.opmap["EXTENDED_ARG"]
 _IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 _LOAD_CONST = dis.opmap["LOAD_CONST"]
-_LOAD_SMALL_INT = dis.opmap["LOAD_SMALL_INT"] if "LOAD_SMALL_INT" in dis.opmap else -1
 
 
 def _operations(shifts: dict[str, int]) -> dict[int, int]:
@@ -23,6 +22,7 @@ def _operations(shifts: dict[str, int]) -> dict[int, int]:
 
 # By how many bits the argument is shifted to become an index into co_names.
 _LOADS = _operations({"LOAD_GLOBAL": 1, "LOAD_NAME": 0, "LOAD_FROM_DICT_OR_GLOBALS": 0})
+_SMALL_INTS = _operations({"LOAD_SMALL_INT": 0})
 _ATTRIBUTES = _operations({"LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0, "LOAD_METHOD": 0})
 
 
@@ -75,7 +75,7 @@ def _scan(code: CodeType, chains: dict[tuple[str, ...], None], imports: dict[str
             chain = (names[argument >> _LOADS[operation]],)
         elif operation == _LOAD_CONST:
             constants = (*constants[-1:], code.co_consts[argument])
-        elif operation == _LOAD_SMALL_INT:
+        elif operation in _SMALL_INTS:
             constants = (*constants[-1:], argument)
         elif operation == _IMPORT_NAME:
             level = constants[0] if constants else 0
