@@ -168,7 +168,7 @@ class _Inference:
         )
 
     def _notes_on_types(self, model: Model, found: Sequence[OutputColumn] | None) -> list[str]:
-        if model.materialized is Materialization.TABLE or found is None:
+        if model.materialized is Materialization.TABLE or found is None or not model.columns:
             return []
         declared = {self._key(column.name): canonical_type(column.type, self.dialect) for column in model.columns}
         return [
@@ -252,6 +252,8 @@ class _Inference:
         """Inferred columns with what is declared of them; a declared column that surely is not there is a problem."""
         if found is None:
             return declared or None
+        if not declared:
+            return tuple([Column(name=column.name, type=column.type) for column in found])
         by_key = {self._key(column.name): column for column in declared}
         merged: list[Column] = []
         for column in found:
@@ -282,12 +284,11 @@ class _Inference:
     ) -> dict[str, tuple[ColumnReference, ...]]:
         if analysis.columns is None or columns is None or analysis.findings:
             return {}
-        names = {self._key(column.name): column.name for column in columns}
         return {
-            names[self._key(column.name)]: tuple(
-                [ColumnReference(inputs[index], source) for index, source in column.sources if index < len(inputs)]
+            column.name: tuple(
+                [ColumnReference(inputs[index], source) for index, source in found.sources if index < len(inputs)]
             )
-            for column in analysis.columns
+            for column, found in zip(columns, analysis.columns, strict=True)
         }
 
     def _key(self, name: str) -> str:
