@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -83,12 +83,16 @@ def build(
         with captured_logging():
             result = run_build(compiled, selection, run_options, sinks)
     if options.json:
-        try:
-            write_document(run_document(result, compiled))
-        except EngineError as error:
-            # The run has happened and is stored; its exit code tells how it went.
-            write_error_text(f"warning: {error}\n")
+        _write_result(run_document(result, compiled))
     return result.exit_code
+
+
+def _write_result(document: dict[str, Any]) -> None:
+    try:
+        write_document(document)
+    except EngineError as error:
+        # The run has happened and is stored; its exit code tells how it went.
+        write_error_text(f"warning: {error}\n")
 
 
 def _sinks(options: SharedOptions, *, events: bool) -> list[EventSink]:
