@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from typing import Any
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult
+from sqlbuild.domain.utc_text import utc_text
 
 SCHEMA_VERSION = 1
 
@@ -77,4 +77,4 @@ def _json(text: str | None) -> Any:
 
 
 def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat()
+    return None if seconds is None else f"{utc_text(seconds)}+00:00"

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.results import ErrorFacts, NodeResult, SkipMode, Status
+from sqlbuild.domain.utc_text import utc_text
 
 try:
     import orjson
@@ -90,9 +91,9 @@ def result_to_fields(result: NodeResult) -> dict[str, Any]:
         if value is not None:
             fields[name] = value
     if result.started_at is not None:
-        fields["started_at"] = time_to_text(result.started_at)
+        fields["started_at"] = utc_text(result.started_at)
     if result.finished_at is not None:
-        fields["finished_at"] = time_to_text(result.finished_at)
+        fields["finished_at"] = utc_text(result.finished_at)
     if result.error is not None:
         fields.update(_error_to_fields(result.error, "error_"))
     if result.because_of:
@@ -130,11 +131,6 @@ def result_from_fields(fields: Fields) -> NodeResult:
         fingerprint=get("fingerprint") or "",
         warnings=tuple(_listed(get("warnings"))),
     )
-
-
-def time_to_text(seconds: float) -> str:
-    # Arithmetic on naive times costs a quarter of formatting aware ones.
-    return (_EPOCH + datetime.timedelta(seconds=seconds)).isoformat()
 
 
 def time_from_text(value: str | datetime.datetime | None) -> float | None:

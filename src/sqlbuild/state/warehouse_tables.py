@@ -14,6 +14,7 @@ from typing import Any
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.domain.utc_text import utc_text
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.warehouse import Parameters, Warehouse
 from sqlbuild.sql.rendering import quote_relation
@@ -22,7 +23,6 @@ from sqlbuild.state.node_result_json import (
     dumps,
     result_from_fields,
     time_from_text,
-    time_to_text,
 )
 
 SCHEMA_VERSION = 1
@@ -148,8 +148,8 @@ class WarehouseStateStore:
         run = {
             "run_id": result.run_id,
             "target": result.target,
-            "started_at": time_to_text(result.started_at),
-            "finished_at": time_to_text(result.finished_at),
+            "started_at": utc_text(result.started_at),
+            "finished_at": utc_text(result.finished_at),
             "exit_code": result.exit_code,
             "stopped_by": result.stopped_by,
             "counts": dumps({str(status): count for status, count in result.counts().items()}),
