@@ -71,7 +71,7 @@ def test_the_document_fits_its_schema_and_survives_being_written(run, graph, val
 def test_the_run_is_summed_up(run, graph):
     document = run_results_document(run, graph)
     assert document["counts"] == {"succeeded": 1, "failed": 1, "blocked": 1, "skipped": 1}
-    assert document["started_at"] == "2027-01-15T08:00:00+00:00"
+    assert document["started_at"] == "2027-01-15T08:00:00.000000+00:00"
     assert (document["duration"], document["exit_code"], document["stopped_by"]) == (2.5, 1, None)
 
 
@@ -93,7 +93,7 @@ def test_a_result_is_told_in_full(run, graph):
         "skip_mode": None,
         "because_of": [],
         "started_at": "2027-01-15T08:00:00.250000+00:00",
-        "finished_at": "2027-01-15T08:00:01+00:00",
+        "finished_at": "2027-01-15T08:00:01.000000+00:00",
         "duration": 0.5,
         "waited": 0.25,
         "fingerprint": "70:c0:50:00",
