@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,30 +17,43 @@ CODE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 
 @pytest.fixture(scope="session")
 def codes_of_errors(package):
-    """Every error code in the source: values of `code`, and upper-case first arguments of what makes problems."""
-    found = set()
-    for path in package.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            match node:
-                case ast.keyword(arg="code", value=value) | ast.AnnAssign(target=ast.Name(id="code"), value=value):
-                    found.add(_text(value))
-                case ast.Assign(targets=[ast.Name(id="code")], value=value):
-                    found.add(_text(value))
-                case ast.arguments():
-                    found |= _defaults_of_code(node)
-                case ast.Call(args=[first, _, *_]):
-                    found.add(_text(first))
-    return {code for code in found if code and CODE.fullmatch(code) and len(code) > 2}
+    """Every error code in the source: values called `code`, and codes among the arguments of what makes problems."""
+    found = {
+        _text(value)
+        for path in package.rglob("*.py")
+        if "templates" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for value in _places_of_codes(node)
+    }
+    return {code for code in found if code and len(code) > 2 and CODE.fullmatch(code)}
+
+
+def _places_of_codes(node: ast.AST) -> Iterable[ast.expr | None]:
+    match node:
+        case ast.keyword(arg="code", value=value):
+            return [value]
+        case (
+            ast.Assign(targets=[ast.Name(id="code")], value=value)
+            | ast.AnnAssign(target=ast.Name(id="code"), value=value)
+        ):
+            return [value]
+        case ast.arguments():
+            named = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+            placed = zip(reversed(node.args), reversed(node.defaults), strict=False)
+            return [default for argument, default in [*named, *placed] if argument.arg == "code"]
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=arguments) if _makes_problems(name):
+            return arguments
+        case ast.Tuple(elts=[first, ast.JoinedStr() | ast.Name(id="message"), *_]):
+            return [first]
+    return []
+
+
+def _makes_problems(function: str) -> bool:
+    return function == "Finding" or any(word in function.lower() for word in ("problem", "refuse", "wrong"))
 
 
 def _text(value: ast.expr | None) -> str | None:
     return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
-
-
-def _defaults_of_code(arguments: ast.arguments) -> set[str | None]:
-    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    placed = zip(reversed(arguments.args), reversed(arguments.defaults), strict=False)
-    return {_text(default) for argument, default in [*named, *placed] if argument.arg == "code"}
 
 
 def test_every_error_code_is_documented_and_no_other(codes_of_errors, repository):
