@@ -218,7 +218,13 @@ class RunningNode:
     def log(self, message: str, level: str, fields: Mapping[str, object]) -> None:
         self._publish(
             NodeLogged(
-                self._clock.now(), self._node.id, self._node.name, self.facts.attempt, level, message, dict(fields)
+                self._clock.now(),
+                self._node.id,
+                self._node.name,
+                self.facts.attempt,
+                level,
+                message,
+                _plain_fields(fields),
             )
         )
 
@@ -239,6 +245,21 @@ class RunningNode:
 
     def left_undone(self) -> list[str]:
         return [message for _, message in self._left_undone.values()] if self._left_undone else []
+
+
+def _plain_fields(fields: Mapping[str, object]) -> dict[str, object]:
+    """Sinks run later and elsewhere: they get values that can neither change nor raise."""
+    return {
+        name: value if isinstance(value, str | int | float | None) else _text_of(value)
+        for name, value in fields.items()
+    }
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a hostile __str__ of the author's must not end the run's output
+        return f"<unprintable {type(value).__name__}>"
 
 
 class _HeldResult:

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from sqlbuild.assets import asset
-from sqlbuild.domain.events import NodeFinished, NodeRetrying
+from sqlbuild.domain.events import NodeFinished, NodeLogged, NodeRetrying
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.tasks import task
@@ -349,3 +349,28 @@ async def test_a_busy_node_does_not_stop_threads_from_being_heard(run_plan):
 
     ran = await run_plan({quick: ()} | {make(index): () for index in range(500)})
     assert len(ran.result.results) == 501
+
+
+async def test_what_a_node_logs_is_plain_before_it_leaves_the_node(run_plan):
+    class Hostile:
+        def __str__(self):
+            raise RuntimeError
+
+    @task
+    def logs(ctx):
+        ctx.log("three", rows=3, path=["a"], bad=Hostile())
+        print("printed")
+
+    ran = await run_plan({logs: ()})
+    logged = [event for event in ran.events if isinstance(event, NodeLogged)]
+    assert logged[0].fields == {"rows": 3, "path": "['a']", "bad": "<unprintable Hostile>"}
+    assert ran.statuses() == {"logs": "succeeded"}
+
+
+async def test_timestamps_with_a_time_zone_can_be_read(run_plan):
+    @task
+    def reads(ctx):
+        return ctx.query("SELECT TIMESTAMPTZ '2026-01-02 03:04:05+00'").scalar().year
+
+    ran = await run_plan({reads: ()})
+    assert ran.result.results[NodeId("task:reads")].payload == "2026"
