@@ -37,6 +37,7 @@ from sqlbuild.sql.stored_analysis import (
 from sqlbuild.sql.type_names import canonical_type
 
 MAX_NAMES = 8
+NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,8 @@ class _Inference:
         place = Place(source.place.path, source.expression_line)
         for finding in analysis.findings:
             # Columns of text in a YAML block cannot be told: its indentation is gone.
-            self.problems.append(_problem(dataclasses.replace(finding, column=None), source.name, place))
+            problem = _problem(dataclasses.replace(finding, column=None), source.name, place)
+            self.problems.append(problem if finding.certain else dataclasses.replace(problem, severity="warning"))
         found = None if analysis.findings else analysis.columns
         columns = self._merged(found, source.columns, source.name, source.place)
         sql = render_casts(render_source_expression(expression), source.columns) if typed else expression
@@ -153,7 +155,10 @@ class _Inference:
             )
         analysis = self._analysis_of_model(model, inputs)
         for finding in analysis.findings:
-            self.problems.append(_problem(finding, model.name, _place_of_sql(model)))
+            problem = _problem(finding, model.name, _place_of_sql(model))
+            if not finding.certain:
+                problem = dataclasses.replace(problem, help=f"{problem.help}; {NOT_UNDERSTOOD}")
+            self.problems.append(problem)
         self._warn_of_named_tables(node, model, analysis)
         found = None if analysis.findings else analysis.columns
         columns = self._merged(found, model.columns, model.name, model.place)

@@ -208,7 +208,9 @@ def _path(node: exp.Column) -> list[exp.Identifier]:
 
 def _variables(node: exp.Expr) -> frozenset[str]:
     """The names that a lambda or list comprehension gives to its own values."""
-    named = node.expressions if isinstance(node, exp.Lambda) else [node.args.get("expression")]
+    named = (
+        node.expressions if isinstance(node, exp.Lambda) else [node.args.get(key) for key in ("expression", "position")]
+    )
     return frozenset(found.name.lower() for each in named if each for found in each.find_all(exp.Identifier))
 
 

@@ -152,13 +152,13 @@ class FromReader:
             called = name.name if isinstance(name, exp.Anonymous) else _function_name(name)
             return FromItem("", f"{called.lower()}()", unknown_shape("a table function"))
         if node.args.get("db") is None:
-            key = self.key(name)
-            if key in ctes:
-                return FromItem(key, self.written(name), ctes[key])
             found = masked_input(name.name)
             if found is not None and found < len(self.inputs):
                 given = self.inputs[found]
                 return FromItem(self.names.key(given.alias), given.label, self._input(found))
+            key = self.key(name)
+            if key in ctes:
+                return FromItem(key, self.written(name), ctes[key])
         return self._named_table(node, name)
 
     def _series(self, node: exp.Table, series: exp.GenerateSeries, scope: Scope) -> FromItem:

@@ -63,7 +63,8 @@ class _QueryReader:
     def __init__(self, inputs: Sequence[QueryInput], dialect: str) -> None:
         self.dialect = dialect
         duckdb = dialect == "duckdb"
-        self.names = Names(case_sensitive=not duckdb, renames_duplicates=duckdb)
+        aliases = tuple(given.alias for given in inputs)
+        self.names = Names(case_sensitive=not duckdb, renames_duplicates=duckdb, aliases=aliases)
         self.ctes: list[Ctes] = [{}]
         self.tracer = Tracer(lambda query, scope: self.query(query, scope, self.ctes[-1]))
         self.relations = FromReader(inputs, self.names, self.tracer, self.query, dialect)

@@ -109,9 +109,9 @@ def _no_query(text: str, first: Token) -> Finding:
 
 def _syntax_finding(error: SqlglotError) -> Finding:
     details = error.errors[0] if isinstance(error, ParseError) and error.errors else None
-    help = "write SQL that the warehouse and the parser understand; see the place given"
+    help = "correct it there"
     if details is None or not details.get("line"):
-        return Finding(code="SQL_SYNTAX", message=str(error).splitlines()[0], help=help)
+        return Finding(code="SQL_SYNTAX", message=str(error).splitlines()[0], help=help, certain=False)
     shown = details.get("highlight") or ""
     description = (details.get("description") or "").rstrip(".")
     where = "this reference" if masked_input(shown.strip('"')) is not None else f'"{shown}"'
@@ -122,7 +122,9 @@ def _syntax_finding(error: SqlglotError) -> Finding:
     else:
         message = f"{description[:1].lower()}{description[1:]} near {where}"
     column = int(details["col"] or 1) - max(len(shown), 1) + 1
-    return Finding(code="SQL_SYNTAX", message=message, help=help, line=details["line"], column=max(column, 1))
+    return Finding(
+        code="SQL_SYNTAX", message=message, help=help, line=details["line"], column=max(column, 1), certain=False
+    )
 
 
 def _at(text: str, offset: int, code: str, message: str, help: str) -> Finding:

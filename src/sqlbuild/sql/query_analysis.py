@@ -40,13 +40,17 @@ class OutputColumn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """Something wrong in the query's text; `line` and `column` count from 1 in that text."""
+    """Something wrong in the query's text; `line` and `column` count from 1 in that text.
+
+    Not `certain`: the parser does not understand it, but it may not know everything that the warehouse does.
+    """
 
     code: str
     message: str
     help: str = ""
     line: int | None = None
     column: int | None = None
+    certain: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from sqlbuild.sql.query_analysis import masked_input
+
 Sources = frozenset[tuple[int, str]]
 """Columns of the query's inputs: (index of the input, column)."""
 
@@ -73,12 +75,16 @@ class Names:
     case_sensitive: bool
     renames_duplicates: bool
     """A second column `x` of a subquery can be reached as `x_1`."""
+    aliases: tuple[str, ...] = ()
+    """By the index of an input: what its masked reference means where it qualifies a column."""
 
     def key(self, name: str) -> str:
         return name if self.case_sensitive else name.lower()
 
     def written(self, name: str, quoted: bool) -> str:
         """What the warehouse makes of a name in the text."""
+        if quoted and (masked := masked_input(name)) is not None and masked < len(self.aliases):
+            return self.aliases[masked]
         return name.lower() if self.case_sensitive and not quoted else name
 
     def without_duplicates(self, fields: Iterable[Field]) -> tuple[Field, ...]:

@@ -43,7 +43,9 @@ def analysis_to_json(analysis: QueryAnalysis) -> str:
         if analysis.columns is None
         else [[column.name, column.type, column.sources] for column in analysis.columns]
     )
-    findings = [[found.code, found.message, found.help, found.line, found.column] for found in analysis.findings]
+    findings = [
+        [found.code, found.message, found.help, found.line, found.column, found.certain] for found in analysis.findings
+    ]
     tables = [[table.database, table.schema, table.name, table.line, table.column] for table in analysis.tables]
     content = [analysis.canonical_digest, columns, analysis.notes, findings, tables]
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
@@ -63,8 +65,8 @@ def analysis_from_json(text: str) -> QueryAnalysis:
             ),
             notes=tuple(notes),
             findings=tuple(
-                Finding(code=code, message=message, help=help, line=line, column=column)
-                for code, message, help, line, column in findings
+                Finding(code=code, message=message, help=help, line=line, column=column, certain=certain)
+                for code, message, help, line, column, certain in findings
             ),
             tables=tuple(NamedTable(*table) for table in tables),
         )

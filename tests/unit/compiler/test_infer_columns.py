@@ -185,3 +185,17 @@ def test_a_cycle_does_not_stop_the_inference_elsewhere(make: Any) -> None:
         make.model("c", "SELECT nope FROM (SELECT 1 AS x)"),
     )
     assert [problem.code for problem in make.problems(project)] == ["CYCLE", "UNKNOWN_COLUMN"]
+
+
+def test_an_expression_that_the_parser_does_not_understand_is_a_warning(make: Any) -> None:
+    raw = make.source("raw", expression="SELECT x! AS f FROM t", columns=(Column(name="f"),), expression_line=4)
+    graph = make.graph(make.project(raw, make.model("m", 'SELECT f FROM __source("raw")')))
+    (warning,) = graph.warnings
+    assert (warning.code, warning.severity, warning.line) == ("SQL_SYNTAX", "warning", 4)
+    assert names_and_types(graph.nodes["model:m"].columns) == [("f", None)]
+
+
+def test_a_model_that_the_parser_does_not_understand_is_told_the_way_out(make: Any) -> None:
+    (problem,) = make.problems(make.project(make.model("m", "SELECT x! AS f FROM t")))
+    assert (problem.code, problem.severity) == ("SQL_SYNTAX", "error")
+    assert "`sql_analysis false`" in problem.help

@@ -188,5 +188,151 @@ with a as (select 1 as x) (select x from a union all select x from a)
 select e'a\n' as a, $$it's$$ as b, 'a''b' as c
 select o.meta.a.b as deep from (select {'a': {'b': 1}} as meta) o
 select meta.a.b as deep from (select {'a': {'b': 1}} as meta) o
+-- what looks like a column and is none, and the other way round
+select x from stg.a order by all desc
+select x, y from stg.a order by 1, 2 desc nulls first
+select #1 + 1 as a from (select 5 as q)
+select interval (x) day as a, interval '1' year as b, date '2020-01-01' + interval (y) months as c, interval 1 hour as d from stg.a
+select extract('year' from created_at) as a, date_part(['year', 'month'], created_at) as b, datepart('day', created_at) as c from raw.orders
+select 1 in (items) as a, 2 = any(items) as b, list_contains(items, id) as c, id in items as d from raw.orders
+select x from stg.a limit all
+select x from stg.a fetch first 2 rows only
+select x from stg.a order by x offset 1
+with recursive t(n, m) using key (n) as (select 1, 2 union all select n, m + 1 from t where m < 3) select * from t
+select l[1:2] as a, l[-1] as b, l[1:] as c, l[:2] as d, 'abc'[1:2] as e from stg.wide
+select json_extract(meta, '$.x') as a, meta->'$.x' as b, meta->>'x' as c, json_extract_string(meta, 'x') as d, meta['x'] as e from stg.payments
+select struct_insert(s, n := 1) as a, struct_pack(k := x, v := w) as b, {'a': 1, 'b': x, "c": 2} as c, row(x, 'a') as d, s['p'] as e from stg.wide
+select union_value(k := 1) as u, map(['a'], [x]) as m, map_from_entries([('k', x)]) as n from stg.a
+select list_reduce(l, lambda a, b: a + b) as a, list_transform(l, lambda x: list_transform(l, lambda y: x + y)) as b, list_filter(l, lambda x: x > 1) as c from stg.wide
+select [x + i for x, i in l] as a, [e for e in l if e > x] as b, [[e, f] for e in l] as c from stg.wide, (select 1 as f)
+select last_value(x ignore nulls) over (partition by y order by x rows between unbounded preceding and 1 following) as a, lag(x, 1, 0) over w as b from stg.a window w as (order by y)
+select quantile_cont(x, [0.25, 0.5]) as a, percentile_cont(0.5) within group (order by x) as b, mode() within group (order by x) as c from stg.a
+select string_agg(distinct name order by name) as a, listagg(name, '|') as b, group_concat(name) as c from raw.customers
+select current_setting('threads') as a, getvariable('x') as b, today() as c, version() as d, pi() as e, nextafter(1.0, 2.0) as f
+select x collate nocase as a from (select 'a' as x) where x collate de = 'A'
+select name similar to 'a.*' as a, name glob 'a*' as b, name ~ 'a' as c, name !~ 'a' as d, name like 'a\%' escape '\' as e, name ^@ 'a' as f, name not ilike 'b' as g, name ~~ 'a' as h from raw.customers
+select cast(x as varchar) || '%' as a, x::varchar collate nocase as b, x::int8::varchar as c from stg.a
+select * from (values (1, 2)) as t(a, b) where a = 1
+select t.a from (values (1, 2)) as t(a, b)
+from stg.a as q where q.x = 1
+from stg.a select x, y as z where z > 1 order by z
+select a.x from stg.a as a, lateral (select b.z from stg.b as b where b.x = a.x) as l where l.z = 1
+select a.x, l.z from stg.a a join lateral (select z from stg.b b where b.x = a.x limit 1) l on true
+select a.x from stg.a a where a.y = (select max(b.z) from stg.b b where b.x = a.x and exists (select 1 from stg.wide w where w.X = a.y and w.Z = b.z))
+select (select a.x + b.z + c.x from stg.b c limit 1) as k from stg.a a, stg.b b
+with c as (select x from stg.a), d as (select c.x, b.z from c join stg.b b on b.x = c.x) select d.x, d.z from d where d.x in (select x from c)
+with a as (select 1 as k) select * from (with a as (select 2 as j) select j from a)
+select x from (select x from stg.a union all select z from stg.b) where x > 1
+select sum(x) as s from stg.a having s > 1
+select x, count(*) as n from stg.a group by x having n > 1 order by n
+select y as x, x as y from stg.a where x > 1
+select distinct x from stg.a order by x
+select count(distinct x) filter (where y > 1) as n from stg.a
+select x, y from stg.a group by cube (x, y)
+select x, y from stg.a group by grouping sets (x, (x, y), ())
+select grouping_id(x, y) as g from stg.a group by rollup (x, y)
+select * from stg.a tablesample reservoir(5 rows)
+select * from stg.a using sample 5
+select a.x from stg.a a join stg.b b using (x) where x > 1 order by b.z
+select a.* from stg.a a left join stg.b b on a.x = b.x and b.z is not null
+select stg.a.x from stg.a join stg.b on stg.a.x = stg.b.x
+select unnest(l) + 1 as a from stg.wide
+select unnest([{'a': 1}, {'a': 2}], recursive := true)
+select generate_subscripts(l, 1) as i, unnest(l) as v from stg.wide
+select v, i from stg.wide, unnest(l) with ordinality as t(v, i)
+select case when x = 1 then 'a' when x = 2 then 'b' else null end as c, if(x = 1, 'a', 'b') as d, coalesce(null, x) as e from stg.a
+select not exists (select 1 from stg.b) as e, x is not distinct from y as d, (x, y) = (1, 2) as t from stg.a
+select try(cast('a' as int)) as t, try_cast('1' as int) as u
+select hash(x, y) as h, md5(x::varchar) as m, typeof(x) as t from stg.a
+select trim(both ' ' from name) as a, trim(name, 'x') as b, ltrim(name) as c, substring(name, 1, 2) as d, substring(name from 2) as e, left(name, 1) as f, position('a' in name) as g from raw.customers
+select strftime(created_at, '%Y') as a, strptime('2020', '%Y') as b, created_at::time as c, created_at at time zone 'UTC' as d, timezone('UTC', created_at) as e, age(created_at) as f, date_trunc('week', created_at) as g, time_bucket(interval '1 day', created_at) as h, epoch_ms(created_at) as i from raw.orders
+select s.p, s.* exclude (q) from stg.wide
+select s.p + 1 as a, (s).q as b, struct_extract(s, 'p') as c from stg.wide order by s.p
+select w.s.p as deep from stg.wide w
+select stg.wide.s.p as deep from stg.wide
+select * exclude (x, y), x + y as total from stg.a
+select * replace (x::varchar as x, y + 1 as y) from stg.a
+select a.* exclude (y), b.z as y from stg.a a join stg.b b using (x)
+select columns(['x', 'y']) + 1 from stg.a
+select columns('(x|y)') as 'c_\1' from stg.a
+select max(columns(* exclude (y))) from stg.a
+select * from stg.a where columns(*) > 1
+select x from stg.a where (select true)
+select coalesce(*columns(*)) as c from stg.a
+select struct_pack(*columns(*)) as c from stg.a
+select a from (select stg.a as a from stg.a)
+select t from (from stg.a) t
+select count(t) as n, count(*) as m from stg.a t
+select to_json(t) as j from stg.a t
+select first(t order by x) as f from stg.a t
+select row_number() over () as rn, * from stg.a
+select *, count(*) over (partition by x) as n from stg.a
+select rank() over (order by sum(x)) as r, y from stg.a group by y
+select x as "select", y as "from" from stg.a
+select 'a' as "It's", 1 as "a""b"
+select x as ünï, y as _y, 1 as a1$ from stg.a
+select x, y, from stg.a
+select (x) from stg.a
+select -x as n, +x as p, - -x as q from stg.a
+select all x from stg.a
+select x from stg.a a(p, q), lateral (select p as x)
+select p from stg.a as a(p, q)
+select p, y from stg.a as a(p)
+select * from (stg.a cross join stg.b)
+select * from stg.a natural join stg.b natural left join stg.wide
+select a.x from stg.a a asof left join stg.wide w on a.x = w.X and a.y >= w.Z
+select * from stg.a positional join stg.b
+(select x from stg.a) union (select x from stg.b) order by x limit 1
+select x from stg.a except all select x from stg.b
+select x from stg.a intersect all select x from stg.b
+select x, 'a' as src from stg.a union all by name select z, 'b' as src from stg.b
+table stg.a
+from (from (from stg.a))
+values (1, 'a'), (2, 'b')
+select * from range(date '2020-01-01', date '2020-02-01', interval 1 day) t(d)
+select d::date as day from generate_series(timestamp '2020-01-01', timestamp '2020-02-01', interval 1 day) t(d)
+select r.range from range(10) r
+select unnest(range(x)) as n from stg.a
+select i, j from unnest([1, 2]) t(i), unnest([3]) u(j)
+select * from repeat(1, 2)
+select * from query('select 1 as a')
+select * from duckdb_tables()
+select table_name from duckdb_tables() where schema_name = 'main'
+select column_name from information_schema.columns where table_name = 'a'
+select name from pragma_database_list
+select f.x from (select x, y from stg.a) as f(x, z) where f.z > 1
+select * from stg.a where x in (select unnest(l) from stg.wide)
+select * from stg.a where (x, y) not in (select x, z from stg.b)
+select max(x) as x from stg.a where x < (select avg(x) from stg.a)
+select x from stg.a where y > all (select z from stg.b where x = a.x)
+select cast(row(1, 2) as struct(a int, b int)).a as v
+select {'a': {'b': [1, 2]}}.a.b[1] as v
+select list_value(x, y)[1] as v, [x, y] as w, array[x, y] as z from stg.a
+select list_zip(l, l) as z, list_sort(l, 'desc') as s, flatten([l, l]) as f, list_distinct(l) as d from stg.wide
+select l.list_transform(lambda e: e + 1).list_sum() as s from stg.wide
+select ('a' || name).upper() as u, name.lower().trim() as l from raw.customers
+select x.abs() as a from stg.a
+select sum(x) over (order by y range between interval 1 day preceding and current row) as s from (select 1 as x, timestamp '2020-01-01' as y)
+select x, lead(x) over (partition by y order by x groups between 1 preceding and 1 following) as n from stg.a
+select any_value(x) as a, arbitrary(y) as b, bit_xor(x) as c, bool_and(x > 1) as d, entropy(x) as e, histogram(x) as f, kurtosis(x) as g, approx_top_k(x, 2) as h, product(x) as i from stg.a
+pivot stg.a on x in (1, 2) using sum(y)
+select * from stg.a pivot (sum(y) for x in (1, 2))
+unpivot stg.a on columns(*) into name n value v
+select * from (unpivot stg.a on x, y)
+with p as (pivot stg.a on x in (1, 2) using sum(y)) select * from p
+with recursive c as (select x, 0 as depth from stg.a union select c.x + 1, c.depth + 1 from c where c.depth < 3) select x, depth from c
+with recursive c(i) as (values (1) union all select i + 1 from c where i < 3) select i from c
+select x from stg.a a where exists (from stg.b b where b.x = a.x)
+select case x when 1 then y else x end as c from stg.a
+select nullif(x, 0) / nullif(y, 0) as r from stg.a
+select greatest(x, y, 1) as g, least(x, y) as l from stg.a
+select date_add(created_at, interval 1 day) as a, date_sub('day', created_at, created_at) as b, make_timestamp(2020, 1, 1, 0, 0, 0.0) as c, to_days(id) as d from raw.orders
+select cast('{"a": 1}' as json).a as j
+select regexp_extract(name, '(a)(b)', ['x', 'y']) as r, regexp_split_to_array(name, ',') as s, regexp_matches(name, 'a', 'i') as m from raw.customers
+select format('{:d}', x) as f, printf('%d', x) as p, lpad(x::varchar, 3, '0') as l, chr(x) as c from stg.a
+select a.x from stg.a a semi join stg.b b on a.x = b.x where a.y > 1
+select a.x from stg.a a anti join stg.b b using (x)
+select x from stg.a where rowid = 1 order by rowid
+select a.rowid from stg.a a
 describe stg.a
 summarize stg.a
