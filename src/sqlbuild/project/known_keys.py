@@ -22,7 +22,8 @@ ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not
 _LOADERS_TO_COME = "remove it; it only means something for sources that are loaded"
 
 MODEL_KEYS = _words("description materialized tags group meta columns schema database alias retry timeout pool") | {
-    "max_duration"
+    "max_duration",
+    "sql_analysis",
 }
 DEFAULTS_KEYS = MODEL_KEYS - {"description", "columns", "alias"}
 COLUMN_KEYS = _words("type nullable description meta")
@@ -31,7 +32,7 @@ RETRY_KEYS = _words(
 )
 MATERIALIZATIONS_TO_COME = _words("incremental snapshot")
 IGNORED_MODEL_KEYS: Mapping[str, str] = {
-    **_ignored(ADDS_CHECKS, "audits audit_factories contract sql_analysis model_schema critical"),
+    **_ignored(ADDS_CHECKS, "audits audit_factories contract model_schema critical"),
     **_ignored(
         _NO_EFFECT,
         """append_cursor_inclusive batch_concurrency batch_size check_columns config constants cursor cursor_end

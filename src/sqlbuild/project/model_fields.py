@@ -49,6 +49,7 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "retry": _retry(reader),
         "timeout": _timeout(reader),
         "pools": reader.texts("pool"),
+        "sql_analysis": reader.boolean("sql_analysis"),
     }
     _refuse_other_keys(reader, known)
     return fields | {key: value for key, value in found.items() if value is not None}

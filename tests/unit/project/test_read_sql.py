@@ -105,6 +105,11 @@ def test_a_timeout_is_a_number_of_seconds_or_a_duration(written: str, seconds: f
     assert read(f"MODEL (max_duration {written}); SELECT 1")[0].timeout == seconds
 
 
+def test_a_model_can_be_left_out_of_the_analysis_of_sql():
+    assert read("MODEL (sql_analysis false); SELECT 1")[0].sql_analysis is False
+    assert read("SELECT 1")[0].sql_analysis is True
+
+
 def test_a_disabled_max_duration_takes_back_the_default():
     assert read("MODEL (max_duration disabled); SELECT 1", {"timeout": 5.0})[0].timeout is None
 
@@ -139,7 +144,7 @@ BAD = [
         "1:8",
         "unknown key `zzz`",
         "known here: alias, columns, database, description, enabled, group, materialized, max_duration, meta, pool, "
-        "retry, schema, tags, timeout",
+        "retry, schema, sql_analysis, tags, timeout",
     ),
     ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),
     ("columns (a (typ INTEGER))", "UNKNOWN_KEY", "1:20", "unknown key `columns.a.typ`", "did you mean `type`?"),
