@@ -18,7 +18,7 @@ def describe_error(error: BaseException, root: str) -> ErrorFacts:
     at = next((frame for frame in reversed(frames) if _inside(frame.filename, root)), frames[-1] if frames else None)
     return ErrorFacts(
         type=_type_name(error),
-        message=_message(error),
+        message=text_of(error),
         traceback=_format(error, root, seen=set()),
         path=_shown_path(at.filename, root) if at is not None else "",
         line=at.lineno if at is not None else None,
@@ -32,13 +32,14 @@ def _type_name(error: BaseException) -> str:
     return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _message(error: BaseException) -> str:
+def text_of(value: object) -> str:
+    """`str()` of an author's object, bounded and encodable, whatever its `__str__` does."""
     try:
-        message = str(error)
+        text = str(value)
     except Exception:  # noqa: BLE001 - a hostile __str__ must fail only its own node
-        message = f"<unprintable {type(error).__name__}>"
-    message = message.encode("utf-8", "backslashreplace").decode()
-    return message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}... ({len(message):,} characters)"
+        text = f"<unprintable {type(value).__name__}>"
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}... ({len(text):,} characters)"
 
 
 def _author_frames(error: BaseException, root: str) -> list[traceback.FrameSummary]:
@@ -80,7 +81,7 @@ def _format(error: BaseException, root: str, seen: set[int]) -> str:
     if frames:
         parts.append("Traceback (most recent call last):\n")
         parts += traceback.StackSummary.from_list(frames).format()
-    parts.append(f"{_type_name(error)}: {_message(error)}\n" if _message(error) else f"{_type_name(error)}\n")
+    parts.append(f"{_type_name(error)}: {text_of(error)}\n" if text_of(error) else f"{_type_name(error)}\n")
     parts += [f"  note: {note}\n" for note in getattr(error, "__notes__", ())]
     if isinstance(error, BaseExceptionGroup):
         for index, member in enumerate(error.exceptions, 1):

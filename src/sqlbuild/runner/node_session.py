@@ -21,6 +21,7 @@ from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
 from sqlbuild.refs import Reference
+from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
@@ -250,16 +251,8 @@ class RunningNode:
 def _plain_fields(fields: Mapping[str, object]) -> dict[str, object]:
     """Sinks run later and elsewhere: they get values that can neither change nor raise."""
     return {
-        name: value if isinstance(value, str | int | float | None) else _text_of(value)
-        for name, value in fields.items()
+        name: value if isinstance(value, str | int | float | None) else text_of(value) for name, value in fields.items()
     }
-
-
-def _text_of(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:  # noqa: BLE001 - a hostile __str__ of the author's must not end the run's output
-        return f"<unprintable {type(value).__name__}>"
 
 
 class _HeldResult:

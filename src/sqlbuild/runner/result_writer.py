@@ -10,8 +10,8 @@ from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.interfaces.state_store import StateStore
 
 BATCH_SECONDS = 0.1
-BATCH_ROWS = 2_000
-"""Bounds the memory that waiting results take; a batch of 2,000 costs a third less per row than one of 500."""
+BATCH_ROWS = 1000
+"""Bounds the memory of one insert; at 500 a row costs a third more."""
 
 
 class ResultWriter:
@@ -49,7 +49,8 @@ class ResultWriter:
         if not records or self._broken:
             return
         try:
-            await self._store.append_results(records)
+            for start in range(0, len(records), BATCH_ROWS):
+                await self._store.append_results(records[start : start + BATCH_ROWS])
         except WarehouseError as error:
             self._broken = True
             self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))

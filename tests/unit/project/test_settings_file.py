@@ -153,10 +153,10 @@ def test_the_only_connection_is_also_used_without_targets(read: Read):
 
 @pytest.mark.parametrize(
     ("written", "path"),
-    [("x.duckdb", "{root}/x.duckdb"), ("/tmp/x.duckdb", "/tmp/x.duckdb"), ("~/x.duckdb", "/home/me/x.duckdb")],
+    [("x.duckdb", "{root}/x.duckdb"), ("/tmp/x.duckdb", "/tmp/x.duckdb"), ("~/x.duckdb", "/srv/me/x.duckdb")],
 )
 def test_a_database_path_starts_at_the_root(read: Read, tmp_path: Path, written: str, path: str):
-    settings, _ = read(f'name = "s"\n[connections.a]\ndatabase = "{written}"', environ={"HOME": "/home/me"})
+    settings, _ = read(f'name = "s"\n[connections.a]\ndatabase = "{written}"', environ={"HOME": "/srv/me"})
     assert settings.target.connection.options["database"] == path.format(root=tmp_path)
 
 
