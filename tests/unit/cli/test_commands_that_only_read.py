@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -137,7 +138,8 @@ def test_a_second_build_has_nothing_new_to_write(sqb, playground):
 
 
 def test_cleaning_says_what_it_removed(sqb, playground, tmp_path):
-    told = sqb("--project-dir", str(playground), "clean")
+    used = shutil.copytree(playground, tmp_path / "used")
+    told = sqb("--project-dir", str(used), "clean")
     assert told.returncode == 0, told.stderr
     assert "removed target/run_results.json" in told.stdout.splitlines()
-    assert sqb("clean", cwd=playground).returncode == 0
+    assert sqb("clean", cwd=used).returncode == 0
