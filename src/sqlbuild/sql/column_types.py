@@ -46,22 +46,30 @@ _SAME_AS_ARGUMENT = (exp.Min, exp.Max, exp.AnyValue, exp.First, exp.Last, exp.Fi
                      exp.IgnoreNulls, exp.RespectNulls)  # fmt: skip
 
 
-def type_of(expression: exp.Expr, known: Mapping[int, str | None], dialect: str, depth: int = 0) -> str | None:
-    """The warehouse's name of the type, or None. `known` has the types of columns and subqueries by `id` of the node."""
-    if depth > _MAX_DEPTH:
-        return None
+def type_of(expression: exp.Expr, known: dict[int, str | None], dialect: str, depth: int = 0) -> str | None:
+    """The warehouse's name of the type, or None.
+
+    `known` has the types of columns and subqueries by `id` of the node; what is found is added to it, so that no part
+    is looked at twice.
+    """
     if id(expression) in known:
         return known[id(expression)]
+    if depth > _MAX_DEPTH:
+        return None
 
     def of(part: object) -> str | None:
         return type_of(part, known, dialect, depth + 1) if isinstance(part, exp.Expr) else None
 
+    found: str | None = None
     if isinstance(expression, exp.Cast):
         target = expression.args.get("to")
-        return _cast_type(target, dialect) if isinstance(target, exp.DataType) else None
-    if dialect != "duckdb":
-        return of(expression.this) if isinstance(expression, exp.Paren) else None
-    return _duckdb_type(expression, of)
+        found = _cast_type(target, dialect) if isinstance(target, exp.DataType) else None
+    elif dialect == "duckdb":
+        found = _duckdb_type(expression, of)
+    elif isinstance(expression, exp.Paren):
+        found = of(expression.this)
+    known[id(expression)] = found
+    return found
 
 
 def _duckdb_type(expression: exp.Expr, of: _TypeOf) -> str | None:
@@ -127,6 +135,9 @@ def _arithmetic(expression: exp.Expr, of: _TypeOf) -> str | None:
         return "DOUBLE" if numbers and "FLOAT" not in (of(left), of(right)) else None
     if isinstance(expression, (exp.Add, exp.Sub)) and isinstance(right, exp.Interval):
         return _moment(expression, of)
+    both = of(left), of(right)
+    if "DOUBLE" in both and all(map(_is_number, both)):
+        return "DOUBLE"
     joint = _joint_type([left, right], of)
     return joint if joint in _INTEGERS or joint == "DOUBLE" else None
 

@@ -188,6 +188,7 @@ with a as (select 1 as x) (select x from a union all select x from a)
 select e'a\n' as a, $$it's$$ as b, 'a''b' as c
 select o.meta.a.b as deep from (select {'a': {'b': 1}} as meta) o
 select meta.a.b as deep from (select {'a': {'b': 1}} as meta) o
+select w * 1.5 as a, w + d as b, d - w as c, w * 2 as e, w % 2 as f, w // 2 as g, w * x as h, w::float * 2 as i, w::float + w as j, d * 1.5 as k from stg.wide
 -- what looks like a column and is none, and the other way round
 select x from stg.a order by all desc
 select x, y from stg.a order by 1, 2 desc nulls first

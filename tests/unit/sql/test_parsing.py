@@ -79,6 +79,8 @@ def test_depth_without_brackets_is_survived_too(sql: str, analyse: Analyse) -> N
     "sql",
     ["SELECT " + " + ".join(["x"] * 3000) + " AS a FROM stg.a",
      "SELECT x AS a FROM stg.a WHERE " + " OR ".join(f"x = {n}" for n in range(3000)),
+     "SELECT " + " / ".join(["x"] * 300) + " AS a FROM stg.a",
+     "SELECT " + "coalesce(x, " * 35 + "x" + ")" * 35 + " AS a FROM stg.a",
      "SELECT x AS a FROM stg.a WHERE x IN (" + ", ".join(map(str, range(20_000))) + ")",
      " UNION ALL ".join(f"SELECT {n} AS a" for n in range(1000))],
 )  # fmt: skip
