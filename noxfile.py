@@ -37,10 +37,10 @@ def imports(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Unit, contract and integration tests."""
+    """Unit, contract and integration tests, without those of many thousand nodes."""
     session.install("--editable", ".[test]")
     folders = session.posargs or ["tests/unit", "tests/contract", "tests/integration"]
-    session.run("pytest", "-n", "2", "--quiet", *folders)
+    session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *folders)
 
 
 @nox.session
