@@ -131,8 +131,8 @@ def test_a_wrong_query_is_told_on_stderr_only(sqb, playground):
     assert told.stderr.startswith("error[SQL] ")
 
 
-def test_a_second_build_has_nothing_new_to_write(sqb, playground):
-    told = sqb("build", "--select", "+dashboard", cwd=playground)
+def test_a_second_build_has_nothing_new_to_write(sqb, playground, tmp_path):
+    told = sqb("build", "--select", "+dashboard", cwd=shutil.copytree(playground, tmp_path / "used"))
     assert told.returncode == 0, told.stdout
     assert told.stdout.count("not materialized") == 10
 

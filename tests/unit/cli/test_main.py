@@ -135,8 +135,8 @@ def test_debug_adds_the_traceback(sqb):
 def test_a_deleted_working_directory_is_told_in_one_message(sqb, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
-    script = f"import os, sys; os.rmdir({str(gone)!r}); from sqlbuild.cli.main import main; sys.exit(main(['list']))"
-    told = subprocess.run([sys.executable, "-c", script], cwd=gone, capture_output=True, text=True)
+    script = f"import os, sys; from sqlbuild.cli.main import main; os.rmdir({str(gone)!r}); sys.exit(main(['list']))"
+    told = subprocess.run([sys.executable, "-P", "-c", script], cwd=gone, capture_output=True, text=True)
     assert told.returncode == 2
     assert told.stderr.startswith("error[NO_PROJECT] ")
 
