@@ -4,17 +4,20 @@ from typing import Annotated
 
 import typer
 
-from sqlbuild.cli.new_project_report import report_new_project
+from sqlbuild.cli.new_project_report import folder_of, report_new_project
 from sqlbuild.cli.options import SharedOptions
 
 
 def init(
     options: SharedOptions,
-    path: Annotated[str, typer.Argument(metavar="[PATH]", help="The folder to make it in.", show_default=False)] = ".",
+    path: Annotated[
+        str | None, typer.Argument(metavar="[PATH]", help="The folder to make it in; this one if none is given.")
+    ] = None,
 ) -> int:
     """Make an empty project. Settings, folders and a .gitignore; nothing that is there is touched."""
     from sqlbuild.app.new_project import create_project
 
+    path = folder_of(options, path, ".")
     files = create_project(path)
     steps = (
         "put a model into models/ (a .sql file) and an asset into assets/ (a .py file)",

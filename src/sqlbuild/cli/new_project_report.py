@@ -6,11 +6,23 @@ import os
 import shlex
 from collections.abc import Sequence
 
+import typer
+
 from sqlbuild.app.wording import counted
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
 
 SCHEMA_VERSION = 1
+
+
+def folder_of(options: SharedOptions, path: str | None, otherwise: str) -> str:
+    """The folder that a new project is made in: an argument, or what --project-dir says.
+
+    Raises typer.BadParameter if both are given.
+    """
+    if path is not None and options.project_dir is not None:
+        raise typer.BadParameter("give the folder as PATH or with --project-dir, not both")
+    return path or options.project_dir or otherwise
 
 
 def report_new_project(options: SharedOptions, path: str, files: Sequence[str], steps: Sequence[str]) -> int:

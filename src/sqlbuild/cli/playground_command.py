@@ -4,19 +4,21 @@ from typing import Annotated
 
 import typer
 
-from sqlbuild.cli.new_project_report import report_new_project
+from sqlbuild.cli.new_project_report import folder_of, report_new_project
 from sqlbuild.cli.options import SharedOptions
 
 
 def playground(
     options: SharedOptions,
     path: Annotated[
-        str, typer.Argument(metavar="[PATH]", help="The folder to make it in; sqlbuild-playground if none is given.")
-    ] = "sqlbuild-playground",
+        str | None,
+        typer.Argument(metavar="[PATH]", help="The folder to make it in; sqlbuild-playground if none is given."),
+    ] = None,
 ) -> int:
     """Make a small working project that shows every kind of node."""
     from sqlbuild.app.new_project import create_playground
 
+    path = folder_of(options, path, "sqlbuild-playground")
     files = create_playground(path)
     steps = (
         "sqb build      runs everything, in about two seconds",
