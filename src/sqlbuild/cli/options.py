@@ -65,7 +65,9 @@ _SHARED: Mapping[str, Any] = {
     "project_dir": Annotated[
         str | None, typer.Option("--project-dir", metavar="PATH", help="Use the project at PATH, not the one around.")
     ],
-    "target": Annotated[str | None, typer.Option("--target", "-t", help="Work on this target of the settings.")],
+    "target": Annotated[
+        str | None, typer.Option("--target", "-t", metavar="NAME", help="Work on this target of the settings.")
+    ],
     "vars": Annotated[
         Any, typer.Option("--vars", metavar="JSON", parser=parse_vars, help="Set project vars from a JSON object.")
     ],

@@ -44,6 +44,11 @@ def test_without_a_command_the_help_lists_all_of_them(sqb, arguments):
     assert tuple(listed) == COMMANDS
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_help_names_a_type_of_python(sqb, command):
+    assert "<str>" not in sqb(command, "--help").stdout
+
+
 @pytest.mark.parametrize("command", [*COMMANDS, "ls"])
 def test_each_command_has_help_with_a_sentence_and_the_shared_options(sqb, command):
     told = sqb(command, "--help")
