@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import anyio
 
 from sqlbuild.app.options import Compiled
 from sqlbuild.app.wiring import make_warehouse, run_async
+from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.errors import Problem, ProjectError, WarehouseUnreachable
+from sqlbuild.errors import Problem, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
@@ -44,7 +47,8 @@ def query(compiled: Compiled, sql: str, *, limit: int | None) -> QueryResult:
     """Run a read-only statement; `model:x` and `source:x` in it are resolved. Raises WarehouseError and the like."""
 
     async def fetch(connection: Connection) -> QueryResult:
-        result = await connection.query(_resolve(sql, compiled.graph))
+        with _helpful(sql, compiled.graph):
+            result = await connection.query(_resolve(sql, compiled.graph))
         rows = await result.fetch(None if limit is None else limit + 1)
         truncated = limit is not None and len(rows) > limit
         return QueryResult(columns=result.columns, rows=rows[:limit] if truncated else rows, truncated=truncated)
@@ -68,7 +72,8 @@ def query_to_file(compiled: Compiled, sql: str, path: str) -> int:
     async def copy(connection: Connection) -> int:
         text = _resolve(sql, compiled.graph).strip().rstrip(";")
         quoted = temporary.replace("'", "''")
-        result = await connection.query(f"COPY (\n{text}\n) TO '{quoted}' ({_FORMATS[suffix]})")
+        with _helpful(sql, compiled.graph):
+            result = await connection.query(f"COPY (\n{text}\n) TO '{quoted}' ({_FORMATS[suffix]})")
         return int((await result.fetch())[0][0])
 
     try:
@@ -78,6 +83,28 @@ def query_to_file(compiled: Compiled, sql: str, path: str) -> int:
         if os.path.exists(temporary):
             os.unlink(temporary)
     return count
+
+
+@contextlib.contextmanager
+def _helpful(sql: str, graph: Graph) -> Iterator[None]:
+    """A statement that fails and holds a name the project does not have is told the nearest ones.
+
+    Only then: `FROM model:orders` is also how DuckDB gives the table `orders` an alias.
+    """
+    try:
+        yield
+    except WarehouseError as error:
+        unknown = next((name for name in _names(sql) if name not in graph.nodes), None)
+        if unknown is None or error.help:
+            raise
+        kind = unknown.partition(":")[0]
+        nearest = NearestName(str(node) for node in graph.nodes if node.startswith(f"{kind}:"))
+        help = nearest.help(unknown, f"`sqb list {kind}:*` shows every {kind}")
+        raise WarehouseError(f"{error}\nthis project has no {unknown}", help=help, sql=error.sql) from error
+
+
+def _names(sql: str) -> Iterator[str]:
+    return (f"{found['kind']}:{found['name']}" for found in _NAMES.finditer(sql) if found["kind"])
 
 
 def _resolve(sql: str, graph: Graph) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -27,7 +28,10 @@ def query(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="table, csv, json, or a file that ends in .parquet, .csv, .json or .jsonl."
+            "--output",
+            "-o",
+            metavar="WHERE",
+            help="table, csv, json, or a file that ends in .parquet, .csv, .json or .jsonl.",
         ),
     ] = "table",
 ) -> int:
@@ -105,7 +109,7 @@ def _print(output: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
             for column in range(len(columns))
             if rows and all(row[column] is None or _is_number(row[column]) for row in rows)
         )
-        cells = (["" if value is None else str(value) for value in row] for row in rows)
+        cells = ([_table_cell(value) for value in row] for row in rows)
         write_lines([*table_lines(columns, cells, right=numbers), f"({counted(len(rows), 'row')})"])
 
 
@@ -113,9 +117,24 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _table_cell(value: object) -> str:
+    """As SQL writes it, so that nothing and an empty text look different."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(plain_value(value), ensure_ascii=False)
+    if isinstance(value, bytes | bytearray):
+        return value.hex()
+    return str(value)
+
+
 def _csv_cell(value: object) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(plain_value(value), ensure_ascii=False)
     if isinstance(value, bytes | bytearray):
         return value.hex()
     return value

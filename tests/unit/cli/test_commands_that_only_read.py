@@ -111,6 +111,13 @@ def test_a_query_reads_models_and_sources_by_name(ask):
     }
 
 
+def test_a_query_of_a_model_that_is_not_there_proposes_the_nearest(sqb, playground):
+    told = sqb("query", "FROM model:airport_delay", cwd=playground)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "this project has no model:airport_delay\n" in told.stderr
+    assert 'help: did you mean "model:airport_delays"?' in told.stderr
+
+
 def test_a_query_says_when_there_are_more_rows(sqb, playground):
     told = sqb("query", "SELECT range AS n FROM range(5)", "--limit", "2", cwd=playground)
     assert told.stdout == "n\n0\n1\n(2 rows)\n"

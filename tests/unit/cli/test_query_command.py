@@ -50,7 +50,17 @@ def test_csv_quotes_what_needs_it(capsys):
 
 def test_a_table_shows_numbers_to_the_right_and_how_many_rows(capsys):
     _print("table", ("name", "n"), [("a", 1), ("b", None), ("c", 100)])
-    assert capsys.readouterr().out == "name    n\na       1\nb\nc     100\n(3 rows)\n"
+    assert capsys.readouterr().out == "name     n\na        1\nb     NULL\nc      100\n(3 rows)\n"
+
+
+def test_a_table_shows_values_as_sql_writes_them(capsys):
+    _print("table", ("a", "b", "c", "d"), [(None, "", True, {"x": [1, None]})])
+    assert capsys.readouterr().out.splitlines()[1] == 'NULL     true  {"x": [1, null]}'
+
+
+def test_csv_holds_nested_values_as_json(capsys):
+    _print("csv", ("a",), [([1, None],)])
+    assert capsys.readouterr().out == 'a\n"[1, null]"\n'
 
 
 def test_an_output_is_a_format_or_a_file_seen_from_where_the_user_stands(tmp_path, monkeypatch):
