@@ -33,7 +33,8 @@ from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.planner.explain import explain
 from sqlbuild.project.load_project import load_project
 from sqlbuild.reporting.dispatcher import EventDispatcher
-from sqlbuild.runner.execute_plan import RunOrder, execute_plan
+from sqlbuild.runner.execute_plan import execute_plan
+from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes, select_only
 from sqlbuild.state.analysis_cache import FileAnalysisCache
 from sqlbuild.state.journal import FileJournal
@@ -189,8 +190,20 @@ async def _build(
             fsync=project.settings.run.fsync,
         )
         try:
+
+            def abandon(result: RunResult) -> None:
+                try:
+                    _write_artifacts(compiled, result, past, folder)
+                finally:
+                    leave_now(result.exit_code)
+
             services = make_services(
-                warehouse=warehouse, store=store, journal=journal, publish=publish, leave_now=leave_now
+                warehouse=warehouse,
+                store=store,
+                journal=journal,
+                publish=publish,
+                leave_now=leave_now,
+                abandon=abandon,
             )
             result = await execute_plan(plan, _order(compiled, options, run_id), services)
         finally:

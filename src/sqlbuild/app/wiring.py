@@ -13,12 +13,13 @@ from typing import Any
 import anyio
 
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
-from sqlbuild.runner.execute_plan import RunServices
+from sqlbuild.runner.run_order import RunServices
 
 
 class SystemClock:
@@ -63,6 +64,7 @@ def make_services(
     journal: Journal,
     publish: Callable[[Event], None],
     leave_now: Callable[[int], None],
+    abandon: Callable[[RunResult], None],
 ) -> RunServices:
     from sqlbuild.state.node_result_json import result_to_json
 
@@ -76,6 +78,7 @@ def make_services(
         encode=result_to_json,
         jitter=random.random,
         leave_now=leave_now,
+        abandon=abandon,
     )
 
 
@@ -86,7 +89,14 @@ def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
             Problem(code="EXTRA", message="--backend trio needs trio", help="pip install 'sqlbuild[trio]'")
         )
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None} if backend == "asyncio" else {}
-    return anyio.run(function, *args, backend=backend, backend_options=options)
+    try:
+        return anyio.run(function, *args, backend=backend, backend_options=options)
+    except SystemExit as left:
+        # Asyncio lets it end the loop, and everything on it, when it is raised in a task that a node has started.
+        raise EngineError(
+            f"a task that a node had started called sys.exit({left.code!r}), which ended the run in the middle",
+            help="raise an exception there instead",
+        ) from left
 
 
 def target_folder(root: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
-from typing import Any
+import math
 
 import anyio
 
@@ -13,7 +12,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Asset, Model, PythonFunction, Task
 from sqlbuild.domain.plans import Step
-from sqlbuild.errors import NodeCancelled, NodeExited, NodeTimeout, WarehouseError
+from sqlbuild.errors import NodeCancelled, NodeError, NodeExited, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
@@ -35,6 +34,9 @@ class Attempt:
     started: float = 0.0
     """On the monotonic clock."""
     over: bool = False
+    """Its end was written down already; what still comes of it is too late."""
+    left_scope_open: bool = False
+    """The task it ran in cannot be used for another node."""
 
     @property
     def node(self) -> Node:
@@ -67,53 +69,80 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
         context = make_context(attempt.node.kind, False, attempt.session)
         return call_sync(declaration, context, attempt.session, max_bytes)
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
-        return _raised(error)
+        return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(_exited(error))
 
 
 async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
-    """On the event loop: await an `async def` node or build a model. Raises only cancellation."""
-    declaration = attempt.node.declaration
+    """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too."""
+    outcome: Outcome | None = None
+    raised: BaseException | None = None
+    timeout = limits_of(attempt.node).timeout
     try:
-        if isinstance(declaration, Task | Asset):
-            assert attempt.session is not None
-            context = make_context(attempt.node.kind, True, attempt.session)
-            if declaration.declared.timeout is None:
-                return await call_async(declaration, context, attempt.session, max_bytes)
-            return await _bounded(
-                declaration.declared.timeout, call_async, declaration, context, attempt.session, max_bytes
-            )
-        assert isinstance(declaration, Model)
-        if declaration.timeout is None:
-            return await build_model(attempt.node, warehouse)
-        return await _bounded(declaration.timeout, build_model, attempt.node, warehouse)
-    except anyio.get_cancelled_exc_class() as error:
-        # A cancellation that nobody asked for came from the author's own code: it fails the node like any error.
-        if anyio.current_effective_deadline() != float("-inf"):
-            return _raised(error)
-        raise
+        with anyio.CancelScope(deadline=math.inf if timeout is None else anyio.current_time() + timeout):
+            try:
+                outcome = await _called(attempt, max_bytes, warehouse)
+            except BaseException as error:
+                raised = error
+                raise
+        return outcome or Raised(NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s"))
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
-        return _raised(error)
+        if isinstance(error, RuntimeError) and error is not raised and not isinstance(error, SqlbuildError):
+            # The scope around the node could not be left, because one inside of it was not.
+            attempt.left_scope_open = True
+            error = raised or _scope_left_open(error)
+        # A cancellation that nobody asked for came from the author's own code: it fails the node like any error.
+        if _is_cancellation(error) and anyio.current_effective_deadline() == -math.inf:
+            return Cancelled(error)
+        return Raised(_exited(error))
+    finally:
+        raised = None  # it holds this frame
 
 
-async def _bounded(seconds: float, function: Callable[..., Awaitable[Outcome]], *args: Any) -> Outcome:
-    with anyio.move_on_after(seconds):
-        return await function(*args)
-    raise NodeTimeout(f"the attempt took longer than its timeout of {seconds:g} s")
+async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
+    declaration = attempt.node.declaration
+    if isinstance(declaration, Task | Asset):
+        assert attempt.session is not None
+        context = make_context(attempt.node.kind, True, attempt.session)
+        return await call_async(declaration, context, attempt.session, max_bytes)
+    return await build_model(attempt.node, warehouse)
 
 
-def _raised(error: BaseException) -> Outcome:
+async def close_session(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Close what the node left open. A connection that does not close fails a node that had not failed."""
+    assert attempt.session is not None
+    try:
+        with anyio.CancelScope(shield=True):
+            await attempt.session.close()
+    except BaseException as error:  # noqa: BLE001 - it concerns this node only
+        return outcome if isinstance(outcome, Raised | Cancelled) else Raised(error)
+    return outcome
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(cancelled)[1] is None
+    return isinstance(error, cancelled)
+
+
+def _scope_left_open(error: RuntimeError) -> NodeError:
+    left_open = NodeError(
+        "the node ended inside a cancel scope, time limit or task group that it had entered",
+        help="leave each of them before the function ends, and do not `yield` from inside of one",
+    )
+    left_open.__cause__ = error
+    return left_open
+
+
+def _exited(error: BaseException) -> BaseException:
+    """`error`, or NodeExited for what would end the process."""
     match error:
-        case NodeCancelled():
-            return Cancelled()
         case SystemExit():
-            return Raised(_exited(f"the node called sys.exit({error.code!r})", error))
+            message = f"the node called sys.exit({error.code!r})"
         case KeyboardInterrupt() | GeneratorExit():
-            return Raised(_exited(f"the node raised {type(error).__name__}", error))
+            message = f"the node raised {type(error).__name__}"
         case _:
-            return Raised(error)
-
-
-def _exited(message: str, error: BaseException) -> NodeExited:
+            return error
     exited = NodeExited(message, help="raise an exception or return ctx.skip(...) instead")
     # Keeps the author's line: the traceback is where the node left, not where it was noticed.
     return exited.with_traceback(error.__traceback__)

@@ -107,10 +107,9 @@ class Capacity(Generic[Statement]):
         self.give_back((Lane.CONNECTIONS.value,))
 
     def drain(self) -> list[NodeId]:
-        """Forget everything that waits; the nodes that did."""
+        """Forget every node that waits, and tell which did; statements of running nodes wait on."""
         nodes = [entry[2] for queue in self._queues.values() for entry in sorted(queue)]
         self._queues.clear()
-        self._statements.clear()
         return nodes
 
     def _best_queue(self) -> Need | None:

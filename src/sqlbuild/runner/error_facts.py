@@ -10,6 +10,8 @@ from sqlbuild.errors import SqlbuildError
 
 _ENGINE = __file__.rpartition("/runner/")[0] + "/"
 MAX_MESSAGE = 100_000
+MAX_EXCEPTIONS = 100
+"""As many of a chain or a group are told."""
 
 
 def describe_error(error: BaseException, root: str) -> ErrorFacts:
@@ -67,6 +69,8 @@ def _summaries(error: BaseException) -> Iterable[traceback.FrameSummary]:
 def _format(error: BaseException, root: str, seen: set[int]) -> str:
     if id(error) in seen:
         return ""
+    if len(seen) == MAX_EXCEPTIONS:
+        return "... and further exceptions\n"
     seen.add(id(error))
     parts: list[str] = []
     if error.__cause__ is not None:
@@ -82,11 +86,16 @@ def _format(error: BaseException, root: str, seen: set[int]) -> str:
         parts.append("Traceback (most recent call last):\n")
         parts += traceback.StackSummary.from_list(frames).format()
     parts.append(f"{_type_name(error)}: {text_of(error)}\n" if text_of(error) else f"{_type_name(error)}\n")
-    parts += [f"  note: {note}\n" for note in getattr(error, "__notes__", ())]
+    notes = getattr(error, "__notes__", ())
+    if isinstance(notes, list | tuple):
+        parts += [f"  note: {text_of(note)}\n" for note in notes[:MAX_EXCEPTIONS]]
     if isinstance(error, BaseExceptionGroup):
         for index, member in enumerate(error.exceptions, 1):
             text = _format(member, root, seen)
             parts.append(f"  {index}. " + text.replace("\n", "\n     ").rstrip() + "\n")
+            if len(seen) == MAX_EXCEPTIONS:
+                parts.append(f"  ({len(error.exceptions)} in all)\n")
+                break
     return "".join(parts)
 
 

@@ -43,8 +43,8 @@ class RunningNode:
     """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
 
     __slots__ = (
-        "_bridge", "_clock", "_connection", "_graph", "_in_use", "_left_undone", "_lock", "_node", "_publish",
-        "_results", "_slots", "_stored", "facts", "waited_for_connections",
+        "_bridge", "_clock", "_connection", "_graph", "_in_use", "_left_undone", "_lock", "_node", "_publish", "_results",
+        "_slots", "_stored", "facts", "over",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +71,8 @@ class RunningNode:
         self._publish = publish
         self._connection: Connection | None = None
         self._in_use = 0
+        self.over = False
+        """Whether the attempt has ended: nothing more is done for what it has left behind."""
         self._lock: anyio.Lock | None = None
         self._left_undone: dict[int, tuple[object, str]] | None = None
 
@@ -163,21 +165,33 @@ class RunningNode:
     async def _hold(self) -> Connection:
         """The node's connection; it keeps one slot while anything of it is in use."""
         self._in_use += 1
-        if self._connection is None:
-            try:
+        try:
+            while self._connection is None:
                 # Two statements of one node at once share the slot that the first one is still waiting for.
                 self._lock = self._lock or anyio.Lock()
                 async with self._lock:
                     if self._connection is None:
-                        self._connection = await self._slots.borrow()
-            except BaseException:
-                self._in_use -= 1
-                raise
+                        await self._take(await self._slots.borrow())
+            self._refuse_late()
+        except BaseException:
+            await self._release()
+            raise
         return self._connection
+
+    def _refuse_late(self) -> None:
+        if self.over:
+            raise WarehouseError(f"{self.facts.node_name} has ended, and with it what its ctx could do")
+
+    async def _take(self, connection: Connection) -> None:
+        if self._connection is None:
+            self._connection = connection
+        else:
+            # Meanwhile ctx.connection has got one.
+            await self._slots.give_back(connection)
 
     async def _release(self) -> None:
         self._in_use -= 1
-        if self._in_use == 0 and self._connection is not None:
+        if self._in_use <= 0 and self._connection is not None:
             connection, self._connection = self._connection, None
             with anyio.CancelScope(shield=True):
                 await self._slots.give_back(connection)
@@ -188,6 +202,7 @@ class RunningNode:
     def connection(self) -> Any:
         if not self._bridge.on_loop:
             return self._bridge.wait(self._raw_connection)
+        self._refuse_late()
         if self._connection is None:
             self._connection = self._slots.borrow_now()
             if self._connection is None:
@@ -204,6 +219,7 @@ class RunningNode:
 
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""
+        self.over = True
         self._in_use = 1
         await self._release()
 

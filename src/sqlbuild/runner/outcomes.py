@@ -30,7 +30,9 @@ class Raised:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Stopped with the run, and really ended."""
+    """Stopped with the run, and really ended; `error` is what the node left with."""
+
+    error: BaseException
 
 
 Outcome = Returned | SkippedItself | Raised | Cancelled

@@ -24,6 +24,7 @@ class ResultWriter:
         self._wake = anyio.Event()
         self._full = anyio.Event()
         self._broken = False
+        self._writing = anyio.Lock()
 
     def add(self, record: str) -> None:
         self._records.append(record)
@@ -44,13 +45,15 @@ class ResultWriter:
             await anyio.lowlevel.checkpoint()
 
     async def flush(self) -> None:
-        records, self._records = self._records, []
-        self._wake, self._full = anyio.Event(), anyio.Event()
-        if not records or self._broken:
-            return
-        try:
-            for start in range(0, len(records), BATCH_ROWS):
-                await self._store.append_results(records[start : start + BATCH_ROWS])
-        except WarehouseError as error:
-            self._broken = True
-            self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
+        """When it returns, all that was added before is written, by whomever."""
+        async with self._writing:
+            records, self._records = self._records, []
+            self._wake, self._full = anyio.Event(), anyio.Event()
+            if not records or self._broken:
+                return
+            try:
+                for start in range(0, len(records), BATCH_ROWS):
+                    await self._store.append_results(records[start : start + BATCH_ROWS])
+            except WarehouseError as error:
+                self._broken = True
+                self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))

@@ -19,7 +19,9 @@ from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Connection
 from sqlbuild.executors.local import ThreadLane
-from sqlbuild.runner.execute_plan import RunOrder, RunServices, execute_plan
+from sqlbuild.interfaces.state_store import Journal
+from sqlbuild.runner.execute_plan import execute_plan
+from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
 from sqlbuild.state.node_result_json import result_to_json
 from sqlbuild.warehouses.duckdb import DuckDBWarehouse
@@ -77,22 +79,26 @@ def run_plan() -> Callable[..., Any]:
     async def run(
         functions: Mapping[Callable[..., object], tuple[Callable[..., object], ...]],
         limits: Mapping[str, int] | None = None,
+        abandon: Callable[[RunResult], None] | None = None,
+        events: list[Event] | None = None,
+        wrap_journal: Callable[[Journal], Journal] = lambda journal: journal,
         **order: Any,
     ) -> Ran:
-        events: list[Event] = []
+        events = [] if events is None else events
         journal, store = InMemoryJournal(run_id="r1", target="dev"), InMemoryStateStore()
         warehouse = DuckDBWarehouse(Connection(name="local", adapter="duckdb", options={"database": ":memory:"}), "/")
         await warehouse.open()
         services = RunServices(
             warehouse=warehouse,
             store=store,
-            journal=journal,
+            journal=wrap_journal(journal),
             clock=SystemClock(),
             publish=events.append,
             make_executor=ThreadLane,
             encode=result_to_json,
             jitter=lambda: 0.0,
             leave_now=lambda code: None,
+            abandon=abandon or (lambda result: None),
         )
         try:
             result = await execute_plan(

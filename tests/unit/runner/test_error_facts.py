@@ -78,3 +78,17 @@ def test_an_engine_error_carries_its_help_and_hides_the_driver(author):
     facts = describe_error(raised(author("def f(engine):\n    engine()\n")["f"], engine), author.root)
     assert facts.help == "build it first"
     assert facts.line == 2
+
+
+def test_long_chains_large_groups_and_odd_notes_are_bounded():
+    chained = None
+    for index in range(3_000):
+        error = ValueError(str(index))
+        error.__cause__ = chained
+        chained = error
+    group = ExceptionGroup("many", [ValueError("x" * 1_000) for _ in range(20_000)])
+    noted = ValueError("noted")
+    noted.__notes__ = 5
+    for error in (chained, group, noted):
+        assert len(describe_error(error, "/nowhere").traceback) < 200_000
+    assert "20000 in all" in describe_error(group, "/nowhere").traceback

@@ -199,4 +199,5 @@ async def test_with_fail_fast_every_node_still_ends_exactly_once(run_plan, nodes
         status = str(next(r.status for r in ran.result.results.values() if r.name == f"n{index}"))
         if status not in ("cancelled", "not_started", "blocked"):
             expected = {"soft": "skipped", "hard": "skipped"}.get(ends[index][0], ends[index][0])
-            assert status == expected, node
+            # A thread may fail once more after the stop, and is not tried again then.
+            assert status == expected or (status == "failed" and node.outcome == "flaky"), node

@@ -1,0 +1,41 @@
+"""Whether the task of a worker is still as a new one would be, so that no node notices which one ran before it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+
+_MISSING = object()
+
+
+class OwnTask:
+    """The task that makes it, as it is at that moment."""
+
+    __slots__ = ("_context", "_task")
+
+    def __init__(self) -> None:
+        self._context = dict(contextvars.copy_context())
+        try:
+            self._task = asyncio.current_task()
+        except RuntimeError:  # on trio, where nobody can cancel a task from outside its scopes
+            self._task = None
+
+    def is_as_new(self) -> bool:
+        """False if a node set a context variable or cancelled the task, which it may have got hold of."""
+        if self._task is not None and self._task.cancelling():
+            return False
+        now = contextvars.copy_context()
+        if len(now) != len(self._context):
+            return False
+        # By identity: values are the author's, and comparing them could do or raise anything.
+        return all(now.get(variable, _MISSING) is value for variable, value in self._context.items())
+
+    async def forget_cancellation(self) -> None:
+        """Take back what a node's `Task.cancel()` has asked for and not brought about yet."""
+        if self._task is None or not self._task.cancelling():
+            return
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        while self._task.uncancel():
+            pass

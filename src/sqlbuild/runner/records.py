@@ -1,0 +1,71 @@
+"""What is written down of nodes: one `NodeResult` for each that ended, with the facts of its attempts."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import ErrorFacts, NodeResult, Status
+from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.clock import Clock
+from sqlbuild.runner.attempts import Attempt
+from sqlbuild.runner.error_facts import describe_error
+
+
+@dataclasses.dataclass(slots=True)
+class History:
+    """A node's attempts so far: when the first began (monotonic seconds) and what the retried ones failed with."""
+
+    first_started: float
+    errors: list[ErrorFacts] = dataclasses.field(default_factory=list)
+
+
+class Records:
+    """`history` and `waited` (seconds from ready to started) are of nodes that have begun."""
+
+    def __init__(self, plan: Plan, run_id: str, root: str, clock: Clock) -> None:
+        self._nodes = plan.graph.nodes
+        self._run_id = run_id
+        self._root = root
+        self._clock = clock
+        self.history: dict[NodeId, History] = {}
+        self.waited: dict[NodeId, float] = {}
+
+    def of_attempt(self, attempt: Attempt, status: Status, **facts: object) -> NodeResult:
+        """How a node ended with an attempt that did begin."""
+        node = attempt.step.node.id
+        return self.of_node(
+            node,
+            status,
+            attempt=attempt.number,
+            started_at=attempt.started_at,
+            duration=max(0.0, self._clock.monotonic() - attempt.started),
+            retried=tuple(self.history[node].errors),
+            **facts,
+        )
+
+    def of_node(self, node: NodeId, status: Status, **facts: object) -> NodeResult:
+        compiled = self._nodes[node]
+        return NodeResult(
+            run_id=self._run_id,
+            node_id=node,
+            kind=compiled.kind,
+            name=compiled.name,
+            status=status,
+            finished_at=self._clock.now(),
+            waited=self.waited.get(node, 0.0),
+            fingerprint=compiled.fingerprint.stored(),
+            **facts,  # type: ignore[arg-type]
+        )
+
+    def describe(self, attempt: Attempt, error: BaseException) -> ErrorFacts:
+        facts = describe_error(error, self._root)
+        place = attempt.node.place
+        if attempt.node.kind not in PYTHON_KINDS:
+            line = error.line if isinstance(error, WarehouseError) else None
+            return dataclasses.replace(facts, traceback="", path=place.path, line=line)
+        if not facts.path:
+            # The node returned; what it returned is what is wrong.
+            return dataclasses.replace(facts, path=place.path, line=place.line)
+        return facts

@@ -1,0 +1,46 @@
+"""What a run is given: how to run its plan, and what to work with."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from sqlbuild.domain.events import Event
+from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.executor import Executor
+from sqlbuild.interfaces.state_store import Journal, StateStore
+from sqlbuild.interfaces.warehouse import Warehouse
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunOrder:
+    """How to run a plan. `limits` has the three lanes; `pools` pool name -> slots; `grace` is in seconds."""
+
+    run_id: str
+    root: str
+    limits: Mapping[str, int]
+    pools: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    max_payload_bytes: int = 1_048_576
+    fail_fast: bool = False
+    grace: float = 10.0
+    handle_signals: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunServices:
+    """What a run works with. `jitter` draws from [0, 1]; `encode` makes the record text of a result."""
+
+    warehouse: Warehouse
+    store: StateStore
+    journal: Journal
+    clock: Clock
+    publish: Callable[[Event], None]
+    make_executor: Callable[[int, Callable[[Callable[[], None]], None]], Executor]
+    encode: Callable[[NodeResult], str]
+    jitter: Callable[[], float]
+    leave_now: Callable[[int], None]
+    """Ends the process at once with an exit code, after everything shown so far was written."""
+    abandon: Callable[[RunResult], None]
+    """Ends the process too, when a run is over and code of its nodes will not let the event loop go."""
