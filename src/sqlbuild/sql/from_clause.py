@@ -256,17 +256,28 @@ class FromReader:
             for item in left:
                 if key in item.shape.by_key(self.names) and key not in item.merged:
                     item.kept.add(key)
+            members = scope.members.setdefault(key, [one] if one is not None else [])
+            if other is not None:
+                members.append(other)
             if one is None or other is None:
                 kept = one or other
             elif side == "RIGHT":
                 kept = other
             elif side == "FULL" or key in scope.coalesced:
                 scope.coalesced.add(key)
-                kept = Field(one.name, joint_type(one.type, other.type), one.sources | other.sources)
+                kept = _coalesced(one.name, members)
             else:
                 kept = one
             if kept is not None:
                 scope.merged[key] = kept
+
+
+def _coalesced(name: str | None, members: Sequence[Field]) -> Field:
+    """What a FULL JOIN shows for a merged column: the first value that is there, of all relations merged so far."""
+    joint = members[0]
+    for member in members[1:]:
+        joint = Field(name, joint_type(joint.type, member.type), joint.sources | member.sources)
+    return Field(name, joint.type, joint.sources)
 
 
 def _has(items: Sequence[FromItem], key: str, names: Names) -> bool:

@@ -145,6 +145,8 @@ class Scope:
         self.items: list[FromItem] = []
         self.merged: dict[str, Field] = {}
         """Columns merged by USING, as they are seen without a qualifier."""
+        self.members: dict[str, list[Field]] = {}
+        """All columns that went into those of `merged`."""
         self.coalesced: set[str] = set()
         """Those of `merged` that a FULL JOIN has merged; later joins add to them."""
         self.aliases: dict[str, Field] = {}

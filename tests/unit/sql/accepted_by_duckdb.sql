@@ -81,6 +81,7 @@ with c as (select 1 as x, 2 as x) select x, x_1 from c
 select * replace (1 as x) from stg.a t1 join stg.a t2 on true
 select * from stg.a t1 join stg.a t2 using (x) join stg.wide t3 on true
 select * from stg.a t1 full join stg.a t2 using (x) join stg.wide t3 using (x)
+select * from stg.a t1 join stg.wide t2 using (x) full join stg.a t3 using (x)
 select * rename (x as z) from stg.a t1 join stg.a t2 using (x) where z is not null
 select * from stg.b t1 join (select * from stg.a t1 where t1.z is not null) t2 using (x)
 -- names
