@@ -38,7 +38,8 @@ def fact(make_node):
     ("past", "reason", "words"),
     [
         (None, Reason.FIRST_RUN, "never built"),
-        (_no_success(Status.BLOCKED), Reason.FIRST_RUN, "never built"),
+        (_no_success(Status.BLOCKED), Reason.FIRST_RUN, "never built, blocked in run R2"),
+        (_no_success(Status.SKIPPED), Reason.FIRST_RUN, "never built, skipped in run R2"),
         (_no_success(Status.FAILED), Reason.LAST_FAILED, "failed in run R2"),
         (_no_success(Status.UNKNOWN), Reason.LAST_FAILED, "end unknown in run R2"),
         (_success(), Reason.SELECTED, "selected, nothing changed since run R1"),
