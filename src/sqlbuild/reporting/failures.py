@@ -42,7 +42,9 @@ def traceback_lines(error: ErrorFacts) -> list[str]:
 def _with_place(error: ErrorFacts) -> list[str]:
     place = place_text(error)
     head = f"{one_line(place)}: {error.type}" if place else error.type
-    return _prefixed(f"{head}: ", safe_text(error.message)) if error.message else [head]
+    # An engine's error names its fix at its end, for those who catch it; here the fix has a line of its own.
+    message = error.message.removesuffix(f"; help: {error.help}") if error.help else error.message
+    return _prefixed(f"{head}: ", safe_text(message)) if message else [head]
 
 
 def _prefixed(head: str, text: str) -> list[str]:

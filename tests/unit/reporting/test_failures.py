@@ -33,6 +33,14 @@ def test_a_message_of_many_lines_is_told_once_and_indented(make_result, make_err
     ]
 
 
+def test_a_fix_that_the_message_names_is_told_once(make_result, make_error):
+    error = make_error("it was skipped; help: give default", type="NoResult", help="give default")
+    assert failure_lines(make_result("task:t", "failed", error=error)) == [
+        "assets/a.py:7: NoResult: it was skipped",
+        "help: give default",
+    ]
+
+
 def test_an_error_without_message_or_place_still_has_its_type(make_result, make_error):
     error = make_error("", type="KeyError", path="", line=None, traceback="KeyError\n")
     assert failure_lines(make_result("task:t", "failed", error=error)) == ["KeyError"]
