@@ -81,9 +81,17 @@ class LiveConsole:
         self.tick()
 
     def _window(self) -> _Window:
-        height = self._console.size.height - _SPARE_ROWS
-        progress = self._run_lines.progress
-        return _Window(window_lines(progress, self._capacity, now=self._clock(), height=height, unicode=self._unicode))
+        size = self._console.size
+        return _Window(
+            window_lines(
+                self._run_lines.progress,
+                self._capacity,
+                now=self._clock(),
+                height=size.height - _SPARE_ROWS,
+                width=size.width - 1,
+                unicode=self._unicode,
+            )
+        )
 
 
 class _Window:

@@ -12,14 +12,19 @@ Line = tuple[str, Style | None]
 _RUNNING_LIMIT = 10
 _LANE_NAMES = {"concurrency": "async", "threads": "threads", "connections": "connections"}
 _BAR_WIDTH = 24
+_SHORTEST_BAR = 5
+"""A narrow window shows the numbers rather than a bar."""
 _FIXED_LINES = 5
 """All but the running nodes: more running, retrying, slots, counts, bar."""
 
 
 def window_lines(
-    progress: RunProgress, capacity: CapacityUse, *, now: float, height: int, unicode: bool = True
+    progress: RunProgress, capacity: CapacityUse, *, now: float, height: int, width: int = 100, unicode: bool = True
 ) -> list[Line]:
-    """At most `height` lines (but two at least), the totals last; `now` is seconds since the epoch."""
+    """At most `height` lines (but two at least), the totals last; `now` is seconds since the epoch.
+
+    Lines may be longer than `width`; only the bar gives way to what follows it.
+    """
     room = max(min(_RUNNING_LIMIT, height - _FIXED_LINES), 0)
     lines: list[Line] = []
     for node in list(progress.running.values())[:room]:
@@ -33,7 +38,7 @@ def window_lines(
     if slots:
         lines.append((f"  {slots}", "faint"))
     totals: list[Line] = [(f"  {counts_text(progress.counts) or 'nothing finished yet'}", None)]
-    totals.append((_bar_text(progress, now, unicode), "strong"))
+    totals.append((_bar_text(progress, now, width, unicode), "strong"))
     return [*lines[: max(height - len(totals), 0)], *totals]
 
 
@@ -73,13 +78,16 @@ def _slots_text(capacity: CapacityUse) -> str:
     return "   ".join(parts)
 
 
-def _bar_text(progress: RunProgress, now: float, unicode: bool) -> str:
+def _bar_text(progress: RunProgress, now: float, width: int, unicode: bool) -> str:
     share = progress.finished / progress.total if progress.total else 1.0
-    filled = int(share * _BAR_WIDTH)
     full, empty = ("\u2588", "\u2591") if unicode else ("#", "-")
-    text = f"{full * filled}{empty * (_BAR_WIDTH - filled)} {progress.finished:,}/{progress.total:,}"
-    text += f"  {int(share * 100)}%  {tenths_text(now - progress.started_at)}"
+    text = f"{progress.finished:,}/{progress.total:,}  {int(share * 100)}%  {tenths_text(now - progress.started_at)}"
     remaining = progress.remaining_seconds(now)
-    if remaining is None:
+    if remaining is not None:
+        left = f"{max(round(remaining), 1)} s" if remaining < 59.5 else seconds_text(remaining)
+        text += f", about {left} left"
+    length = max(min(_BAR_WIDTH, width - len(text) - 1), 0)
+    if length < _SHORTEST_BAR:
         return text
-    return f"{text}, about {f'{max(round(remaining), 1)} s' if remaining < 59.5 else seconds_text(remaining)} left"
+    filled = int(share * length)
+    return f"{full * filled}{empty * (length - filled)} {text}"

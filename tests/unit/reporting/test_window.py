@@ -17,12 +17,13 @@ def view(make_graph, make_node, make_plan, started, start):
     ]
     opened = started(make_plan(make_graph(*nodes)), **{"concurrency": 64, "threads": 16, "pool:crm": 8})
 
-    def show(*events, now=2.0, height=30, unicode=False):
+    def show(*events, now=2.0, height=30, width=100, unicode=False):
         progress, capacity = RunProgress(), CapacityUse()
         for event in (opened, *events):
             progress.handle(event)
             capacity.handle(event)
-        return [text for text, _ in window_lines(progress, capacity, now=start + now, height=height, unicode=unicode)]
+        lines = window_lines(progress, capacity, now=start + now, height=height, width=width, unicode=unicode)
+        return [text for text, _ in lines]
 
     return show
 
@@ -85,3 +86,11 @@ def test_the_totals_show_counts_share_and_remaining_time(view, start, make_resul
         "######------------------ 10/40  25%  10.0 s, about 30 s left",
     ]
     assert view(*events, now=10.0, unicode=True)[-1].startswith("██████░░░")
+
+
+@pytest.mark.parametrize(
+    ("width", "bar"),
+    [(80, "------------------------ 0/40  0%  2.0 s"), (28, "------------ 0/40  0%  2.0 s"), (20, "0/40  0%  2.0 s")],
+)
+def test_in_a_narrow_window_the_numbers_stay_and_the_bar_gives_way(view, width, bar):
+    assert view(width=width)[-1] == bar
