@@ -54,18 +54,19 @@ def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
             (
                 step.node.kind,
                 step.node.name,
-                "required" if step.required else "",
                 step.why or step.reason,
                 "" if step.typical_seconds is None else seconds_text(step.typical_seconds),
             )
             for step in made.steps.values()
         ]
-        lines += [*table_lines(("kind", "name", "", "why", "usually"), rows, right=frozenset({4})), ""]
+        lines += [*table_lines(("kind", "name", "why", "usually"), rows, right=frozenset({3})), ""]
     lines += [f"warning: {warning}" for warning in made.warnings]
     head = f"{counted(len(made.steps), 'node')} would run on target {made.target}"
     if made.estimated_seconds is None:
         return [*lines, f"{head}; how long is not known before the first run"]
-    return [*lines, f"{head}, about {seconds_text(made.estimated_seconds)} along {_path_text(made)}"]
+    unknown = sum(made.steps[node].typical_seconds is None for node in made.critical_path)
+    guess = f" ({unknown:,} of them {'has' if unknown == 1 else 'have'} no history: a guess)" if unknown else ""
+    return [*lines, f"{head}, about {seconds_text(made.estimated_seconds)} along {_path_text(made)}{guess}"]
 
 
 def plan_document(made: Plan) -> dict[str, Any]:
