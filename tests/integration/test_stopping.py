@@ -104,3 +104,115 @@ def test_a_stuck_thread_ends_the_run_after_the_grace_time(project):
     process.communicate(timeout=30)
     assert process.returncode == 130
     assert project.statuses() == {"task:stuck": "unknown"}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_two_signals_end_a_run_whose_event_loop_is_blocked(project, backend):
+    project.write(
+        {
+            "tasks/t.py": """
+                import pathlib, time
+                from sqlbuild.tasks import task
+
+                @task
+                async def blocks(ctx):
+                    pathlib.Path("started").touch()
+                    time.sleep(3600)
+            """
+        }
+    )
+    process = project.start("build", "--backend", backend)
+    wait_for(project, process, "started")
+    # Signals of the same number that arrive together are one.
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    out, err = process.communicate(timeout=1)
+    assert process.returncode == 130
+    assert "Traceback" not in out + err
+    journal = next((project.root / "target/runs").iterdir()) / "journal.jsonl"
+    assert '"unknown"' in journal.read_text()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_nodes_that_swallow_cancellation_do_not_hold_up_the_end(project, backend):
+    project.write(
+        {
+            "tasks/t.py": """
+                import pathlib
+                import anyio
+                from sqlbuild.tasks import task
+
+                @task
+                async def swallows(ctx):
+                    pathlib.Path("started").touch()
+                    while True:
+                        try:
+                            await anyio.sleep(1)
+                        except BaseException:
+                            pass
+
+                @task(depends_on=swallows)
+                async def child(ctx): ...
+            """
+        }
+    )
+    process = project.start("build", "--backend", backend, "--grace", "0.2")
+    wait_for(project, process, "started")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert project.statuses() == {"task:swallows": "unknown", "task:child": "blocked"}
+    assert project.rows("SELECT count(*) FROM _sqlbuild_node_results") == [(2,)]
+
+
+def test_a_task_that_a_node_leaves_behind_does_not_hold_up_the_end(project):
+    project.write(
+        {
+            "tasks/t.py": """
+                import asyncio
+                from sqlbuild.tasks import task
+
+                left = []
+
+                @task
+                async def leaves(ctx):
+                    async def forever():
+                        while True:
+                            try:
+                                await asyncio.sleep(1)
+                            except BaseException:
+                                pass
+
+                    left.append(asyncio.create_task(forever()))
+                    await asyncio.sleep(0)
+            """
+        }
+    )
+    finished = project.sqb("build", timeout=30)
+    assert finished.code == 5
+    assert "1 asyncio task" in finished.everything
+    assert project.statuses() == {"task:leaves": "succeeded"}
+
+
+def test_leaving_the_process_in_a_task_of_a_node_is_never_a_success(project):
+    project.write(
+        {
+            "tasks/t.py": """
+                import asyncio, sys
+                from sqlbuild.tasks import task
+
+                @task
+                async def leaves(ctx):
+                    async def leave():
+                        sys.exit(0)
+
+                    async with asyncio.TaskGroup() as group:
+                        group.create_task(leave())
+            """
+        }
+    )
+    finished = project.sqb("build", timeout=30)
+    assert finished.code == 5
+    assert "sys.exit(0)" in finished.err

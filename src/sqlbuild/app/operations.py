@@ -14,7 +14,15 @@ import anyio
 from sqlbuild.app.cleaning import CleanReport, clean, prune_runs
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
-from sqlbuild.app.wiring import make_services, make_store, make_warehouse, run_async, state_json, target_folder
+from sqlbuild.app.wiring import (
+    cancel_tasks_left_behind,
+    make_services,
+    make_store,
+    make_warehouse,
+    run_async,
+    state_json,
+    target_folder,
+)
 from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.run_results_json import run_results_document
 from sqlbuild.artifacts.write_json import write_json
@@ -41,6 +49,8 @@ from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.past_file import read_past, write_past
 
 LOCK_RETRY_SECONDS = 0.1
+LEFT_BEHIND_SECONDS = 1.0
+"""Time for tasks that nodes have left behind to end when they are cancelled."""
 
 __all__ = [
     "Backend",
@@ -106,7 +116,7 @@ def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: 
     patience: float | None = 2.0
     try:
         result: RunResult = run_async(
-            _build, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
+            _build_alone, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
         )
         if result.stopped_by in (None, "fail-fast"):
             # A slow reader, such as a pager, gets the whole output; only who stops a run does not wait for one.
@@ -160,6 +170,22 @@ async def _plan(compiled: Compiled, selection: Selection) -> Plan:
 def _plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
     selected: Selected = select_nodes(compiled.graph, past, selection)
     return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
+
+
+async def _build_alone(
+    compiled: Compiled,
+    selection: Selection,
+    options: RunOptions,
+    publish: Callable[[Event], None],
+    leave_now: Callable[[int], None],
+) -> RunResult:
+    """Build, and end the process where a task that a node has left behind would keep the event loop from closing."""
+    result = await _build(compiled, selection, options, publish, leave_now)
+    running = await cancel_tasks_left_behind(LEFT_BEHIND_SECONDS)
+    if running:
+        publish(RunWarning(_now(), f"{running} asyncio task(s) that nodes have started do not end when cancelled"))
+        leave_now(result.exit_code if result.exit_code > 1 else EngineError.exit_code)
+    return result
 
 
 async def _build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -97,6 +98,20 @@ def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
             f"a task that a node had started called sys.exit({left.code!r}), which ended the run in the middle",
             help="raise an exception there instead",
         ) from left
+
+
+async def cancel_tasks_left_behind(seconds: float) -> int:
+    """Cancel asyncio tasks that nodes have started and left; how many still run after so many seconds."""
+    try:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+    except RuntimeError:  # on trio, where no task outlives the one that started it
+        return 0
+    if not others:
+        return 0
+    for task in others:
+        task.cancel()
+    _, running = await asyncio.wait(others, timeout=seconds)
+    return len(running)
 
 
 def target_folder(root: str) -> str:
