@@ -10,7 +10,7 @@ import typer
 from sqlbuild.app.wording import counted, seconds_text
 from sqlbuild.cli.error_report import problem_document, problem_text
 from sqlbuild.cli.options import SharedOptions
-from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.output import shown_path, write_document, write_lines
 
 if TYPE_CHECKING:
     from sqlbuild.domain.graph import Graph
@@ -40,8 +40,12 @@ def compile_project(
     lines = [problem_text(warning, options.has_colour()) for warning in compiled.graph.warnings]
     if not options.quiet:
         lines.append(f"{_counts_text(compiled.graph)} compiled in {seconds_text(seconds)}, no errors")
+        if not compiled.graph.nodes:
+            lines.append(
+                "nothing was found: models are .sql files in models/, nodes .py files in assets/, tasks/ or python/"
+            )
         if written is not None:
-            lines.append(f"wrote {os.path.relpath(written)}")
+            lines.append(f"wrote {shown_path(written)}")
     write_lines(lines)
     return 0
 

@@ -32,6 +32,12 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def shown_path(path: str) -> str:
+    """`path` as seen from the working directory, or in full where that would lead out of it."""
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith(os.pardir) else relative
+
+
 def write_text(text: str) -> None:
     """Write `text` to stdout. A reader that has gone is no error; EngineError if it cannot be written otherwise."""
     try:

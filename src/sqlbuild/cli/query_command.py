@@ -13,7 +13,7 @@ import typer
 
 from sqlbuild.app.wording import counted
 from sqlbuild.cli.options import SharedOptions
-from sqlbuild.cli.output import write_document, write_error_text, write_lines, write_text
+from sqlbuild.cli.output import shown_path, write_document, write_error_text, write_lines, write_text
 from sqlbuild.cli.text_table import table_lines
 
 SCHEMA_VERSION = 1
@@ -46,7 +46,7 @@ def query(
         if options.json:
             write_document({"schema_version": SCHEMA_VERSION, "path": path, "rows": rows})
         elif not options.quiet:
-            write_lines([f"wrote {counted(rows, 'row')} to {os.path.relpath(path)}"])
+            write_lines([f"wrote {counted(rows, 'row')} to {shown_path(path)}"])
         return 0
     result = operations.query(compiled, sql, limit=limit)
     if options.json:
