@@ -260,6 +260,16 @@ def test_a_node_that_fails_is_shown_with_the_authors_traceback_and_harms_nobody(
 
 def test_a_model_that_fails_names_the_line_of_its_file_and_keeps_the_old_table(project):
     project.write({"models/orders.sql": "MODEL (materialized table);\nSELECT 1 AS a\n"}).build()
+    project.write(
+        {
+            "models/base.sql": "SELECT 1 AS a\n",
+            "models/orders.sql": "MODEL (materialized table, columns (a (type VARCHAR)));\n"
+            "SELECT\n  CASE WHEN b.a = 1 THEN 'x' END AS a,\n  b.a::DATE AS b\nFROM __ref(\"base\") AS b\n",
+        }
+    )
+    finished = project.sqb("build")
+    assert finished.code == 1
+    assert "models/orders.sql:4" in finished.everything
     project.write({"models/orders.sql": "MODEL (materialized table);\nSELECT\n  error('broken row') AS a\n"})
     finished = project.sqb("build")
     assert finished.code == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 PAGE = (Path(__file__).parent / "assets_page.txt").read_text(encoding="utf-8")
@@ -157,3 +158,31 @@ def test_no_python_leaves_assets_out(project):
     )
     project.build("--no-python")
     assert project.statuses() == {"model:fact_orders": "succeeded"}
+
+
+def test_python_reads_a_table_source_with_its_declared_types(project):
+    project.write(
+        {
+            "sources/raw.yml": """
+                sources:
+                  - name: typed
+                    table: untyped
+                    columns:
+                      - name: amount
+                        type: INTEGER
+            """,
+            "assets/a.py": """
+                from sqlbuild.assets import asset
+                from sqlbuild.refs import source
+
+                @asset(depends_on=source("typed"))
+                def reads(ctx):
+                    return ctx.query(f"SELECT typeof(amount) FROM {ctx.relation(source('typed'))}").scalar()
+            """,
+        }
+    )
+    with duckdb.connect(str(project.root / "shop.duckdb")) as connection:
+        connection.execute("CREATE TABLE untyped AS SELECT '12' AS amount")
+    project.build()
+    assert project.result("reads")["payload"] == "INTEGER"
+    assert "INTEGER" in project.sqb("query", "SELECT typeof(amount) AS t FROM source:typed").out

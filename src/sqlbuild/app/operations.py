@@ -88,8 +88,11 @@ def open_project(options: ProjectOptions) -> Compiled:
     """Read and compile a project; needs no warehouse. Raises ProjectError with every problem found."""
     project = load_project(options.root, target=options.target, vars=options.vars, environ=options.environ)
     cache = FileAnalysisCache(Path(options.root, "target", "sql_analysis.json"))
-    graph = compile_project(project, cache)
-    cache.flush()
+    try:
+        graph = compile_project(project, cache)
+    finally:
+        # Also after an error: the next compile should not analyse again what is right.
+        cache.flush()
     return Compiled(project=project, graph=graph)
 
 

@@ -16,7 +16,7 @@ from sqlbuild.app.options import Compiled
 from sqlbuild.app.wiring import make_warehouse, run_async
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.graph import Graph
-from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.errors import Problem, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
@@ -112,7 +112,10 @@ def _resolve(sql: str, graph: Graph) -> str:
         node = graph.nodes.get(NodeId(f"{match['kind']}:{match['name']}")) if match["kind"] else None
         if node is None:
             return match[0]
-        return quote_relation(node.relation) if node.relation else render_source_expression(node.sql or "")
+        if node.kind is NodeKind.SOURCE and node.sql is not None:
+            return render_source_expression(node.sql)
+        assert node.relation is not None
+        return quote_relation(node.relation)
 
     return _NAMES.sub(replace, sql)
 

@@ -136,8 +136,9 @@ class RunningNode:
                 help=f"add depends_on={reference!r} to its decorator",
             )
         node = self._graph.nodes[upstream]
-        if node.relation is None and isinstance(node.declaration, Source):
-            return render_source_expression(node.sql or "")
+        if isinstance(node.declaration, Source) and node.sql is not None:
+            # An expression, or a table whose declared types are cast when it is read.
+            return render_source_expression(node.sql)
         assert node.relation is not None
         return quote_relation(node.relation)
 

@@ -29,17 +29,20 @@ async def build_model(node: Node, warehouse: Warehouse) -> Outcome:
                 staging = STAGING_PREFIX + node.relation.name
                 await warehouse.build_table(connection, node.relation, node.sql, staging=staging)
     except WarehouseError as error:
-        raise _placed(error, model) from error
+        raise _placed(error, model, node.sql) from error
     finally:
         await connection.close()
     return Returned()
 
 
-def _placed(error: WarehouseError, model: Model) -> WarehouseError:
-    """The same error with the line of the model's file instead of the line of the statement."""
+def _placed(error: WarehouseError, model: Model, sql: str) -> WarehouseError:
+    """The same error with the line of the model's file instead of the line of the statement.
+
+    Line n of the rendered `sql` is line n of the query as written, whatever stands before it in the statement.
+    """
     message = str(error.args[0]) if error.args else ""
     found = _LINE.search(message)
-    start = error.sql.find(model.sql.partition("\n")[0]) if found else -1
+    start = error.sql.find(sql) if found else -1
     if found is None or start < 0:
         line = model.sql_line
     else:
