@@ -15,6 +15,7 @@ _KINDS: dict[str, ReferenceKind] = {"__ref": "model", "__source": "source", "__s
 
 _INTERESTING = re.compile(
     r"""(?P<quote>['"$])|(?P<line_comment>--[^\n]*+)|(?P<comment>/\*)|(?P<semicolon>;)"""
+    r"""|(?P<jinja>\{(?:%|\{-?\s*+(?:ref|source|config|var|this)\b))"""
     r"""|(?<![\w$])(?P<call>__[A-Za-z_]++)(?![\w$])|(?P<at>@(?:py\.|sql\.|enum\b|const\b|@++(?=[A-Za-z_])))"""
 )
 _NAME = re.compile(r'\("([^"\n]+)"\)')
@@ -113,6 +114,8 @@ def _scan(file: TextFile, start: int, zero: int, problems: list[Problem]) -> tup
             case "at":
                 what = _UNSUPPORTED_AT.get(found.group(), "placeholders in SQL")
                 _refuse_unsupported(file, found.start(), found.group(), what, problems)
+            case "jinja":
+                return _refuse_jinja(file, found, problems), references
             case _:
                 pass
     return len(text), references
@@ -157,6 +160,13 @@ def _refuse_malformed(file: TextFile, start: int, position: int, word: str, prob
         )
     )
     return end
+
+
+def _refuse_jinja(file: TextFile, found: re.Match[str], problems: list[Problem]) -> int:
+    """One problem for the whole file; what follows would only be misread."""
+    help = 'write __ref("name") or __source("name"); settings stand in a header, as in `MODEL (materialized table);`'
+    problems.append(file.problem("REFERENCE", "Jinja templates are not understood", help, found.start()))
+    return len(file.text)
 
 
 def _refuse_unsupported(file: TextFile, start: int, shown: str, what: str, problems: list[Problem]) -> None:

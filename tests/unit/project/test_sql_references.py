@@ -180,3 +180,28 @@ def test_no_input_crashes_the_scanner_and_offsets_are_right(text: str):
 
 def test_many_comments_in_a_malformed_call_take_no_time():
     assert len(read("SELECT __ref(" + "/**/" * 5000)[1]) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT * FROM {{ ref('orders') }}",
+        "{{ config(materialized='table') }}\nSELECT 1; SELECT 2",
+        "SELECT 1 {% if x %} AS a {% endif %}",
+        "SELECT * FROM {{- source('shop', 'orders') -}}",
+    ],
+)
+def test_a_template_is_one_problem_that_says_how_references_are_written(text):
+    _, [problem] = read(text)
+    assert problem.startswith("error[REFERENCE]")
+    assert 'Jinja templates are not understood\n  help: write __ref("name")' in problem
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SELECT '{{ ref(1) }}', '{%'", "SELECT 1 -- {{ ref('a') }}", "SELECT MAP {{'ref': 1}: 2}", "SELECT {'config': 1}"],
+)
+def test_braces_of_sql_and_hidden_templates_are_left_alone(text):
+    query, problems = read(text)
+    assert problems == []
+    assert query.sql == text
