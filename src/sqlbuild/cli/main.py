@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
@@ -96,8 +97,9 @@ def _run(arguments: Sequence[str]) -> int:
 def leave(code: int) -> NoReturn:
     """End the process with `code`, also if a thread of the run hangs in a full pipe or in a node's code."""
     own = [thread for thread in threading.enumerate() if thread.daemon and thread.name.startswith("sqlbuild")]
+    patience = time.monotonic() + 0.5
     for thread in own:
-        thread.join(0.2)
+        thread.join(max(0.0, patience - time.monotonic()))
     if any(thread.is_alive() for thread in own):
         # It may hold the lock of stdout, and must not meet the end of the interpreter.
         os._exit(code)

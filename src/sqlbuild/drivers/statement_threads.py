@@ -78,8 +78,8 @@ class StatementThreads:
                 self._idle -= 1
             else:
                 thread = threading.Thread(target=self._work, name=f"{self._name}-{len(self._threads) + 1}", daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
         self._calls.put(call)  # type: ignore[arg-type]
 
     def _work(self) -> None:

@@ -41,10 +41,19 @@ class ThreadLane:
     def submit(self, job: Job, done: Done) -> None:
         self._in_flight += 1
         if len(self._threads) < min(self._in_flight, self._size):
-            thread = threading.Thread(target=self._work, name=f"sqlbuild-{len(self._threads) + 1}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._add_thread()
         self._jobs.put((job, done))
+
+    def _add_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"sqlbuild-{len(self._threads) + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more of them: those that there are do the work
+            if not self._threads:
+                raise
+            self._size = len(self._threads)
+        else:
+            self._threads.append(thread)
 
     def close(self) -> None:
         """Idle threads end; one that is stuck in a job stays behind as a daemon."""

@@ -145,6 +145,16 @@ class _Execution:
     # -- the run ----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
+        try:
+            await self._run_nodes()
+            if self.stopped_by is not None:
+                await self._wait_for_threads()
+                self._settle_stopped()
+        finally:
+            self._over = True
+            self._executor.close()
+
+    async def _run_nodes(self) -> None:
         async with anyio.create_task_group() as nodes:
             self._nodes = nodes
             self.bridge.open(nodes)
@@ -156,11 +166,6 @@ class _Execution:
                 finally:
                     self.bridge.close()
         self._nodes = None
-        if self.stopped_by is not None:
-            await self._wait_for_threads()
-            self._settle_stopped()
-        self._over = True
-        self._executor.close()
 
     async def try_to_conclude(self) -> None:
         """Write everything that is not written yet; afterwards there is a `result` or an `engine_error`."""

@@ -51,6 +51,9 @@ class LoopBridge:
         if self._over:
             raise RuntimeError("the run is over")
         self._inbox.append((function, args))
+        if self._over:
+            # It ended in this very moment, and what was appended may never be looked at.
+            raise RuntimeError("the run is over")
         if not self._bell_rung:
             self._bell_rung = True
             self._wake_loop(self._ring)

@@ -276,3 +276,25 @@ async def test_every_node_ends_once_when_the_journal_cannot_be_written(run_plan,
         )
     ended = [event.result.node_id for event in events if isinstance(event, NodeFinished)]
     assert sorted(ended) == [f"task:n{index}" for index in range(6)]
+
+
+async def test_fewer_threads_than_asked_for_are_enough(run_plan, monkeypatch):
+    start = threading.Thread.start
+
+    def start_few(thread):
+        if thread.name.startswith("sqlbuild-") and int(thread.name.rpartition("-")[2]) > 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_few)
+    both = threading.Barrier(2, timeout=10)
+
+    def make(index):
+        @task(name=f"n{index}")
+        def node(ctx):
+            both.wait()
+
+        return node
+
+    ran = await run_plan({make(index): () for index in range(10)}, limits={"threads": 8})
+    assert set(ran.statuses().values()) == {"succeeded"}
