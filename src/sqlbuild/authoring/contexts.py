@@ -25,7 +25,7 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 _REQUIRED = object()
 
 
-class _PlainMembers:
+class NodeContext:
     """What never waits and is the same in every context."""
 
     __slots__ = ("_session",)
@@ -112,7 +112,7 @@ class _PlainMembers:
         self._session.log(str(message), level, fields)
 
 
-class AssetContext(_PlainMembers):
+class AssetContext(NodeContext):
     """What a `def` asset receives."""
 
     __slots__ = ()
@@ -131,7 +131,7 @@ class AssetContext(_PlainMembers):
         self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
 
 
-class TaskContext(_PlainMembers):
+class TaskContext(NodeContext):
     """What a `def` task receives."""
 
     __slots__ = ()
@@ -149,7 +149,7 @@ class TaskContext(_PlainMembers):
         self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
 
 
-class AsyncAssetContext(_PlainMembers):
+class AsyncAssetContext(NodeContext):
     """What an `async def` asset receives."""
 
     __slots__ = ()
@@ -168,7 +168,7 @@ class AsyncAssetContext(_PlainMembers):
         return _execute(self._session, sql, params)
 
 
-class AsyncTaskContext(_PlainMembers):
+class AsyncTaskContext(NodeContext):
     """What an `async def` task receives."""
 
     __slots__ = ()

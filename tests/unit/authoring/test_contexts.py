@@ -175,3 +175,8 @@ async def test_the_blocking_half_on_the_event_loop_is_refused(session):
         ctx.execute_sql("SELECT 1")
     with pytest.raises(MissingAwait):
         ctx.query("SELECT 1").fetchall()
+
+
+def test_a_wrong_call_is_told_without_names_that_are_not_public():
+    with pytest.raises(TypeError, match=r"^NodeContext\.skip\(\) missing 1 required positional argument: 'reason'"):
+        AssetContext.skip(object())  # type: ignore[call-arg, arg-type]
