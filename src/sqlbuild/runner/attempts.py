@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 
@@ -20,6 +21,8 @@ from sqlbuild.runner.kinds.sql_model import build_model
 from sqlbuild.runner.kinds.user_function import call_async, call_sync
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
+
+_NO_SCOPE = contextlib.nullcontext()
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -72,13 +75,16 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
         return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(_exited(error))
 
 
-async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
-    """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too."""
+async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, guard_scopes: bool) -> Outcome:
+    """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too.
+
+    With `guard_scopes` a cancel scope that the node leaves open fails it and can do no harm to what comes after it.
+    """
     outcome: Outcome | None = None
     raised: BaseException | None = None
     timeout = limits_of(attempt.node).timeout
     try:
-        with anyio.CancelScope(deadline=math.inf if timeout is None else anyio.current_time() + timeout):
+        with _scope(timeout) if guard_scopes or timeout is not None else _NO_SCOPE:
             try:
                 outcome = await _called(attempt, max_bytes, warehouse)
             except BaseException as error:
@@ -96,6 +102,10 @@ async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> O
         return Raised(_exited(error))
     finally:
         raised = None  # it holds this frame
+
+
+def _scope(timeout: float | None) -> anyio.CancelScope:
+    return anyio.CancelScope(deadline=math.inf if timeout is None else anyio.current_time() + timeout)
 
 
 async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:

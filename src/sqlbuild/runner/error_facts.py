@@ -16,11 +16,11 @@ MAX_EXCEPTIONS = 100
 
 def describe_error(error: BaseException, root: str) -> ErrorFacts:
     """Facts of `error`; paths inside `root` (the project) are shown relative to it. Never raises."""
-    frames = _author_frames(error, root)
+    frames = _author_frames(_first_cause(error), root) or _author_frames(error, root)
     at = next((frame for frame in reversed(frames) if _inside(frame.filename, root)), frames[-1] if frames else None)
     return ErrorFacts(
         type=_type_name(error),
-        message=text_of(error),
+        message=_message(error),
         traceback=_format(error, root, seen=set()),
         path=_shown_path(at.filename, root) if at is not None else "",
         line=at.lineno if at is not None else None,
@@ -32,6 +32,26 @@ def _type_name(error: BaseException) -> str:
     kind = type(error)
     plain = kind.__module__ in ("builtins", "__main__") or kind.__module__.startswith("sqlbuild.")
     return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    """A group says what its first member is."""
+    cause = _first_cause(error)
+    if cause is error:
+        return _own_message(error)
+    return text_of(f"{_own_message(error)}: {_type_name(cause)}: {_own_message(cause)}")
+
+
+def _own_message(error: BaseException) -> str:
+    """Without the help, which is told beside it."""
+    return text_of(error.args[0] if isinstance(error, SqlbuildError) and error.args else error)
+
+
+def _first_cause(error: BaseException) -> BaseException:
+    """The first exception of a group that is not a group itself; any other exception is its own."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def text_of(value: object) -> str:
@@ -85,7 +105,8 @@ def _format(error: BaseException, root: str, seen: set[int]) -> str:
     if frames:
         parts.append("Traceback (most recent call last):\n")
         parts += traceback.StackSummary.from_list(frames).format()
-    parts.append(f"{_type_name(error)}: {text_of(error)}\n" if text_of(error) else f"{_type_name(error)}\n")
+    message = _own_message(error)
+    parts.append(f"{_type_name(error)}: {message}\n" if message else f"{_type_name(error)}\n")
     notes = getattr(error, "__notes__", ())
     if isinstance(notes, list | tuple):
         parts += [f"  note: {text_of(note)}\n" for note in notes[:MAX_EXCEPTIONS]]

@@ -380,7 +380,9 @@ class _Execution:
                 self._need_worker()
             if not self._begin(attempt):
                 return
-            outcome = await run_async(attempt, self.order.max_payload_bytes, self.services.warehouse)
+            outcome = await run_async(
+                attempt, self.order.max_payload_bytes, self.services.warehouse, guard_scopes=own_task.guards_scopes
+            )
             if isinstance(outcome, Cancelled):
                 self.stop("cancelled")
             as_new = own_task.is_as_new() and not attempt.left_scope_open

@@ -21,6 +21,11 @@ class OwnTask:
         except RuntimeError:  # on trio, where nobody can cancel a task from outside its scopes
             self._task = None
 
+    @property
+    def guards_scopes(self) -> bool:
+        """Whether scopes that a node leaves open can be closed behind it: asyncio has nothing for that."""
+        return self._task is None
+
     def is_as_new(self) -> bool:
         """False if a node set a context variable or cancelled the task, which it may have got hold of."""
         if self._task is not None and self._task.cancelling():
@@ -28,8 +33,11 @@ class OwnTask:
         now = contextvars.copy_context()
         if len(now) != len(self._context):
             return False
-        # By identity: values are the author's, and comparing them could do or raise anything.
-        return all(now.get(variable, _MISSING) is value for variable, value in self._context.items())
+        for variable, value in self._context.items():
+            # By identity: values are the author's, and comparing them could do or raise anything.
+            if now.get(variable, _MISSING) is not value:
+                return False
+        return True
 
     async def forget_cancellation(self) -> None:
         """Take back what a node's `Task.cancel()` has asked for and not brought about yet."""

@@ -25,7 +25,7 @@ class Records:
     """`history` and `waited` (seconds from ready to started) are of nodes that have begun."""
 
     def __init__(self, plan: Plan, run_id: str, root: str, clock: Clock) -> None:
-        self._nodes = plan.graph.nodes
+        self._steps = plan.steps
         self._run_id = run_id
         self._root = root
         self._clock = clock
@@ -46,7 +46,8 @@ class Records:
         )
 
     def of_node(self, node: NodeId, status: Status, **facts: object) -> NodeResult:
-        compiled = self._nodes[node]
+        step = self._steps[node]
+        compiled = step.node
         return NodeResult(
             run_id=self._run_id,
             node_id=node,
@@ -55,7 +56,7 @@ class Records:
             status=status,
             finished_at=self._clock.now(),
             waited=self.waited.get(node, 0.0),
-            fingerprint=compiled.fingerprint.stored(),
+            fingerprint=step.fingerprint_to_store(),
             **facts,  # type: ignore[arg-type]
         )
 

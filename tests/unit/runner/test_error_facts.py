@@ -53,7 +53,9 @@ def test_causes_are_shown_with_their_own_frames(author):
 
 def test_an_exception_group_shows_each_member(author):
     error = raised(author("def f():\n    raise ExceptionGroup('two', [ValueError('a'), OSError('b')])\n")["f"])
-    text = describe_error(error, author.root).traceback
+    facts = describe_error(error, author.root)
+    assert facts.message.startswith("two (2 sub-exceptions): ValueError: a")
+    text = facts.traceback
     assert "ValueError: a" in text
     assert "OSError: b" in text
 
@@ -76,7 +78,7 @@ def test_an_engine_error_carries_its_help_and_hides_the_driver(author):
             raise WarehouseError("no such table", help="build it first") from error
 
     facts = describe_error(raised(author("def f(engine):\n    engine()\n")["f"], engine), author.root)
-    assert facts.help == "build it first"
+    assert (facts.message, facts.help) == ("no such table", "build it first")
     assert facts.line == 2
 
 

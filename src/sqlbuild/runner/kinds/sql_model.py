@@ -47,7 +47,17 @@ def _placed(error: WarehouseError, model: Model, sql: str) -> WarehouseError:
         line = model.sql_line
     else:
         line = int(found[1]) - error.sql.count("\n", 0, start) + model.sql_line - 1
-        message = message[: found.start()] + f"{model.place.path}:{line}:" + message[found.end() :]
+        place = f"{model.place.path}:{line}:"
+        message = message[: found.start()] + place + _shift_caret(message[found.end() :], len(place) - len(found[0]))
     placed = WarehouseError(message, help=error.help, sql=error.sql, transient=error.transient)
     placed.line = line
     return placed
+
+
+def _shift_caret(rest: str, by: int) -> str:
+    """Under a quoted line stands a line with only a caret: it moves with what stands before the quotation."""
+    quoted, newline, below = rest.partition("\n")
+    caret = below.find("^")
+    if caret < 0 or below[:caret].strip():
+        return rest
+    return quoted + newline + " " * max(0, caret + by) + below[caret:]
