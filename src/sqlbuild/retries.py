@@ -60,7 +60,7 @@ class RetryPolicy:
         `attempt` counts from 1 and is the one that raised `error`; `elapsed` is in seconds since the first attempt
         started; `jitter_draw` is a number in [0, 1].
         """
-        if attempt >= self.max_attempts or not isinstance(error, self.retry_on) or not isinstance(error, Exception):
+        if attempt >= self.max_attempts or not self._covers(error):
             return None
         try:
             delay = self.initial_delay_seconds * self.backoff_multiplier ** (attempt - 1)
@@ -72,6 +72,12 @@ class RetryPolicy:
         if self.max_elapsed_seconds is not None and elapsed + delay > self.max_elapsed_seconds:
             return None
         return delay
+
+    def _covers(self, error: BaseException) -> bool:
+        """A task group raises a group: it is retried if that is so for each of its members."""
+        if isinstance(error, BaseExceptionGroup) and not isinstance(error, self.retry_on):
+            return all(self._covers(member) for member in error.exceptions)
+        return isinstance(error, Exception) and isinstance(error, self.retry_on)
 
 
 def _check_number(name: str, value: object, *, minimum: float) -> None:

@@ -269,7 +269,9 @@ def test_a_model_that_fails_names_the_line_of_its_file_and_keeps_the_old_table(p
     )
     finished = project.sqb("build")
     assert finished.code == 1
-    assert "models/orders.sql:4" in finished.everything
+    lines = finished.out.splitlines()
+    excerpt = next(index for index, line in enumerate(lines) if line.strip().startswith("models/orders.sql:4:   b.a"))
+    assert lines[excerpt + 1].index("^") == lines[excerpt].index("::DATE")
     project.write({"models/orders.sql": "MODEL (materialized table);\nSELECT\n  error('broken row') AS a\n"})
     finished = project.sqb("build")
     assert finished.code == 1

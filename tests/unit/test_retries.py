@@ -65,3 +65,11 @@ def test_retry_after_keeps_the_seconds():
     assert RetryAfter(2).seconds == 2.0
     with pytest.raises(ValueError, match="seconds"):
         RetryAfter(-1)
+
+
+def test_a_group_is_retried_if_each_of_its_members_is():
+    policy = RetryPolicy(retry_on=OSError, jitter=False)
+    inner = ExceptionGroup("inner", [ConnectionError()])
+    assert policy.delay_after(1, ExceptionGroup("both", [OSError(), inner]), 0.0) == 1.0
+    assert policy.delay_after(1, ExceptionGroup("one", [OSError(), ValueError()]), 0.0) is None
+    assert policy.delay_after(1, BaseExceptionGroup("stop", [OSError(), KeyboardInterrupt()]), 0.0) is None

@@ -11,6 +11,8 @@ from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
 from sqlbuild.errors import Problem
 
+_STALE = "stale"
+
 FingerprintPart = Literal["code", "settings", "upstream"]
 
 
@@ -29,6 +31,10 @@ class Fingerprint:
     def stored(self) -> str:
         """All parts as one text, for `NodeResult.fingerprint`."""
         return f"{self.total}:{self.code}:{self.settings}:{self.upstream}"
+
+    def stored_as_stale(self) -> str:
+        """For a node that was built while an upstream was not what its code gives: later its upstream has changed."""
+        return f"{_STALE}:{self.code}:{self.settings}:{_STALE}"
 
     @classmethod
     def parse(cls, stored: str) -> Fingerprint | None:

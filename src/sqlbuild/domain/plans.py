@@ -36,8 +36,15 @@ class Step:
     required: bool = False
     """Added because something selected needs it and this target lacks it."""
     typical_seconds: float | None = None
+    reads_stale: bool = False
+    """Something upstream that this run does not build is not what its code gives now."""
     priority: float = 0.0
     """Seconds of the longest path from this node's start to the end of the run."""
+
+    def fingerprint_to_store(self) -> str:
+        """What a success of this step is kept with, for the next plan to compare."""
+        fingerprint = self.node.fingerprint
+        return fingerprint.stored_as_stale() if self.reads_stale else fingerprint.stored()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

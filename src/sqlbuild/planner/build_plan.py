@@ -29,6 +29,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     in_run = {node: tuple(near for near in ups if near in upstreams) for node, ups in upstreams.items()}
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
     priorities, following = _longest_paths(in_run, seconds)
+    stale = _readers_of_stale(graph, past, upstreams)
     steps: dict[NodeId, Step] = {}
     for id, upstream in in_run.items():
         node, required = graph.nodes[id], id in selected.required
@@ -41,6 +42,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
             required=required,
             typical_seconds=seconds[id],
             priority=priorities[id],
+            reads_stale=id in stale,
         )
     critical_path = _critical_path(priorities, following)
     known = any(length is not None for length in seconds.values())
@@ -70,6 +72,26 @@ def _upstreams(graph: Graph, selected: Selected) -> dict[NodeId, tuple[NodeId, .
                 direct[near] = None
         (behind_source if is_source else upstreams)[id] = tuple(direct)
     return upstreams
+
+
+def _readers_of_stale(graph: Graph, past: Past, upstreams: Mapping[NodeId, tuple[NodeId, ...]]) -> set[NodeId]:
+    """Steps that read, directly or through other steps, a result from outside the run that is not up to date."""
+    stale: set[NodeId] = set()
+    current: dict[NodeId, bool] = {}
+    for id, ups in upstreams.items():
+        for near in ups:
+            if near in upstreams:
+                is_stale = near in stale
+            else:
+                if near not in current:
+                    stored = past.nodes.get(near)
+                    known = stored.last_success_fingerprint if stored is not None else None
+                    current[near] = not graph.nodes[near].fingerprint.changed_parts(known)
+                is_stale = not current[near] and graph.nodes[near].kind is not NodeKind.SOURCE
+            if is_stale:
+                stale.add(id)
+                break
+    return stale
 
 
 def _typical_seconds(past: Past, node: NodeId) -> float | None:
