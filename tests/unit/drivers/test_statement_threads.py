@@ -96,13 +96,16 @@ async def test_interrupting_is_repeated_until_the_work_ends(threads):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_task_cancelled_again_and_again_still_waits_for_its_thread(threads):
     def work() -> None:
+        begun.set()
         released.wait()
         raise InterruptedError
 
-    released = threading.Event()
+    begun, released = threading.Event(), threading.Event()
     task = asyncio.ensure_future(threads.run(work, nothing))
+    while not begun.is_set():
+        await anyio.lowlevel.checkpoint()
     for _ in range(5):
-        await anyio.sleep(0.01)
+        await anyio.lowlevel.checkpoint()
         task.cancel()
     assert not task.done()
     released.set()
