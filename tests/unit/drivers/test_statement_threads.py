@@ -76,8 +76,8 @@ async def _cancel_soon(scope: anyio.CancelScope) -> None:
 
 async def test_interrupting_is_repeated_until_the_work_ends(threads):
     def work() -> None:
-        while len(interrupts) < 3:
-            counted.wait()
+        begun.set()
+        counted.wait()
         raise InterruptedError
 
     def interrupt() -> None:
@@ -86,11 +86,13 @@ async def test_interrupting_is_repeated_until_the_work_ends(threads):
             counted.set()
 
     interrupts: list[None] = []
-    counted = threading.Event()
-    with anyio.move_on_after(0.02) as scope:
-        await threads.run(work, interrupt)
-    assert scope.cancelled_caught
-    assert len(interrupts) >= 3
+    begun, counted = threading.Event(), threading.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(threads.run, work, interrupt)
+        while not begun.is_set():
+            await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert len(interrupts) == 3
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
