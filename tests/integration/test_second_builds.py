@@ -35,3 +35,27 @@ def test_an_edit_is_told_at_the_node_and_at_what_depends_on_it(project):
     assert reasons(project) == {"up": "selected", "down": "selected"}
     project.write({"models/up.sql": UP.format(value=3)})
     assert reasons(project) == {"up": "code changed", "down": "upstream changed"}
+
+
+def test_other_vars_change_what_reads_them_and_nothing_else(project):
+    project.write(
+        {
+            "tasks/t.py": """
+                from sqlbuild.tasks import task
+
+                def day_of(ctx):
+                    return ctx.vars["day"]
+
+                @task
+                def reads_vars(ctx):
+                    return day_of(ctx)
+
+                @task
+                def other(ctx):
+                    return 1
+            """
+        }
+    )
+    project.build("--vars", '{"day": "monday"}')
+    steps = project.sqb("plan", "--json", "--vars", '{"day": "tuesday"}').json["nodes"]
+    assert {step["name"]: step["reason"] for step in steps} == {"reads_vars": "settings changed", "other": "selected"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 from sqlbuild.compiler.fingerprints import fingerprint_of
@@ -62,12 +63,13 @@ def _graph(
     nodes: dict[NodeId, Node] = {}
     downstream: dict[NodeId, list[NodeId]] = {}
     fingerprints: dict[NodeId, Fingerprint] = {}
+    vars_text = json.dumps(project.settings.vars, sort_keys=True, default=str)
     for node in order:
         declaration = resolved.nodes[node]
         upstream = resolved.depends_on[node]
         known = columns.get(node)
         fingerprint = fingerprint_of(
-            node, declaration, known, project.code.get(node), [fingerprints[each] for each in upstream]
+            node, declaration, known, project.code.get(node), [fingerprints[each] for each in upstream], vars=vars_text
         )
         fingerprints[node] = fingerprint
         downstream[node] = []

@@ -21,6 +21,8 @@ class CodeFacts:
     source_digest: str
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     not_tracked: tuple[str, ...] = ()
+    reads_vars: bool = False
+    """Something in it is called `vars`, as in `ctx.vars["day"]`: then all vars of the project count."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ class _Found:
     not_tracked: dict[str, None] = dataclasses.field(default_factory=dict)
     nodes: dict[int, FunctionType] = dataclasses.field(default_factory=dict)
     """Functions of other nodes by identity; the fingerprint of an upstream stands for its own function."""
+    reads_vars: bool = False
 
     def add_value(self, label: str, text: str) -> None:
         while self.values.get(label, text) != text:
@@ -46,6 +47,7 @@ class _Found:
         self.digests |= other.digests
         self.not_tracked |= other.not_tracked
         self.nodes |= other.nodes
+        self.reads_vars |= other.reads_vars
         if not self.values:
             self.values = dict(other.values)
             return
@@ -84,7 +86,10 @@ class ProjectCode:
             if found.nodes:
                 pending += [other for key, other in found.nodes.items() if key not in upstreams]
         return CodeFacts(
-            source_digest=self._total(found.digests), values=found.values, not_tracked=tuple(found.not_tracked)
+            source_digest=self._total(found.digests),
+            values=found.values,
+            not_tracked=tuple(found.not_tracked),
+            reads_vars=found.reads_vars,
         )
 
     def _total(self, digests: Iterable[str]) -> str:
@@ -126,6 +131,7 @@ class ProjectCode:
             found.not_tracked[f"the source of {code.co_name}"] = None
             digest = digest_of(f"{code.co_code.hex()} {code.co_names}")
         found.digests[digest] = None
+        found.reads_vars |= _names_vars(code)
         yield from self._read(code, function.__globals__, found)
 
     def _read(self, code: CodeType, namespace: Mapping[str, object], found: _Found) -> Iterator[Followed]:
@@ -294,3 +300,8 @@ def _package(module: str | None, found: _Found) -> None:
     top = (module or "").partition(".")[0]
     if top and top not in _ALWAYS_THERE:
         found.not_tracked[f"the package {top}"] = None
+
+
+def _names_vars(code: CodeType) -> bool:
+    """Whether the code, or code inside of it, reads an attribute called `vars`."""
+    return "vars" in code.co_names or any(_names_vars(inner) for inner in code.co_consts if isinstance(inner, CodeType))
