@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-
-_MISSING = object()
+import operator
 
 
 class OwnTask:
     """The task that makes it, as it is at that moment."""
 
-    __slots__ = ("_context", "_task")
+    __slots__ = ("_task", "_values", "_variables")
 
     def __init__(self) -> None:
-        self._context = dict(contextvars.copy_context())
+        context = contextvars.copy_context()
+        self._variables = tuple(context)
+        self._values = tuple(context.values())
         try:
             self._task = asyncio.current_task()
         except RuntimeError:  # on trio, where nobody can cancel a task from outside its scopes
@@ -31,13 +32,8 @@ class OwnTask:
         if self._task is not None and self._task.cancelling():
             return False
         now = contextvars.copy_context()
-        if len(now) != len(self._context):
-            return False
-        for variable, value in self._context.items():
-            # By identity: values are the author's, and comparing them could do or raise anything.
-            if now.get(variable, _MISSING) is not value:
-                return False
-        return True
+        # By identity: values are the author's, and comparing them could do or raise anything.
+        return len(now) == len(self._variables) and all(map(operator.is_, map(now.get, self._variables), self._values))
 
     async def forget_cancellation(self) -> None:
         """Take back what a node's `Task.cancel()` has asked for and not brought about yet."""
