@@ -100,6 +100,8 @@ def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:
     """What a selection contains, in topological order; history comes from target/state.json."""
     past, _ = _known_past(compiled)
     chosen = select_only(compiled.graph, past, selection)
+    if not chosen and compiled.graph.nodes and not selection.allow_empty:
+        raise SelectionError("the selection is empty", help="give --allow-empty if that is no error")
     return tuple(node for node in compiled.graph.nodes if node in chosen)
 
 

@@ -453,9 +453,12 @@ class _Execution:
                 self._retry_later(attempt, facts, delay)
                 return
         status = Status.TIMED_OUT if isinstance(error, NodeTimeout) else Status.FAILED
+        result = self._records.of_attempt(attempt, status, error=facts)
+        self._record(result)
         if self.order.fail_fast:
+            # Told before it is known what follows: nothing of that may start any more.
             self.stop("fail-fast")
-        self._end(self._records.of_attempt(attempt, status, error=facts))
+        self._apply(self._scheduler.finished(result.node_id, status))
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()
