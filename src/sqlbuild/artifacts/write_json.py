@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.errors import Problem, ProjectError
 
+try:
+    import orjson
+except ImportError:  # the extra `fast` is not installed
+    orjson = None  # type: ignore[assignment]
+
 
 def write_json(path: str, document: Mapping[str, object]) -> None:
     """Write `document` to `path` as JSON, one element of a list a line, and make the folders that are missing.
@@ -36,8 +41,18 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
         raise ProjectError(problem) from error
 
 
+_plain_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def _fast_encode(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a lone surrogate, or a number of more than 64 bits
+        return _plain_encode(value)
+
+
 def _pieces(document: Mapping[str, object]) -> Iterable[str]:
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    encode = _plain_encode if orjson is None else _fast_encode
     before = "{\n"
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "

@@ -34,7 +34,7 @@ def test_a_document_is_read_back_as_it_was(folder, document):
 def test_a_list_has_one_element_a_line(tmp_path):
     write_json(str(tmp_path / "x.json"), {"version": 1, "nodes": [{"a": 1}, {"a": [2, 3]}], "none": []})
     assert (tmp_path / "x.json").read_text("utf-8") == (
-        '{\n  "version": 1,\n  "nodes": [\n    {"a": 1},\n    {"a": [2, 3]}\n  ],\n  "none": []\n}\n'
+        '{\n  "version": 1,\n  "nodes": [\n    {"a":1},\n    {"a":[2,3]}\n  ],\n  "none": []\n}\n'
     )
 
 
