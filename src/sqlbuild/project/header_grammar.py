@@ -23,7 +23,7 @@ from sqlbuild.project.text_file import TextFile
 
 MAX_DEPTH = 60
 
-_WORD = re.compile(r"""(?:(?!--|/\*)[^\s()\[\],;"'])++""")
+_WORD = re.compile(r"""(?:(?!--|/\*)[^\s()\[\],;"'])+""")
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)

@@ -20,7 +20,7 @@ _INTERESTING = re.compile(
 )
 _NAME = re.compile(r'\("([^"\n]+)"\)')
 _VISIBLE = re.compile(r"\S")
-_BLANKS = r"(?:\s++|/\*(?:(?!\*/)[\s\S])*+\*/)*+"
+_BLANKS = r"(?:\s++|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+"
 _ARGUMENT = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w.]+)"""
 _LOOSE_CALL = re.compile(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLANKS}(?:{_ARGUMENT}{_BLANKS})?)*)?\)?")
 _WRITTEN_NAME = re.compile(r"[\w.]+")

@@ -8,7 +8,7 @@ from sqlbuild.sql.tokens import RESERVED_WORDS, TokenKind, UnclosedText, tokens
 
 _PLAIN_TOKEN = re.compile(
     r"""--[^\n]*+|[eE]'(?:[^'\\]++|\\.|'')*+'|'(?:[^']++|'')*+'|"(?:[^"]++|"")*+"|[^\W\d][\w$]*+"""
-    r"""|\.?\d(?:[\w.]|(?<=[eE])[+-])*+|\S""",
+    r"""|\.?\d(?:[\w.]|(?<=[eE])[+-])*|\S""",
     re.DOTALL,
 )
 """A token of SQL in which no `/*` comment and no dollar-quoted text can stand."""

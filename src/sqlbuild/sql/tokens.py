@@ -16,7 +16,7 @@ _TOKEN = re.compile(
     | (?P<quoted>"(?:[^"]++|"")*+"?)
     | (?P<dollar>\$(?:[^\W\d]\w*+)?\$)
     | (?P<word>[^\W\d][\w$]*+)
-    | (?P<number>\.?\d(?:[\w.]|(?<=[eE])[+-])*+)
+    | (?P<number>\.?\d(?:[\w.]|(?<=[eE])[+-])*)
     | (?P<mark>.)
     """,
     re.VERBOSE | re.DOTALL,
