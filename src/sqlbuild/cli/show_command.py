@@ -11,7 +11,7 @@ from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Source, Task
 
 if TYPE_CHECKING:
     from sqlbuild.app.operations import Compiled, NodeReport
@@ -59,7 +59,7 @@ def _lines(report: NodeReport, compiled: Compiled) -> list[str]:
 def _declared_facts(node: Node) -> list[tuple[str, str]]:
     facts = [("declared", str(node.place))]
     match node.declaration:
-        case Task(declared=declared) | Asset(declared=declared):
+        case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             facts.append(("function", "async def" if declared.is_async else "def"))
             facts += _attempt_facts(declared)
             if declared.requires != "any":

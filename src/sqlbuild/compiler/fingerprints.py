@@ -12,7 +12,7 @@ from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Fingerprint
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, PythonNode, Source, Task
 from sqlbuild.domain.project import CodeFacts
 
 DIGEST_BYTES = 16
@@ -29,7 +29,7 @@ def fingerprint_of(
 ) -> Fingerprint:
     """`vars` is the text of the project's vars, which counts where a node's code reads them. `columns.code` is the digest of a model's or source's SQL, `facts` what is known of a Python node's code;
     `upstream` are the fingerprints of what the node depends on, in any order."""
-    if isinstance(declaration, Task | Asset):
+    if isinstance(declaration, PythonNode):
         code = _digest_of_code(facts or _NO_FACTS)
     else:
         code = columns.code if columns is not None else ""
@@ -76,6 +76,18 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
         case Asset(declared=declared):
             lineage = sorted(declaration.column_lineage.items()) if declaration.column_lineage else ()
             return (*_of_function(declared), _columns(declaration.columns), lineage)
+        case Loader(declared=declared):
+            return (
+                *_of_function(declared),
+                declaration.write_strategy,
+                declaration.cursor_column,
+                declaration.unique_key,
+                declaration.destination,
+                declaration.contract,
+                _columns(declaration.columns),
+            )
+        case Check(declared=declared):
+            return (*_of_function(declared), declaration.severity.value)
 
 
 def _of_function(declared: PythonFunction) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
-from sqlbuild.domain.nodes import Asset, Materialization, Model, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Materialization, Model, Source, Task
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Target
 from sqlbuild.errors import Problem
@@ -81,7 +81,7 @@ def infer_columns(
             case Asset(columns=columns):
                 if columns:
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
-            case Task():
+            case Loader() | Task() | Check():
                 pass
     return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
 

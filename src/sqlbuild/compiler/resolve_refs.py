@@ -10,8 +10,11 @@ from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, node_id
 from sqlbuild.domain.nodes import (
     Asset,
+    Check,
     Declaration,
+    Loader,
     Model,
+    PythonNode,
     Task,
     kind_of_declaration,
     name_of_declaration,
@@ -46,7 +49,7 @@ def resolve_refs(project: Project) -> Resolved:
         found = node_id(kind_of_declaration(declaration), name)
         nodes.setdefault(found, declaration)
         by_name.setdefault(name, found)
-        if isinstance(declaration, Task | Asset):
+        if isinstance(declaration, PythonNode):
             functions[id(declaration.declared.function)] = found
     resolver = _Resolver(project, nodes, by_name, functions)
     depends_on: dict[NodeId, tuple[NodeId, ...]] = {}
@@ -54,7 +57,12 @@ def resolve_refs(project: Project) -> Resolved:
         match declaration:
             case Model():
                 depends_on[found] = resolver.of_model(declaration)
-            case Task(declared=declared) | Asset(declared=declared):
+            case (
+                Task(declared=declared)
+                | Asset(declared=declared)
+                | Loader(declared=declared)
+                | Check(declared=declared)
+            ):
                 depends_on[found] = (
                     resolver.of_python(declared.depends_on, declared.name, declared.place)
                     if declared.depends_on

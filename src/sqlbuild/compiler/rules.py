@@ -14,7 +14,9 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of
 from sqlbuild.domain.nodes import (
     Asset,
+    Check,
     Declaration,
+    Loader,
     Model,
     Source,
     Task,
@@ -83,7 +85,12 @@ def pools_exist(checked: Checked) -> Iterator[Problem]:
         match declaration:
             case Model(pools=pools_of_model):
                 named = pools_of_model
-            case Task(declared=declared) | Asset(declared=declared):
+            case (
+                Task(declared=declared)
+                | Asset(declared=declared)
+                | Loader(declared=declared)
+                | Check(declared=declared)
+            ):
                 named = declared.pools
         for pool in named:
             if pool not in pools:
@@ -134,7 +141,7 @@ def there_are_no_cycles(checked: Checked) -> Iterator[Problem]:
 def column_types_are_types(checked: Checked) -> Iterator[Problem]:
     """A declared type becomes SQL: it must not be anything else."""
     for node, declaration in checked.resolved.nodes.items():
-        columns: tuple[Column, ...] = () if isinstance(declaration, Task) else declaration.columns
+        columns: tuple[Column, ...] = () if isinstance(declaration, Task | Check) else declaration.columns
         for column in columns:
             if column.type is not None and not _is_type(column.type):
                 message = f"{name_of(node)}: {column.type!r} is not a type, of the column {column.name}"

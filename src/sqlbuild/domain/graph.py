@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
-from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Source
 from sqlbuild.errors import Problem
 
 _STALE = "stale"
@@ -108,11 +108,7 @@ class Node:
 
 
 def _common(declaration: Declaration) -> PythonFunction | Model | Source:
-    match declaration:
-        case Task(declared=declared) | Asset(declared=declared):
-            return declared
-        case Model() | Source():
-            return declaration
+    return declaration if isinstance(declaration, Model | Source) else declaration.declared
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,11 @@ class NodeKind(enum.StrEnum):
     MODEL = "model"
     TASK = "task"
     ASSET = "asset"
+    LOADER = "loader"
+    CHECK = "check"
 
 
-PYTHON_KINDS = frozenset({NodeKind.TASK, NodeKind.ASSET})
+PYTHON_KINDS = frozenset({NodeKind.TASK, NodeKind.ASSET, NodeKind.LOADER, NodeKind.CHECK})
 
 
 def node_id(kind: NodeKind | str, name: str) -> NodeId:

@@ -20,6 +20,25 @@ class Materialization(enum.StrEnum):
     TABLE = "table"
 
 
+class WriteStrategy(enum.StrEnum):
+    """What a loader's rows do to those that its table has already."""
+
+    TABLE = "table"
+    """They replace them all."""
+    APPEND = "append"
+    DELETE_INSERT = "delete_insert"
+    """They replace those within the range of their cursor column."""
+    MERGE = "merge"
+    """They replace those with the same unique key."""
+
+
+class Severity(enum.StrEnum):
+    """What a failed check means for the run."""
+
+    ERROR = "error"
+    WARN = "warn"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SqlReference:
     """A `__ref("x")`, `__source("x")` or `__seed("x")` call in SQL text.
@@ -98,6 +117,10 @@ class PythonFunction:
     """Seconds for one attempt."""
     pools: tuple[str, ...] = ()
     requires: Requires = "any"
+    isolated: bool = False
+    """It runs in a process of its own (`isolate="process"`)."""
+    dry_run: bool = False
+    """It honours `ctx.dry_run`, so that `--dry-run` may call it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,8 +136,27 @@ class Asset:
     """Asset column -> (node name, column) pairs, as declared."""
 
 
-PythonNode = Task | Asset
-Declaration = Model | Source | Task | Asset
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """Fills the managed source of the same name, or a table of its own. What is None was not declared."""
+
+    declared: PythonFunction
+    write_strategy: WriteStrategy | None = None
+    cursor_column: str | None = None
+    unique_key: tuple[str, ...] = ()
+    destination: str | None = None
+    contract: str | None = None
+    columns: tuple[Column, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    declared: PythonFunction
+    severity: Severity = Severity.ERROR
+
+
+PythonNode = Task | Asset | Loader | Check
+Declaration = Model | Source | Task | Asset | Loader | Check
 
 
 def kind_of_declaration(declaration: Declaration) -> NodeKind:
@@ -127,11 +169,15 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
             return NodeKind.TASK
         case Asset():
             return NodeKind.ASSET
+        case Loader():
+            return NodeKind.LOADER
+        case Check():
+            return NodeKind.CHECK
 
 
 def name_of_declaration(declaration: Declaration) -> str:
-    return declaration.declared.name if isinstance(declaration, Task | Asset) else declaration.name
+    return declaration.name if isinstance(declaration, Model | Source) else declaration.declared.name
 
 
 def place_of_declaration(declaration: Declaration) -> Place:
-    return declaration.declared.place if isinstance(declaration, Task | Asset) else declaration.place
+    return declaration.place if isinstance(declaration, Model | Source) else declaration.declared.place

@@ -19,8 +19,11 @@ class Status(enum.StrEnum):
     CANCELLED = "cancelled"
     NOT_STARTED = "not_started"
     UNKNOWN = "unknown"
+    WARNED = "warned"
+    """A check of severity warn that did not pass; counts as success."""
 
 
+SUCCESSES = frozenset({Status.SUCCEEDED, Status.WARNED})
 FAILURES = frozenset({Status.FAILED, Status.TIMED_OUT, Status.UNKNOWN})
 
 

@@ -106,6 +106,8 @@ def _ended(status: Status) -> str:
             return "not started"
         case Status.UNKNOWN:
             return "end unknown"
+        case Status.WARNED:
+            return "warned"
         case _:
             assert_never(status)
 

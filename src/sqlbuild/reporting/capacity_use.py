@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.events import Event, NodeFinished, NodeRetrying, NodeStarted, RunStarted
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.domain.nodes import Asset, Model, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Source, Task
 from sqlbuild.domain.plans import Step
 
 
@@ -84,7 +84,7 @@ def lane_and_pools(step: Step) -> tuple[str, ...]:
     """The lane a node counts in, named like its setting, then its pools as `pool:name`."""
     declaration = step.node.declaration
     match declaration:
-        case Task(declared=declared) | Asset(declared=declared):
+        case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             lane, pools = "concurrency" if declared.is_async else "threads", declared.pools
         case Model():
             lane, pools = "connections", declaration.pools

@@ -12,6 +12,7 @@ from sqlbuild.reporting.wording import Paint, Style, counted, first_few, one_lin
 
 STATUS_STYLES: Mapping[Status, Style] = {
     Status.SUCCEEDED: "good",
+    Status.WARNED: "notice",
     Status.FAILED: "bad",
     Status.TIMED_OUT: "bad",
     Status.UNKNOWN: "bad",

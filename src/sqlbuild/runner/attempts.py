@@ -11,7 +11,7 @@ import anyio
 from sqlbuild.authoring.contexts import make_context
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Model, PythonFunction, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, PythonNode, Task
 from sqlbuild.domain.plans import Step
 from sqlbuild.errors import NodeCancelled, NodeError, NodeExited, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -48,7 +48,7 @@ class Attempt:
 
 def lane_of(node: Node) -> Lane:
     match node.declaration:
-        case Task(declared=declared) | Asset(declared=declared):
+        case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             return Lane.CONCURRENCY if declared.is_async else Lane.THREADS
         case _:
             return Lane.CONNECTIONS
@@ -57,7 +57,7 @@ def lane_of(node: Node) -> Lane:
 def limits_of(node: Node) -> PythonFunction | Model:
     """Where the node's retry policy, time limit and pools are declared."""
     declaration = node.declaration
-    if isinstance(declaration, Task | Asset):
+    if isinstance(declaration, PythonNode):
         return declaration.declared
     assert isinstance(declaration, Model)
     return declaration
@@ -66,7 +66,7 @@ def limits_of(node: Node) -> PythonFunction | Model:
 def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
     """On a worker thread: call a `def` node. Never raises."""
     declaration = attempt.node.declaration
-    assert isinstance(declaration, Task | Asset)
+    assert isinstance(declaration, PythonNode)
     assert attempt.session is not None
     try:
         context = make_context(attempt.node.kind, False, attempt.session)
@@ -110,7 +110,7 @@ def _scope(timeout: float | None) -> anyio.CancelScope:
 
 async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
     declaration = attempt.node.declaration
-    if isinstance(declaration, Task | Asset):
+    if isinstance(declaration, PythonNode):
         assert attempt.session is not None
         context = make_context(attempt.node.kind, True, attempt.session)
         return await call_async(declaration, context, attempt.session, max_bytes)

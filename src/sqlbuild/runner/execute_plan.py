@@ -30,18 +30,17 @@ from sqlbuild.domain.events import (
     RunWarning,
 )
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
-from sqlbuild.domain.nodes import Asset, Task
+from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError, NodeTimeout, WarehouseError
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.runner.alarms import Alarms
 from sqlbuild.runner.attempts import Attempt, close_session, lane_of, limits_of, retry_delay, run_async, run_sync
 from sqlbuild.runner.capacity import Capacity, Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionRequest, ConnectionSlots
 from sqlbuild.runner.loop_bridge import LoopBridge
-from sqlbuild.runner.node_session import RunningNode
+from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.records import History, Records
@@ -106,7 +105,6 @@ class _Execution:
         self.plan = plan
         self.order = order
         self.services = services
-        self.stored = stored
         self.started_at = started_at
         self.results: dict[NodeId, NodeResult] = {}
         self.stopped_by: str | None = None
@@ -121,13 +119,24 @@ class _Execution:
             {
                 node: step.node.declaration.declared.requires
                 for node, step in plan.steps.items()
-                if isinstance(step.node.declaration, Task | Asset)
+                if isinstance(step.node.declaration, PythonNode)
             },
         )
         pools = {pool_key(name): slots for name, slots in order.pools.items()}
         self._capacity: Capacity[ConnectionRequest] = Capacity({**order.limits, **pools})
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
-        self._slots = ConnectionSlots(self._capacity, services.warehouse, self._grant)
+        self._environment = NodeEnvironment(
+            run_id=order.run_id,
+            target=plan.target,
+            vars=order.vars,
+            graph=plan.graph,
+            results=self.results,
+            stored=stored,
+            slots=ConnectionSlots(self._capacity, services.warehouse, self._grant),
+            bridge=self.bridge,
+            clock=services.clock,
+            publish=services.publish,
+        )
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
         self._records = Records(plan, order.run_id, order.root, services.clock)
@@ -309,7 +318,7 @@ class _Execution:
         history = self._records.history.get(node)
         number = len(history.errors) + 1 if history is not None else 1
         is_python = step.node.kind in PYTHON_KINDS
-        session = self._session(step.node.id, number) if is_python else None
+        session = RunningNode(self._environment, step.node, number) if is_python else None
         attempt = Attempt(step=step, number=number, need=need, session=session)
         if self.stopped_by is not None:
             self._never_began(attempt)
@@ -320,26 +329,6 @@ class _Execution:
         else:
             self._to_await.append(attempt)
             self._need_worker()
-
-    def _session(self, node: NodeId, number: int) -> RunningNode:
-        compiled = self.plan.graph.nodes[node]
-        return RunningNode(
-            facts=NodeFacts(
-                run_id=self.order.run_id,
-                node_name=compiled.name,
-                attempt=number,
-                target=self.plan.target,
-                vars=self.order.vars,
-            ),
-            node=compiled,
-            graph=self.plan.graph,
-            results=self.results,
-            stored=self.stored,
-            slots=self._slots,
-            bridge=self.bridge,
-            clock=self.services.clock,
-            publish=self.services.publish,
-        )
 
     def _begin(self, attempt: Attempt) -> bool:
         """Say that user code starts now; False if that could not be written down."""

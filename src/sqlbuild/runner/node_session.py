@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -39,36 +40,42 @@ class ConnectionSlots(Protocol):
     async def give_back(self, connection: Connection) -> None: ...
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEnvironment:
+    """What all nodes of a run share. `results` are those of this run so far, `stored` earlier ones of nodes outside it."""
+
+    run_id: str
+    target: str
+    vars: Mapping[str, object]
+    graph: Graph
+    results: Mapping[NodeId, NodeResult]
+    stored: Mapping[NodeId, NodeResult]
+    slots: ConnectionSlots
+    bridge: LoopBridge
+    clock: Clock
+    publish: Callable[[Event], None]
+
+
 class RunningNode:
     """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
 
     __slots__ = (
-        "_bridge", "_clock", "_connection", "_graph", "_in_use", "_left_undone", "_lock", "_node", "_publish", "_results",
-        "_slots", "_stored", "facts", "over",
-    )  # fmt: skip
+        "_connection",
+        "_environment",
+        "_facts",
+        "_in_use",
+        "_left_undone",
+        "_lock",
+        "_node",
+        "attempt",
+        "over",
+    )
 
-    def __init__(
-        self,
-        *,
-        facts: NodeFacts,
-        node: Node,
-        graph: Graph,
-        results: Mapping[NodeId, NodeResult],
-        stored: Mapping[NodeId, NodeResult],
-        slots: ConnectionSlots,
-        bridge: LoopBridge,
-        clock: Clock,
-        publish: Callable[[Event], None],
-    ) -> None:
-        self.facts = facts
+    def __init__(self, environment: NodeEnvironment, node: Node, attempt: int) -> None:
+        self._environment = environment
         self._node = node
-        self._graph = graph
-        self._results = results
-        self._stored = stored
-        self._slots = slots
-        self._bridge = bridge
-        self._clock = clock
-        self._publish = publish
+        self.attempt = attempt
+        self._facts: NodeFacts | None = None
         self._connection: Connection | None = None
         self._in_use = 0
         self.over = False
@@ -76,11 +83,24 @@ class RunningNode:
         self._lock: anyio.Lock | None = None
         self._left_undone: dict[int, tuple[object, str]] | None = None
 
+    @property
+    def facts(self) -> NodeFacts:
+        if self._facts is None:
+            environment = self._environment
+            self._facts = NodeFacts(
+                run_id=environment.run_id,
+                node_name=self._node.name,
+                attempt=self.attempt,
+                target=environment.target,
+                vars=environment.vars,
+            )
+        return self._facts
+
     # -- upstreams --------------------------------------------------------------------------------------------------
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         upstream = self._declared(function)
-        result = self._results.get(upstream)
+        result = self._environment.results.get(upstream)
         if result is not None:
             if result.status is not Status.SUCCEEDED:
                 raise UpstreamHasNoResult(
@@ -88,11 +108,11 @@ class RunningNode:
                     help="give ctx.result_of(..., default=...) for this case",
                 )
         else:
-            result = self._stored.get(upstream)
+            result = self._environment.stored.get(upstream)
             if result is None:
                 raise UpstreamHasNoResult(
                     f"{name_of(upstream)} is not part of this run and never succeeded in this target",
-                    help=f"build it first with `sqb build +{self.facts.node_name}`, or give default=...",
+                    help=f"build it first with `sqb build +{self._node.name}`, or give default=...",
                 )
         return UpstreamResult(
             payload=None if result.payload is None else json.loads(result.payload),
@@ -118,7 +138,7 @@ class RunningNode:
         if upstream not in self._node.depends_on:
             name = declaration.declared.name
             raise UndeclaredDependency(
-                f"{self.facts.node_name} reads the result of {name} without depending on it",
+                f"{self._node.name} reads the result of {name} without depending on it",
                 help=f"add depends_on={getattr(function, '__name__', name)} to its decorator",
             )
         return upstream
@@ -132,10 +152,10 @@ class RunningNode:
         upstream = node_id(reference.kind, reference.name)
         if upstream not in self._node.depends_on:
             raise UndeclaredDependency(
-                f"{self.facts.node_name} reads {reference!r} without depending on it",
+                f"{self._node.name} reads {reference!r} without depending on it",
                 help=f"add depends_on={reference!r} to its decorator",
             )
-        node = self._graph.nodes[upstream]
+        node = self._environment.graph.nodes[upstream]
         if isinstance(node.declaration, Source) and node.sql is not None:
             # An expression, or a table whose declared types are cast when it is read.
             return render_source_expression(node.sql)
@@ -172,7 +192,7 @@ class RunningNode:
                 self._lock = self._lock or anyio.Lock()
                 async with self._lock:
                     if self._connection is None:
-                        await self._take(await self._slots.borrow())
+                        await self._take(await self._environment.slots.borrow())
             self._refuse_late()
         except BaseException:
             await self._release()
@@ -181,31 +201,31 @@ class RunningNode:
 
     def _refuse_late(self) -> None:
         if self.over:
-            raise WarehouseError(f"{self.facts.node_name} has ended, and with it what its ctx could do")
+            raise WarehouseError(f"{self._node.name} has ended, and with it what its ctx could do")
 
     async def _take(self, connection: Connection) -> None:
         if self._connection is None:
             self._connection = connection
         else:
             # Meanwhile ctx.connection has got one.
-            await self._slots.give_back(connection)
+            await self._environment.slots.give_back(connection)
 
     async def _release(self) -> None:
         self._in_use -= 1
         if self._in_use <= 0 and self._connection is not None:
             connection, self._connection = self._connection, None
             with anyio.CancelScope(shield=True):
-                await self._slots.give_back(connection)
+                await self._environment.slots.give_back(connection)
 
     def _abandoned(self) -> None:
-        self._bridge.call_soon(self._bridge.start, self._release)
+        self._environment.bridge.call_soon(self._environment.bridge.start, self._release)
 
     def connection(self) -> Any:
-        if not self._bridge.on_loop:
-            return self._bridge.wait(self._raw_connection)
+        if not self._environment.bridge.on_loop:
+            return self._environment.bridge.wait(self._raw_connection)
         self._refuse_late()
         if self._connection is None:
-            self._connection = self._slots.borrow_now()
+            self._connection = self._environment.slots.borrow_now()
             if self._connection is None:
                 raise WarehouseError(
                     "all connections are in use at this moment, and ctx.connection does not wait in an async node",
@@ -231,15 +251,15 @@ class RunningNode:
     # -- telling ----------------------------------------------------------------------------------------------------
 
     def progress(self, done: float, total: float | None, message: str | None) -> None:
-        self._publish(NodeProgress(self._clock.now(), self._node.id, done, total, message))
+        self._environment.publish(NodeProgress(self._environment.clock.now(), self._node.id, done, total, message))
 
     def log(self, message: str, level: str, fields: Mapping[str, object]) -> None:
-        self._publish(
+        self._environment.publish(
             NodeLogged(
-                self._clock.now(),
+                self._environment.clock.now(),
                 self._node.id,
                 self._node.name,
-                self.facts.attempt,
+                self.attempt,
                 level,
                 message,
                 _plain_fields(fields),
@@ -247,7 +267,7 @@ class RunningNode:
         )
 
     def wait(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
-        return self._bridge.wait(function, *args)
+        return self._environment.bridge.wait(function, *args)
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
         return await anyio.to_thread.run_sync(function, *args)
