@@ -36,6 +36,11 @@ async def wait_for_orders(ctx: AsyncTaskContext):
     return None
 
 
+@task(isolate="process", timeout=60)
+def crunches(ctx: TaskContext) -> int:
+    return 1
+
+
 @task(name="plain", depends_on=None, tags=["a"], group="g", description="d", meta={"owner": "me"}, pool="api")
 def plain_value(ctx: TaskContext) -> dict[str, int]:
     return {"rows": 1}

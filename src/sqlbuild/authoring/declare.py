@@ -1,4 +1,4 @@
-"""The decorators `@asset` and `@task`.
+"""The decorators `@asset`, `@task` and `@loader`.
 
 A decorator returns the function itself, with its frozen declaration as an attribute. While a project is loaded, what
 is wrong becomes problems of that project, all at once; at any other time it raises DeclarationError, a TypeError.
@@ -16,6 +16,7 @@ from sqlbuild.authoring.callers import frame_of_caller
 from sqlbuild.authoring.collecting import Collector, current_collector
 from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.authoring.functions import is_async, layers_of, refusal
+from sqlbuild.authoring.loader_options import LOADER_READERS, LoaderOptions
 from sqlbuild.authoring.options import AssetOptions, TaskOptions
 from sqlbuild.authoring.read_options import (
     NODE_ATTRIBUTE,
@@ -24,6 +25,7 @@ from sqlbuild.authoring.read_options import (
     read_column_lineage,
     read_columns,
     read_depends_on,
+    read_isolate,
     read_labels,
     read_meta,
     read_name,
@@ -35,7 +37,7 @@ from sqlbuild.authoring.read_options import (
     read_timeout,
 )
 from sqlbuild.domain.ids import NodeKind, Place
-from sqlbuild.domain.nodes import Asset, PythonFunction, PythonNode, Task
+from sqlbuild.domain.nodes import Asset, Loader, PythonFunction, PythonNode, Task
 from sqlbuild.errors import DeclarationError, Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,6 +51,7 @@ _TASK_READERS: Mapping[str, Reader] = {
     "meta": read_meta,
     "retry": read_retry,
     "timeout": read_timeout,
+    "isolate": read_isolate,
     "pool": read_pool,
     "requires": read_requires,
 }
@@ -56,6 +59,14 @@ _ASSET_READERS: Mapping[str, Reader] = {
     **_TASK_READERS,
     "columns": read_columns,
     "column_lineage": read_column_lineage,
+}
+_READERS: Mapping[NodeKind, Mapping[str, Reader]] = {
+    NodeKind.ASSET: _ASSET_READERS,
+    NodeKind.TASK: _TASK_READERS,
+    NodeKind.LOADER: {
+        **{key: reader for key, reader in _TASK_READERS.items() if key != "requires"},
+        **LOADER_READERS,
+    },
 }
 
 
@@ -75,7 +86,8 @@ def asset(function: Any = None, /, **options: Any) -> Any:
     tags, group, description, meta
                     labels to select by; a group; documentation (default: the docstring); plain JSON
     retry           a `RetryPolicy`; without it nothing is tried again
-    timeout         seconds or a timedelta for one attempt of an `async def`
+    timeout         seconds or a timedelta for one attempt, of an `async def` or with isolate="process"
+    isolate         "process": a `def` that runs in a worker process of its own
     pool            name or names of the pools of which the node holds one slot each while it runs
     requires        "any" (default), "all" or "none_failed": what skipped upstreams mean
 
@@ -94,6 +106,29 @@ def task(function: Any = None, /, **options: Any) -> Any:
     Takes what `asset` takes, without `columns` and `column_lineage`. Raises DeclarationError (a TypeError).
     """
     return _decorate(NodeKind.TASK, function, options)
+
+
+@overload
+def loader(function: F, /, **options: Unpack[LoaderOptions]) -> F: ...
+@overload
+def loader(**options: Unpack[LoaderOptions]) -> Callable[[F], F]: ...
+def loader(function: Any = None, /, **options: Any) -> Any:
+    """Make a function a loader: a node that fills the managed source of the same name.
+
+    It returns or yields rows (dicts), or batches of them (lists of dicts, Arrow tables and record batches, pandas and
+    polars frames), or returns None after it has filled `ctx.destination` itself. `def` and `async def`, with `yield`
+    too. Takes what `task` takes without `requires`, and, all of it also in the source's YAML, which wins:
+
+    write_strategy  "table" (default), "append", "delete_insert" or "merge": what the rows do to those there are
+    cursor_column   the column that tells how far the table goes; `ctx.current_cursor_value` is its highest value
+    unique_key      name or names of the columns that `merge` finds a row by
+    destination     the table to fill, instead of the source's
+    contract        "enforced": `columns` are all there may be, and those of `"nullable": False` hold no NULL
+    columns         `[{"name": ..., "type"?, "nullable"?, ...}, ...]`; values are cast to a declared type
+
+    Raises DeclarationError (a TypeError) for anything else.
+    """
+    return _decorate(NodeKind.LOADER, function, options)
 
 
 def declaration_of(function: object) -> PythonNode | None:
@@ -124,7 +159,7 @@ def _decorate(kind: NodeKind, function: Any, options: Mapping[str, object]) -> A
 def _declare(kind: NodeKind, function: F, options: Mapping[str, object]) -> F:
     collector = current_collector()
     findings: Findings = []
-    if _can_be_a_node(function, findings):
+    if _can_be_a_node(kind, function, findings):
         assert isinstance(function, FunctionType)
         layers = layers_of(function)
         place = _place_of(layers[-1], collector)
@@ -140,8 +175,8 @@ def _declare(kind: NodeKind, function: F, options: Mapping[str, object]) -> F:
     return function
 
 
-def _can_be_a_node(function: object, findings: Findings) -> bool:
-    refused = refusal(function)
+def _can_be_a_node(kind: NodeKind, function: object, findings: Findings) -> bool:
+    refused = refusal(function, may_yield=kind is NodeKind.LOADER)
     if refused is not None:
         findings.append(refused)
         return False
@@ -170,21 +205,16 @@ def _node(
     function = layers[0]
     if kind is NodeKind.TASK:
         options = _without_columns(options, findings)
-    fields = read_options(options, _ASSET_READERS if kind is NodeKind.ASSET else _TASK_READERS, findings)
+    fields = read_options(options, _READERS[kind], findings)
     name = fields.pop("name", None)
     if name is None and options.get("name") is None:
         name = read_name(function.__name__, findings)
     if name is None:
         return None
     waits = is_async(layers)
-    if "timeout" in fields and not waits:
-        del fields["timeout"]
-        findings.append(
-            Finding(
-                "timeout: a `def` runs on a thread, which cannot be stopped",
-                'make the function `async def`; isolate="process" will stop a `def`, but is not there yet',
-            )
-        )
+    if "isolate" in fields:
+        fields["isolated"] = fields.pop("isolate")
+    _check_where_it_runs(fields, waits, findings)
     if "description" not in fields and function.__doc__:
         fields["description"] = _cleaned(function.__doc__)
     if "pool" in fields:
@@ -192,6 +222,24 @@ def _node(
     own = {key: fields.pop(key) for key in ("columns", "column_lineage") if key in fields}
     declared = PythonFunction(function=function, name=name, is_async=waits, place=place, **fields)  # type: ignore[arg-type]
     return Task(declared=declared) if kind is NodeKind.TASK else Asset(declared=declared, **own)  # type: ignore[arg-type]
+
+
+def _check_where_it_runs(fields: dict[str, object], is_async: bool, findings: Findings) -> None:
+    if is_async and fields.pop("isolated", False):
+        findings.append(
+            Finding(
+                "isolate: an `async def` runs on the event loop and cannot be put into a process of its own",
+                'make the function `def` and keep isolate="process", or leave it out',
+            )
+        )
+    if "timeout" in fields and not is_async and not fields.get("isolated"):
+        del fields["timeout"]
+        findings.append(
+            Finding(
+                "timeout: a `def` runs on a thread, which cannot be stopped",
+                'add isolate="process", so that it runs in a process that can be, or make the function `async def`',
+            )
+        )
 
 
 def _without_columns(options: Mapping[str, object], findings: Findings) -> Mapping[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Required, TypedDict
+from typing import Any, Literal, Required, TypedDict
 
 from sqlbuild.domain.nodes import Requires
 from sqlbuild.refs import Reference
@@ -30,8 +30,8 @@ class LineageOptions(TypedDict):
     column: str
 
 
-class TaskOptions(TypedDict, total=False):
-    """Parameters of `@task`. None means the same as leaving the parameter out."""
+class FunctionOptions(TypedDict, total=False):
+    """Parameters of `@task`, `@asset` and `@loader`. None means the same as leaving the parameter out."""
 
     name: str | None
     depends_on: Upstream | Sequence[Upstream] | None
@@ -41,8 +41,15 @@ class TaskOptions(TypedDict, total=False):
     meta: Mapping[str, Any] | None
     retry: RetryPolicy | None
     timeout: float | datetime.timedelta | None
-    """Seconds for one attempt; `async def` only."""
+    """Seconds for one attempt; for an `async def`, and for a `def` with `isolate="process"`."""
+    isolate: Literal["process"] | None
+    """`def` only: it runs in a worker process of its own."""
     pool: str | list[str] | tuple[str, ...] | None
+
+
+class TaskOptions(FunctionOptions, total=False):
+    """Parameters of `@task`."""
+
     requires: Requires | None
 
 

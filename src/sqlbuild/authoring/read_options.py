@@ -147,6 +147,13 @@ def read_timeout(value: object, findings: Findings) -> float | None:
     return seconds
 
 
+def read_isolate(value: object, findings: Findings) -> bool | None:
+    if value == "process":
+        return True
+    findings.append(Finding(f"isolate: unknown value {shown(value)}", 'give isolate="process", or leave it out'))
+    return None
+
+
 def read_depends_on(value: object, findings: Findings) -> tuple[object, ...] | None:
     if isinstance(value, list | tuple):
         upstreams = [each for index, each in enumerate(value) if _upstream(each, ("depends_on", index), findings)]

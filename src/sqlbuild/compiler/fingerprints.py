@@ -91,7 +91,8 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
 
 
 def _of_function(declared: PythonFunction) -> tuple[object, ...]:
-    return (declared.retry, declared.timeout, declared.pools, declared.requires, _version(declared.meta))
+    settings = (declared.retry, declared.timeout, declared.pools, declared.requires, _version(declared.meta))
+    return (*settings, "process") if declared.isolated else settings
 
 
 def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:

@@ -197,6 +197,22 @@ def test_a_time_limit_on_a_plain_function_is_refused():
     assert 'isolate="process"' in raised.value.problems[0].help
 
 
+def test_a_function_in_a_process_of_its_own_may_have_a_time_limit():
+    def squeeze(ctx): ...
+
+    declared = declaration_of(asset(isolate="process", timeout=3)(squeeze)).declared
+    assert (declared.isolated, declared.timeout) == (True, 3.0)
+
+
+def test_an_async_function_is_not_put_into_a_process():
+    async def waits(ctx): ...
+
+    with pytest.raises(DeclarationError, match="runs on the event loop") as raised:
+        asset(isolate="process", timeout=3)(waits)
+    assert len(raised.value.problems) == 1, "its time limit is no further problem"
+    assert 'isolate="process"' in raised.value.problems[0].help
+
+
 def test_a_function_name_that_is_no_node_name_is_refused_with_a_better_one():
     def ExportOrders2(ctx): ...
 
