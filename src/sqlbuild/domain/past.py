@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation
-from sqlbuild.domain.results import RunResult, Status
+from sqlbuild.domain.results import SUCCESSES, RunResult, Status
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Past:
         nodes, relations = dict(self.nodes), set(self.relations)
         for node, result in run.results.items():
             before = nodes.get(node)
-            if result.status is not Status.SUCCEEDED:
+            if result.status not in SUCCESSES:
                 nodes[node] = (
                     PastNode(last_status=result.status, last_run_id=run.run_id)
                     if before is None

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import difflib
 import enum
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sqlbuild.domain.html_table import Cell, Folded, html_table
 from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.errors import RunFailed
 
 
 class Status(enum.StrEnum):
@@ -20,7 +25,7 @@ class Status(enum.StrEnum):
     NOT_STARTED = "not_started"
     UNKNOWN = "unknown"
     WARNED = "warned"
-    """A check of severity warn that did not pass; counts as success."""
+    """A check that did not pass and whose severity or verdict is `warn`; counts as success."""
 
 
 SUCCESSES = frozenset({Status.SUCCEEDED, Status.WARNED})
@@ -49,6 +54,24 @@ class Skip:
 
     reason: str
     mode: SkipMode = SkipMode.SOFT
+    metadata: object = None
+
+
+class Verdict(enum.StrEnum):
+    """What a check found."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    """Fails the run, unless the check's severity is `warn`."""
+    WARN = "warn"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What `ctx.pass_(...)`, `ctx.fail(...)` and `ctx.warn(...)` return: hand it back from the function."""
+
+    verdict: Verdict
+    message: str | None = None
     metadata: object = None
 
 
@@ -108,7 +131,71 @@ class NodeResult:
     warnings: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class NodeOutcome:
+    """How a node ended, for people and their programs: JSON is decoded, times are aware UTC datetimes.
+
+    `payload` and `metadata` are what the node returned, as it was stored; durations are seconds.
+    """
+
+    id: NodeId
+    kind: NodeKind
+    name: str
+    status: Status
+    payload: Any
+    metadata: Any
+    materialized: bool | None
+    attempts: int
+    """How many were started; 0 for a node that never ran."""
+    error: ErrorFacts | None
+    retried: tuple[ErrorFacts, ...]
+    """What each attempt before the last failed with."""
+    skip_reason: str | None
+    skip_mode: SkipMode | None
+    because_of: tuple[NodeId, ...]
+    """Blocked: the first cause. Skipped by rule: the skipped upstreams."""
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    duration: float
+    """Of the last attempt."""
+    waited: float
+    """Between being ready and the first start."""
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, result: NodeResult) -> NodeOutcome:
+        return cls(
+            id=result.node_id,
+            kind=result.kind,
+            name=result.name,
+            status=result.status,
+            payload=None if result.payload is None else json.loads(result.payload),
+            metadata=None if result.metadata is None else json.loads(result.metadata),
+            materialized=result.materialized,
+            attempts=result.attempt,
+            error=result.error,
+            retried=result.retried,
+            skip_reason=result.skip_reason,
+            skip_mode=result.skip_mode,
+            because_of=result.because_of,
+            started_at=_moment(result.started_at),
+            finished_at=_moment(result.finished_at),
+            duration=result.duration,
+            waited=result.waited,
+            warnings=result.warnings,
+        )
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing went wrong with it: it succeeded, was skipped, or warned."""
+        return self.status in SUCCESSES or self.status is Status.SKIPPED
+
+    def __repr__(self) -> str:
+        told = _told(self.error, self.skip_reason, self.because_of)
+        return f"<{self.kind} {self.name} {self.status}{f': {told}' if told else ''}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class RunResult:
     """A whole run. `exit_code` is what `sqb build` exits with."""
 
@@ -119,7 +206,7 @@ class RunResult:
     results: Mapping[NodeId, NodeResult]
     exit_code: int
     stopped_by: str | None = None
-    """`SIGINT`, `SIGTERM`, `SIGHUP`, `fail-fast` or None."""
+    """`SIGINT`, `SIGTERM`, `SIGHUP`, `fail-fast`, `cancellation` or None."""
     critical_path: tuple[NodeId, ...] = ()
     warnings: tuple[str, ...] = ()
     left_running: tuple[NodeId, ...] = ()
@@ -130,3 +217,95 @@ class RunResult:
         for result in self.results.values():
             counts[result.status] = counts.get(result.status, 0) + 1
         return counts
+
+    @property
+    def ok(self) -> bool:
+        """Whether the whole run succeeded; skips and warnings are fine."""
+        return self.exit_code == 0
+
+    @property
+    def failures(self) -> tuple[NodeOutcome, ...]:
+        """The nodes that failed, timed out, or of which no end was seen."""
+        return tuple(NodeOutcome.of(result) for result in self.results.values() if result.status in FAILURES)
+
+    def raise_for_failures(self) -> RunResult:
+        """The run itself if it is `ok`; else raises RunFailed, which names what failed."""
+        if self.ok:
+            return self
+        told = [f"{failure.kind} {failure.name}: {_told(failure.error, None, ())}" for failure in self.failures]
+        more = [f"and {len(told) - _MANY} more"] if len(told) > _MANY else []
+        failed = RunFailed("\n  ".join([self._title(), *told[:_MANY], *more]))
+        failed.exit_code = self.exit_code
+        raise failed
+
+    def __getitem__(self, name: str) -> NodeOutcome:
+        """A node by its name or `kind:name`. Raises KeyError for one that this run did not have."""
+        result = self._find(name)
+        if result is None:
+            near = difflib.get_close_matches(name, [result.name for result in self.results.values()], n=1)
+            raise KeyError(f"no node {name!r} in this run" + (f"; did you mean {near[0]!r}?" if near else ""))
+        return NodeOutcome.of(result)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
+
+    def __iter__(self) -> Iterator[NodeOutcome]:
+        """How every node ended, upstreams first."""
+        return map(NodeOutcome.of, self.results.values())
+
+    def _find(self, name: str) -> NodeResult | None:
+        found = self.results.get(NodeId(name))
+        if found is not None:
+            return found
+        return next((result for result in self.results.values() if result.name == name), None)
+
+    def _title(self) -> str:
+        counts = ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in self.counts().items())
+        stopped = f", stopped by {self.stopped_by}" if self.stopped_by else ""
+        seconds = self.finished_at - self.started_at
+        return f"run {self.run_id} on {self.target}: {counts or 'nothing to run'} in {seconds:.1f} s{stopped}"
+
+    def __repr__(self) -> str:
+        return f"<{self._title()}>"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: a table with what failed first."""
+        first = sorted(self.results.values(), key=lambda result: _URGENCY.get(result.status, len(_URGENCY)))
+        rows = [_html_row(result) for result in first[:_MANY_ROWS]]
+        left = len(first) - len(rows)
+        note = f"{left:,} more nodes are not shown" if left else ""
+        return html_table(self._title(), ("node", "kind", "status", "seconds", "attempts", ""), rows, note)
+
+
+_MANY = 20
+_MANY_ROWS = 200
+_URGENCY = {
+    status: place
+    for place, status in enumerate(
+        (Status.FAILED, Status.TIMED_OUT, Status.UNKNOWN, Status.WARNED, Status.BLOCKED, Status.CANCELLED)
+    )
+}
+
+
+def _html_row(result: NodeResult) -> tuple[Cell, ...]:
+    told: Cell = _told(result.error, result.skip_reason, result.because_of)
+    if result.error is not None and result.error.traceback:
+        told = Folded(told, result.error.traceback)
+    attempts = str(result.attempt) if result.attempt > 1 else ""
+    status = result.status.replace("_", " ")
+    return result.name, str(result.kind), status, f"{result.duration:.3f}" if result.attempt else "", attempts, told
+
+
+def _told(error: ErrorFacts | None, skip_reason: str | None, because_of: tuple[NodeId, ...]) -> str:
+    """Why a node ended as it did, in one line."""
+    if error is not None:
+        place = f" ({error.path}:{error.line})" if error.path and error.line else ""
+        return f"{error.type}: {(error.message.splitlines() or [''])[0][:_LONGEST]}{place}"
+    return skip_reason or (f"because of {', '.join(because_of[:3])}" if because_of else "")
+
+
+_LONGEST = 300
+
+
+def _moment(seconds: float | None) -> datetime.datetime | None:
+    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -8,7 +8,7 @@ from sqlbuild.domain.graph import FingerprintPart, Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Reason
-from sqlbuild.domain.results import FAILURES, Status
+from sqlbuild.domain.results import FAILURES, SUCCESSES, Status
 
 
 def explain(node: Node, past: Past, *, required: bool = False) -> tuple[Reason, str]:
@@ -36,7 +36,7 @@ def explain_use(upstream: Node, past: PastNode | None, reader: str) -> str | Non
     remarks: list[str] = []
     if changed := upstream.fingerprint.changed_parts(past.last_success_fingerprint):
         remarks.append(f"{_and(changed)} changed since")
-    if past.last_status is not Status.SUCCEEDED:
+    if past.last_status not in SUCCESSES:
         remarks.append(f"{_ended(past.last_status)} in run {past.last_run_id}")
     if not remarks:
         return None

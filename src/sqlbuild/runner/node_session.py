@@ -16,7 +16,7 @@ from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, name_of, node_id
 from sqlbuild.domain.nodes import Source, kind_of_declaration
-from sqlbuild.domain.results import NodeResult, Status, UpstreamResult
+from sqlbuild.domain.results import SUCCESSES, NodeResult, UpstreamResult
 from sqlbuild.errors import UndeclaredDependency, UpstreamHasNoResult, WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_session import NodeFacts
@@ -54,6 +54,7 @@ class NodeEnvironment:
     bridge: LoopBridge
     clock: Clock
     publish: Callable[[Event], None]
+    dry_run: bool = False
 
 
 class RunningNode:
@@ -89,10 +90,12 @@ class RunningNode:
             environment = self._environment
             self._facts = NodeFacts(
                 run_id=environment.run_id,
+                node_id=self._node.id,
                 node_name=self._node.name,
                 attempt=self.attempt,
                 target=environment.target,
                 vars=environment.vars,
+                dry_run=environment.dry_run,
             )
         return self._facts
 
@@ -102,7 +105,7 @@ class RunningNode:
         upstream = self._declared(function)
         result = self._environment.results.get(upstream)
         if result is not None:
-            if result.status is not Status.SUCCEEDED:
+            if result.status not in SUCCESSES:
                 raise UpstreamHasNoResult(
                     f"{name_of(upstream)} has no result in this run: it was {result.status}",
                     help="give ctx.result_of(..., default=...) for this case",

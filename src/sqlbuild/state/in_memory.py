@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
-from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.state.node_result_json import result_from_json
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
@@ -103,4 +103,4 @@ def _past_node(results: list[NodeResult]) -> PastNode:
 
 def _successes(results: list[NodeResult]) -> list[NodeResult]:
     """Newest first."""
-    return [result for result in reversed(results) if result.status is Status.SUCCEEDED]
+    return [result for result in reversed(results) if result.status in SUCCESSES]

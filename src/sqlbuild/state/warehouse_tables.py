@@ -43,8 +43,8 @@ FROM (
         node_id,
         max_by({{'status': status, 'run_id': run_id, 'stored_at': stored_at}}, stored_at) AS latest,
         max_by({{'run_id': run_id, 'fingerprint': fingerprint, 'finished_at': finished_at}}, stored_at)
-            FILTER (status = 'succeeded') AS success,
-        max_by(duration, stored_at, 5) FILTER (status = 'succeeded') AS durations
+            FILTER (status IN ('succeeded', 'warned')) AS success,
+        max_by(duration, stored_at, 5) FILTER (status IN ('succeeded', 'warned')) AS durations
     FROM {results}
     GROUP BY node_id
 )
@@ -56,7 +56,7 @@ FROM {results}
 JOIN (
     SELECT node_id, max(stored_at) AS stored_at
     FROM {results}
-    WHERE status = 'succeeded' AND node_id IN (SELECT unnest(?))
+    WHERE status IN ('succeeded', 'warned') AND node_id IN (SELECT unnest(?))
     GROUP BY node_id
 ) USING (node_id, stored_at)
 """
