@@ -8,6 +8,7 @@ SqlbuildError
 ├── TargetLocked            3   another process writes to this target
 ├── WarehouseUnreachable    4   the warehouse cannot be reached or is not a database
 ├── EngineError             5   the engine could not keep its promise
+├── RunFailed               1   `RunResult.raise_for_failures()` of a run that did not succeed
 └── NodeError               1   fails one node and only that node
     ├── WarehouseError          a statement failed; `transient` tells whether trying again can help
     ├── UnstorableResult        payload or metadata is not plain JSON
@@ -16,6 +17,7 @@ SqlbuildError
     ├── MissingAwait            something that must be awaited was not
     ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
     ├── MissingExtra            an optional package is not installed
+    ├── MissingVar              ctx.vars["x"] of a var that nobody has set (also a KeyError)
     ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
     └── NodeTimeout             an attempt passed its time limit (also a TimeoutError)
 NodeCancelled (BaseException)   raised inside a `def` node's ctx call when the run is being stopped
@@ -109,6 +111,13 @@ class EngineError(SqlbuildError):
     exit_code = 5
 
 
+class RunFailed(SqlbuildError):
+    """A run from Python did not succeed and was asked to say so; `exit_code` is the run's own."""
+
+    code = "RUN_FAILED"
+    exit_code = 1
+
+
 class NodeError(SqlbuildError):
     """Fails one node and only that node."""
 
@@ -155,6 +164,10 @@ class NotReturned(NodeError):
 
 class MissingExtra(NodeError):
     code = "EXTRA"
+
+
+class MissingVar(NodeError, KeyError):
+    code = "VAR"
 
 
 class NodeExited(NodeError):

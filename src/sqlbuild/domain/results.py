@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
 import enum
 import json
 from collections.abc import Iterator, Mapping
@@ -242,8 +241,8 @@ class RunResult:
         """A node by its name or `kind:name`. Raises KeyError for one that this run did not have."""
         result = self._find(name)
         if result is None:
-            near = difflib.get_close_matches(name, [result.name for result in self.results.values()], n=1)
-            raise KeyError(f"no node {name!r} in this run" + (f"; did you mean {near[0]!r}?" if near else ""))
+            names = [result.name for result in self.results.values()]
+            raise KeyError(f"this run has no node {name!r}, but {', '.join(names[:_MANY]) or 'none at all'}")
         return NodeOutcome.of(result)
 
     def __contains__(self, name: object) -> bool:
@@ -288,9 +287,8 @@ _URGENCY = {
 
 
 def _html_row(result: NodeResult) -> tuple[Cell, ...]:
-    told: Cell = _told(result.error, result.skip_reason, result.because_of)
-    if result.error is not None and result.error.traceback:
-        told = Folded(told, result.error.traceback)
+    why = _told(result.error, result.skip_reason, result.because_of)
+    told: Cell = Folded(why, result.error.traceback) if result.error and result.error.traceback else why
     attempts = str(result.attempt) if result.attempt > 1 else ""
     status = result.status.replace("_", " ")
     return result.name, str(result.kind), status, f"{result.duration:.3f}" if result.attempt else "", attempts, told

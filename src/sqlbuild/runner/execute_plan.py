@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 import anyio.lowlevel
@@ -45,7 +45,7 @@ from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, Skipp
 from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.records import History, Records
 from sqlbuild.runner.result_writer import ResultWriter
-from sqlbuild.runner.run_facts import critical_path, exit_code_of
+from sqlbuild.runner.run_facts import CANCELLATION, critical_path, exit_code_of
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.scheduler import Command, Ready, Scheduler, Settle
 from sqlbuild.runner.stop_signals import stop_signals
@@ -81,6 +81,8 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         background.start_soon(execution.abandon_what_never_ends)
         if order.handle_signals:
             await background.start(stop_signals, execution.bridge.call_soon, execution.stop, execution.leave)
+        if services.stop_asked is not None:
+            background.start_soon(execution.stop_when, services.stop_asked)
         await execution.run()
         # The signals are still heard: one that comes now must not interrupt the writing.
         await execution.try_to_conclude()
@@ -222,6 +224,10 @@ class _Execution:
             self._never_began(self._to_await.popleft())
         if self._nodes is not None:
             self._nodes.cancel_scope.cancel()
+
+    async def stop_when(self, asked: Callable[[], Awaitable[object]]) -> None:
+        await asked()
+        self.stop(CANCELLATION)
 
     def leave(self, exit_code: int) -> None:
         """The second signal: whatever still runs is left behind."""
@@ -373,7 +379,7 @@ class _Execution:
                 attempt, self.order.max_payload_bytes, self.services.warehouse, guard_scopes=own_task.guards_scopes
             )
             if isinstance(outcome, Cancelled):
-                self.stop("cancelled")
+                self.stop(CANCELLATION)
             as_new = own_task.is_as_new() and not attempt.left_scope_open
             if not as_new and self.stopped_by is None:
                 await own_task.forget_cancellation()
@@ -432,6 +438,8 @@ class _Execution:
 
     def _failed(self, attempt: Attempt, error: BaseException) -> None:
         node, now = attempt.node, self.services.clock.monotonic()
+        if self.services.on_error is not None:
+            self.services.on_error(node.id, error)
         facts = self._records.describe(attempt, error)
         history = self._records.history[node.id]
         if self.stopped_by is None:

@@ -9,12 +9,16 @@ from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import FAILURES, NodeResult
 
 SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+CANCELLATION = "cancellation"
+"""What stops a run whose caller is cancelled, as with Ctrl-C."""
 
 
 def exit_code_of(results: Iterable[NodeResult], stopped_by: str | None, code_left_running: bool) -> int:
     """A signal's code wins over 5 (code was left running), 5 over 1 (something failed)."""
     if stopped_by in SIGNAL_EXIT_CODES:
         return SIGNAL_EXIT_CODES[stopped_by]
+    if stopped_by == CANCELLATION:
+        return SIGNAL_EXIT_CODES["SIGINT"]
     if code_left_running:
         return 5
     return 1 if any(result.status in FAILURES for result in results) else 0

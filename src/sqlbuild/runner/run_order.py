@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
@@ -44,3 +45,7 @@ class RunServices:
     """Ends the process at once with an exit code, after everything shown so far was written."""
     abandon: Callable[[RunResult], None]
     """Ends the process too, when a run is over and code of its nodes will not let the event loop go."""
+    stop_asked: Callable[[], Awaitable[object]] | None = None
+    """Returns when the run is to stop, because whoever waits for it was cancelled."""
+    on_error: Callable[[NodeId, BaseException], None] | None = None
+    """Told what each attempt that failed raised, on the event loop, before it becomes text."""

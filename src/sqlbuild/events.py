@@ -1,0 +1,29 @@
+"""What happens while a run lasts, for the `on_event` of `sqlbuild.build`; frozen records, told apart by their type."""
+
+from __future__ import annotations
+
+from sqlbuild.domain.events import (
+    Event,
+    NodeFinished,
+    NodeLogged,
+    NodeProgress,
+    NodeRetrying,
+    NodeStarted,
+    RunFinished,
+    RunStarted,
+    RunStopping,
+    RunWarning,
+)
+
+__all__ = [
+    "Event",
+    "NodeFinished",
+    "NodeLogged",
+    "NodeProgress",
+    "NodeRetrying",
+    "NodeStarted",
+    "RunFinished",
+    "RunStarted",
+    "RunStopping",
+    "RunWarning",
+]

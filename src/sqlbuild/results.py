@@ -1,0 +1,8 @@
+"""What a run from Python gives: how it ended, and how each of its nodes did."""
+
+from __future__ import annotations
+
+from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.results import ErrorFacts, NodeOutcome, NodeResult, RunResult, SkipMode, Status
+
+__all__ = ["ErrorFacts", "NodeId", "NodeKind", "NodeOutcome", "NodeResult", "RunResult", "SkipMode", "Status"]
