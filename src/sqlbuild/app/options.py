@@ -34,6 +34,8 @@ class RunOptions:
     lock_timeout: float = 60.0
     backend: Backend = "asyncio"
     debug: bool = False
+    embedded: bool = False
+    """Part of a process that is not ours: its signals are left alone, and it is never ended."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -66,6 +66,7 @@ def make_services(
     publish: Callable[[Event], None],
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
+    stop_asked: Callable[[], Awaitable[object]] | None = None,
 ) -> RunServices:
     from sqlbuild.state.node_result_json import result_to_json
 
@@ -80,6 +81,7 @@ def make_services(
         jitter=random.random,
         leave_now=leave_now,
         abandon=abandon,
+        stop_asked=stop_asked,
     )
 
 

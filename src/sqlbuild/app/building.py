@@ -1,0 +1,270 @@
+"""`sqb build`, from the open warehouse to the last file that is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import anyio.to_thread
+
+from sqlbuild.app.cleaning import prune_runs
+from sqlbuild.app.options import Compiled, RunOptions
+from sqlbuild.app.run_to_its_end import run_to_its_end
+from sqlbuild.app.wiring import (
+    cancel_tasks_left_behind,
+    make_services,
+    make_store,
+    make_warehouse,
+    run_async,
+    state_json,
+    target_folder,
+)
+from sqlbuild.artifacts.run_results_json import run_results_document
+from sqlbuild.artifacts.write_json import write_json
+from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import RunResult
+from sqlbuild.domain.selection import Selected, Selection
+from sqlbuild.errors import EngineError, ProjectError, TargetLocked
+from sqlbuild.interfaces.event_sink import EventSink
+from sqlbuild.interfaces.state_store import StateStore
+from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.planner.build_plan import build_plan
+from sqlbuild.reporting.dispatcher import EventDispatcher
+from sqlbuild.runner.execute_plan import execute_plan
+from sqlbuild.runner.run_order import RunOrder
+from sqlbuild.selector.select_nodes import select_nodes
+from sqlbuild.state.journal import FileJournal
+from sqlbuild.state.past_file import write_past
+
+LOCK_RETRY_SECONDS = 0.1
+LEFT_BEHIND_SECONDS = 1.0
+"""Time for tasks that nodes have left behind to end when they are cancelled."""
+
+
+def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]) -> RunResult:
+    """Run a selection to its end; writes results, target/run_results.json and target/state.json."""
+    dispatcher = EventDispatcher(sinks)
+
+    def leave_now(exit_code: int) -> None:
+        if not options.embedded:
+            dispatcher.close(0.5)
+            os._exit(exit_code)
+
+    patience: float | None = 2.0
+    try:
+        result: RunResult = run_async(
+            _build_alone, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
+        )
+        if result.stopped_by in (None, "fail-fast"):
+            # A slow reader, such as a pager, gets the whole output; only who stops a run does not wait for one.
+            patience = None
+    finally:
+        dispatcher.close(patience)
+    return result
+
+
+async def build_here(
+    compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]
+) -> RunResult:
+    """As `build`, on the event loop that runs already. When it is cancelled, the run is stopped as by Ctrl-C first."""
+    dispatcher = EventDispatcher(sinks)
+    patience: float | None = 2.0
+    try:
+        result = await _build(compiled, selection, options, dispatcher.publish, lambda _exit_code: None)
+        patience = None
+    finally:
+        with anyio.CancelScope(shield=True):
+            # On a thread: a sink may itself wait for something that this event loop must do.
+            await anyio.to_thread.run_sync(dispatcher.close, patience)
+    return result
+
+
+def plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
+    selected: Selected = select_nodes(compiled.graph, past, selection)
+    return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
+
+
+async def _build_alone(
+    compiled: Compiled,
+    selection: Selection,
+    options: RunOptions,
+    publish: Callable[[Event], None],
+    leave_now: Callable[[int], None],
+) -> RunResult:
+    """Build, and end the process where a task that a node has left behind would keep the event loop from closing."""
+    result = await _build(compiled, selection, options, publish, leave_now)
+    running = await cancel_tasks_left_behind(LEFT_BEHIND_SECONDS)
+    if running:
+        publish(RunWarning(_now(), f"{running} asyncio task(s) that nodes have started do not end when cancelled"))
+        leave_now(result.exit_code if result.exit_code > 1 else EngineError.exit_code)
+    return result
+
+
+async def _build(
+    compiled: Compiled,
+    selection: Selection,
+    options: RunOptions,
+    publish: Callable[[Event], None],
+    leave_now: Callable[[int], None],
+) -> RunResult:
+    project, graph = compiled.project, compiled.graph
+    folder = target_folder(project.root)
+    warehouse = make_warehouse(project.settings, project.root)
+    await _open_when_free(warehouse, options.lock_timeout, publish)
+    try:
+        store = make_store(warehouse, project.settings)
+        past = await store.past()
+        plan = plan_from(compiled, selection, past)
+        for text in (*(problem.message for problem in graph.warnings), *plan.warnings, *_unapplied_rates(compiled)):
+            publish(RunWarning(_now(), text))
+        await warehouse.create_schemas(sorted(_schemas(compiled)))
+        await store.begin()
+        prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
+        return await run_to_its_end(
+            functools.partial(
+                _run,
+                _Prepared(
+                    compiled=compiled,
+                    options=options,
+                    plan=plan,
+                    past=past,
+                    warehouse=warehouse,
+                    store=store,
+                    publish=publish,
+                    leave_now=leave_now,
+                ),
+            )
+        )
+    finally:
+        await close_warehouse(warehouse)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A run that may begin: its target is open for writing and its state tables are there."""
+
+    compiled: Compiled
+    options: RunOptions
+    plan: Plan
+    past: Past
+    warehouse: Warehouse
+    store: StateStore
+    publish: Callable[[Event], None]
+    leave_now: Callable[[int], None]
+
+
+async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> RunResult:
+    """From the first record in the journal to the last file: what has begun is written to its end."""
+    compiled = run.compiled
+    folder = target_folder(compiled.project.root)
+    run_id = new_run_id()
+    journal = FileJournal(
+        os.path.join(folder, "runs", run_id),
+        run_id=run_id,
+        target=run.plan.target,
+        fsync=compiled.project.settings.run.fsync,
+    )
+    try:
+
+        def abandon(result: RunResult) -> None:
+            try:
+                _write_artifacts(compiled, result, run.past, folder)
+            finally:
+                run.leave_now(result.exit_code)
+
+        services = make_services(
+            warehouse=run.warehouse,
+            store=run.store,
+            journal=journal,
+            publish=run.publish,
+            leave_now=run.leave_now,
+            abandon=abandon,
+            stop_asked=stop_asked,
+        )
+        result = await execute_plan(run.plan, order_of(compiled, run.options, run_id), services)
+    finally:
+        journal.close()
+    _write_artifacts(compiled, result, run.past, folder)
+    return result
+
+
+def _write_artifacts(compiled: Compiled, result: RunResult, past: Past, folder: str) -> None:
+    """Raises EngineError: the nodes have run by now, so a file that cannot be written is no project error."""
+    try:
+        write_past(state_json(compiled.project.root), past.after(result, compiled.graph), result)
+        write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
+    except ProjectError as error:
+        raise EngineError(f"the run ended, but its results could not be written: {error}") from error
+
+
+async def _open_when_free(warehouse: Warehouse, lock_timeout: float, publish: Callable[[Event], None]) -> None:
+    """Open for writing; while another process holds the target, wait up to `lock_timeout` seconds. Raises TargetLocked."""
+    told = False
+    give_up_at = anyio.current_time() + lock_timeout
+    while True:
+        try:
+            await warehouse.open()
+            return
+        except TargetLocked as error:
+            if anyio.current_time() >= give_up_at:
+                raise
+            if not told:
+                publish(RunWarning(_now(), f"waiting up to {lock_timeout:g} s: {error}"))
+                told = True
+        await anyio.sleep(LOCK_RETRY_SECONDS)
+
+
+def _unapplied_rates(compiled: Compiled) -> list[str]:
+    """What the settings ask for and this version does not do is said at every run."""
+    return [
+        f"pool {pool.name}: rate is not applied yet, only its {pool.slots} slots are"
+        for pool in compiled.project.settings.pools.values()
+        if pool.rate is not None
+    ]
+
+
+async def close_warehouse(warehouse: Warehouse) -> None:
+    with anyio.CancelScope(shield=True):
+        await warehouse.close()
+
+
+def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
+    settings = compiled.project.settings
+    return RunOrder(
+        run_id=run_id,
+        root=compiled.project.root,
+        limits={
+            "concurrency": options.concurrency or settings.run.concurrency,
+            "threads": options.threads or settings.run.threads,
+            "connections": options.connections or settings.run.connections,
+        },
+        pools={name: pool.slots for name, pool in settings.pools.items()},
+        vars=settings.vars,
+        max_payload_bytes=settings.run.max_payload_bytes,
+        fail_fast=options.fail_fast,
+        grace=options.grace,
+        handle_signals=not options.embedded,
+    )
+
+
+def _schemas(compiled: Compiled) -> set[str]:
+    schemas = {compiled.project.settings.target.schema}
+    return schemas | {
+        node.relation.schema for node in compiled.graph.nodes.values() if node.kind == "model" and node.relation
+    }
+
+
+def new_run_id() -> str:
+    """Sorts by time: UTC seconds, then six random hex digits."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ-") + secrets.token_hex(3)
+
+
+def _now() -> float:
+    return datetime.datetime.now(datetime.UTC).timestamp()

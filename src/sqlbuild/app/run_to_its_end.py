@@ -1,0 +1,42 @@
+"""Work that must come to its end in an orderly way, also when whoever waits for it is cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+async def run_to_its_end(work: Callable[[Callable[[], Awaitable[object]]], Awaitable[T]]) -> T:
+    """Await `work(stop_asked)`, which no cancellation of the caller reaches.
+
+    `stop_asked()` returns when the caller was cancelled; the cancellation goes on once `work` has ended.
+    """
+    stop_asked, ended = anyio.Event(), anyio.Event()
+    values: list[T] = []
+    failure: BaseException | None = None
+
+    async def shielded() -> None:
+        nonlocal failure
+        with anyio.CancelScope(shield=True):
+            try:
+                values.append(await work(stop_asked.wait))
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits for it
+                failure = error
+        ended.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(shielded)
+        try:
+            await ended.wait()
+        finally:
+            stop_asked.set()
+    try:
+        if failure is not None:
+            raise failure
+        return values[0]
+    finally:
+        failure = None  # it holds this frame
