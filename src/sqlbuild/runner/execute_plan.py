@@ -32,16 +32,17 @@ from sqlbuild.domain.events import (
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult, Status
-from sqlbuild.errors import EngineError, NodeTimeout, WarehouseError
+from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult, Status
+from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
 from sqlbuild.runner.attempts import Attempt, close_session, lane_of, limits_of, retry_delay, run_async, run_sync
 from sqlbuild.runner.capacity import Capacity, Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionRequest, ConnectionSlots
+from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
-from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, SkippedItself
+from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.records import History, Records
 from sqlbuild.runner.result_writer import ResultWriter
@@ -431,6 +432,9 @@ class _Execution:
                 skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
             case Cancelled(error) if self.stopped_by is None:
+            case Checked(status, payload, metadata, wrong):
+                said = {"payload": payload, "metadata": metadata, "error": wrong}
+                self._end(self._records.of_attempt(attempt, status, **said))
                 self._failed(attempt, error)
             case Cancelled():
                 self._end(self._records.of_attempt(attempt, Status.CANCELLED))
@@ -449,13 +453,7 @@ class _Execution:
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
                 return
-        status = Status.TIMED_OUT if isinstance(error, NodeTimeout) else Status.FAILED
-        result = self._records.of_attempt(attempt, status, error=facts)
-        self._record(result)
-        if self.order.fail_fast:
-            # Told before it is known what follows: nothing of that may start any more.
-            self.stop("fail-fast")
-        self._apply(self._scheduler.finished(result.node_id, status))
+        self._end(self._records.of_attempt(attempt, status_of_error(node, error), error=facts))
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()
@@ -476,6 +474,9 @@ class _Execution:
     def _end(self, result: NodeResult) -> None:
         self._record(result)
         self._apply(self._scheduler.finished(result.node_id, result.status, result.skip_mode))
+        if self.order.fail_fast and result.status in FAILURES:
+            # Told before it is known what follows: nothing of that may start any more.
+            self.stop("fail-fast")
 
     def _record(self, result: NodeResult) -> None:
         self.results[result.node_id] = result

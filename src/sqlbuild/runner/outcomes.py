@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from sqlbuild.domain.results import SkipMode
+from sqlbuild.domain.results import ErrorFacts, SkipMode, Status
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,6 +24,16 @@ class SkippedItself:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """A check gave its verdict; `error` is what it failed with."""
+
+    status: Status
+    payload: str | None
+    metadata: str | None
+    error: ErrorFacts | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Raised:
     error: BaseException
 
@@ -35,4 +45,4 @@ class Cancelled:
     error: BaseException
 
 
-Outcome = Returned | SkippedItself | Raised | Cancelled
+Outcome = Returned | SkippedItself | Checked | Raised | Cancelled

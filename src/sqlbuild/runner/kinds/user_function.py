@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from sqlbuild.authoring.functions import takes_context
-from sqlbuild.domain.nodes import Asset, PythonNode
-from sqlbuild.domain.results import NodeValue, Skip
-from sqlbuild.errors import MissingAwait, NotReturned
+from sqlbuild.domain.nodes import Asset, Check, PythonNode
+from sqlbuild.domain.results import CheckResult, NodeValue, Skip
+from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
+from sqlbuild.interfaces.node_session import NodeSession
+from sqlbuild.runner.kinds.check import outcome_of_check
 from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
@@ -47,11 +49,11 @@ def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes:
             f"{node.declared.name} returned a coroutine that was never awaited",
             help="write `return await ...`" if node.declared.is_async else "make the function `async def` and await it",
         )
-    if isinstance(value, Skip):
+    if isinstance(value, Skip | CheckResult):
         session.note(value, None)
     left = session.left_undone()
     if left:
-        raise (NotReturned if left[0].startswith("ctx.skip") else MissingAwait)("; ".join(left))
+        raise (MissingAwait if "was never awaited" in left[0] else NotReturned)("; ".join(left))
     match value:
         case Skip(reason=reason, mode=mode, metadata=metadata):
             return SkippedItself(reason, mode, plain_json_text(metadata, "metadata", max_bytes))
@@ -65,3 +67,5 @@ def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes:
             return Returned()
         case _:
             return Returned(plain_json_text(value, "payload", max_bytes))
+        case _ if isinstance(node, Check):
+            return outcome_of_check(node, value, max_bytes)
