@@ -431,10 +431,10 @@ class _Execution:
             case SkippedItself(reason, mode, metadata):
                 skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
-            case Cancelled(error) if self.stopped_by is None:
             case Checked(status, payload, metadata, wrong):
                 said = {"payload": payload, "metadata": metadata, "error": wrong}
                 self._end(self._records.of_attempt(attempt, status, **said))
+            case Cancelled(error) if self.stopped_by is None:
                 self._failed(attempt, error)
             case Cancelled():
                 self._end(self._records.of_attempt(attempt, Status.CANCELLED))
@@ -473,10 +473,10 @@ class _Execution:
 
     def _end(self, result: NodeResult) -> None:
         self._record(result)
-        self._apply(self._scheduler.finished(result.node_id, result.status, result.skip_mode))
         if self.order.fail_fast and result.status in FAILURES:
             # Told before it is known what follows: nothing of that may start any more.
             self.stop("fail-fast")
+        self._apply(self._scheduler.finished(result.node_id, result.status, result.skip_mode))
 
     def _record(self, result: NodeResult) -> None:
         self.results[result.node_id] = result

@@ -18,7 +18,37 @@ from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
 
 
-def call_sync(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
+class CalledSession(NodeSession, Protocol):
+    """The session of a node that is called here: on a thread or the loop of the run, or in a worker process."""
+
+    def left_undone(self) -> list[str]:
+        """What the node was asked to do before it returns and did not, in words."""
+
+
+def run_function(node: PythonNode, session: CalledSession, max_bytes: int) -> Outcome:
+    """Call a `def` node, on a worker thread or in a worker process. Never raises."""
+    try:
+        context = make_context(kind_of_declaration(node), False, session)
+        return call_sync(node, context, session, max_bytes)
+    except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
+        return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
+
+
+def exited(error: BaseException) -> BaseException:
+    """`error`, or NodeExited for what would end the process."""
+    match error:
+        case SystemExit():
+            message = f"the node called sys.exit({error.code!r})"
+        case KeyboardInterrupt() | GeneratorExit():
+            message = f"the node raised {type(error).__name__}"
+        case _:
+            return error
+    exited = NodeExited(message, help="raise an exception or return ctx.skip(...) instead")
+    # Keeps the author's line: the traceback is where the node left, not where it was noticed.
+    return exited.with_traceback(error.__traceback__)
+
+
+def call_sync(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On a worker thread."""
     function = node.declared.function
     token = begin_output(session.log)
@@ -57,6 +87,8 @@ def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes:
     match value:
         case Skip(reason=reason, mode=mode, metadata=metadata):
             return SkippedItself(reason, mode, plain_json_text(metadata, "metadata", max_bytes))
+        case _ if isinstance(node, Check):
+            return outcome_of_check(node, value, max_bytes)
         case NodeValue(payload=payload, metadata=metadata, materialized=materialized):
             return Returned(
                 plain_json_text(payload, "payload", max_bytes),
@@ -67,5 +99,3 @@ def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes:
             return Returned()
         case _:
             return Returned(plain_json_text(value, "payload", max_bytes))
-        case _ if isinstance(node, Check):
-            return outcome_of_check(node, value, max_bytes)
