@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
 from sqlbuild.domain.ids import NodeId
 
@@ -18,7 +19,11 @@ class Selection:
     allow_empty: bool = False
     """A selection without any node is no error."""
     no_python: bool = False
-    """Leave out every asset and task."""
+    """Leave out every asset, task and check."""
+    no_checks: bool = False
+    """Leave out every check."""
+    checks_alone: bool = False
+    """Nothing but checks: those that are selected, and those of what is selected, against what exists."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,3 +35,11 @@ class Selected:
     """Those of `nodes` that were added because something selected needs them and the target lacks them."""
     allow_empty: bool = False
     """As asked for: nothing to run is no error."""
+    warnings: tuple[str, ...] = ()
+    """What was left out, and why."""
+
+
+def split_selectors(values: Iterable[str]) -> tuple[str, ...]:
+    """Selectors out of values that may each hold several, parted by spaces."""
+    # An empty value stays one: `--select "$NODE"` with an unset variable must not mean everything.
+    return tuple(part for value in values for part in (value.split() or [""]))

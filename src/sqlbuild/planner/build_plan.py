@@ -50,7 +50,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
         target=target,
         graph=graph,
         steps=steps,
-        warnings=_warnings(graph, past, upstreams),
+        warnings=(*selected.warnings, *_warnings(graph, past, upstreams)),
         critical_path=critical_path,
         estimated_seconds=priorities[critical_path[0]] if known else None,
     )

@@ -19,8 +19,11 @@ def required_graph(
     *,
     excluded: AbstractSet[NodeId] = frozenset(),
     only: bool = False,
+    alone: bool = False,
 ) -> frozenset[NodeId]:
     """Every upstream of `chosen` that the target lacks, and theirs; what exists is used as it stands.
+
+    `alone`: `chosen` are the checks of a command that builds nothing.
 
     Raises SelectionError for a missing upstream that is in `excluded`, and with `only` for any missing one.
     """
@@ -47,11 +50,13 @@ def required_graph(
                     following.append(upstream)
         pending = following
     if refused:
-        raise _missing(graph, refused, excluded)
+        raise _missing(graph, refused, excluded, alone=alone)
     return frozenset(required)
 
 
-def _missing(graph: Graph, refused: list[tuple[NodeId, NodeId]], excluded: AbstractSet[NodeId]) -> SelectionError:
+def _missing(
+    graph: Graph, refused: list[tuple[NodeId, NodeId]], excluded: AbstractSet[NodeId], *, alone: bool
+) -> SelectionError:
     sentences: list[str] = []
     for upstream, node in refused[:_MOST_NAMED]:
         lacks = "never succeeded in" if graph.nodes[upstream].kind in PYTHON_KINDS else "is not in"
@@ -62,6 +67,8 @@ def _missing(graph: Graph, refused: list[tuple[NodeId, NodeId]], excluded: Abstr
     upstream, node = refused[0]
     if upstream in excluded:
         help = f"run it first ('sqb build {name_of(upstream)}') or do not exclude it"
+    elif alone:
+        help = f"build it first ('sqb build {name_of(upstream)}'), or leave the check out: --exclude {name_of(node)}"
     else:
         help = f"select '+{name_of(node)}' to run all its upstreams, or leave out --only"
     return SelectionError("; ".join(sentences), help=help)

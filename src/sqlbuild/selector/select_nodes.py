@@ -5,26 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlbuild.domain.graph import Graph
-from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
+from sqlbuild.domain.ids import PYTHON_KINDS, NodeId, NodeKind
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import SelectionError
+from sqlbuild.selector.checks import checks_of, checks_of_graph, missing_for
 from sqlbuild.selector.grammar import Term, parse
 from sqlbuild.selector.methods import NodeFinder
 from sqlbuild.selector.required_graph import required_graph
 
 
 def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
-    """The nodes to build: what is selected and every upstream of it that the target lacks.
+    """The nodes to build: what is selected, every upstream of it that the target lacks, and the checks of all that.
 
     Raises SelectionError for a selector that names nothing, for a missing upstream that may not be added, and for an
     empty selection unless `allow_empty`.
     """
     chosen, excluded = _chosen_and_excluded(graph, past, selection)
+    if selection.checks_alone:
+        return _checks_alone(graph, past, selection, chosen, excluded)
+    if excluded and not selection.select:
+        # Everything was meant: a check whose inputs are all excluded is not.
+        chosen -= checks_of_graph(graph)
     if not chosen and not selection.allow_empty:
         raise _empty(graph, past, selection)
     required = required_graph(graph, past, chosen, excluded=excluded, only=selection.only)
-    return Selected(nodes=frozenset(chosen | required), required=required, allow_empty=selection.allow_empty)
+    nodes = chosen | required
+    along = checks_of(graph, nodes) - nodes - excluded if len(nodes) < len(graph.nodes) else set()
+    missing = missing_for(graph, past, along, nodes)
+    return Selected(
+        nodes=frozenset(nodes | (along - missing.keys())),
+        required=required,
+        allow_empty=selection.allow_empty,
+        warnings=tuple(f"{check} is left out: this target has no {what}" for check, what in sorted(missing.items())),
+    )
+
+
+def _checks_alone(
+    graph: Graph, past: Past, selection: Selection, chosen: set[NodeId], excluded: set[NodeId]
+) -> Selected:
+    every = checks_of_graph(graph)
+    checks = ((chosen & every) | checks_of(graph, chosen)) - excluded - checks_of(graph, excluded)
+    if not checks and not selection.allow_empty:
+        of = "of what is selected" if every and (selection.select or selection.exclude) else "in this project"
+        help = "'sqb list check:*' shows every check" if every else "declare one with @check in a file under checks/"
+        raise SelectionError(f"there is no check {of}", help=f"{help}; --allow-empty makes this no error")
+    required_graph(graph, past, checks, only=True, alone=True)
+    return Selected(nodes=frozenset(checks), required=frozenset(), allow_empty=selection.allow_empty)
 
 
 def select_only(graph: Graph, past: Past, selection: Selection) -> frozenset[NodeId]:
@@ -36,25 +63,30 @@ def select_only(graph: Graph, past: Past, selection: Selection) -> frozenset[Nod
 def _chosen_and_excluded(graph: Graph, past: Past, selection: Selection) -> tuple[set[NodeId], set[NodeId]]:
     finder = NodeFinder(graph, past)
     chosen = _union(graph, finder, selection.select) if selection.select else set(graph.nodes)
-    excluded = _union(graph, finder, selection.exclude)
+    excluded = _union(graph, finder, selection.exclude, with_checks=True)
+    if selection.no_checks:
+        excluded |= checks_of_graph(graph)
     if selection.no_python:
         excluded.update(node.id for node in graph.nodes.values() if node.kind in PYTHON_KINDS)
     chosen -= excluded
     return chosen, excluded
 
 
-def _union(graph: Graph, finder: NodeFinder, texts: Iterable[str]) -> set[NodeId]:
+def _union(graph: Graph, finder: NodeFinder, texts: Iterable[str], *, with_checks: bool = False) -> set[NodeId]:
+    """What one of `texts` selects; checks that none of them names but `x+` reaches only `with_checks`."""
     found: set[NodeId] = set()
     for text in texts:
-        terms = parse(text).terms
-        common = _term(graph, finder, terms[0])
-        for term in terms[1:]:
-            common &= _term(graph, finder, term)
+        terms = [_term(graph, finder, term) for term in parse(text).terms]
+        common = set.intersection(*(reached for reached, _ in terms))
+        if not with_checks:
+            named = set().union(*(names for _, names in terms))
+            common = {node for node in common if node in named or graph.nodes[node].kind is not NodeKind.CHECK}
         found |= common
     return found
 
 
-def _term(graph: Graph, finder: NodeFinder, term: Term) -> set[NodeId]:
+def _term(graph: Graph, finder: NodeFinder, term: Term) -> tuple[set[NodeId], set[NodeId]]:
+    """What a term reaches, and what it names before it goes up and down from there."""
     first = last = named = finder.find(term.start)
     if term.end is not None:
         last = finder.find(term.end)
@@ -66,7 +98,7 @@ def _term(graph: Graph, finder: NodeFinder, term: Term) -> set[NodeId]:
         result |= graph.ancestors(first, term.up)
     if term.down != 0:
         result |= graph.descendants(last, term.down)
-    return result
+    return result, named
 
 
 def _no_path(start: str, end: str, *, backwards: bool) -> SelectionError:
@@ -86,7 +118,11 @@ def _empty(graph: Graph, past: Past, selection: Selection) -> SelectionError:
     if not named:
         texts = " or ".join(repr(text) for text in selection.select)
         return SelectionError(f"nothing is selected: no node matches {texts}", help=help)
-    given = (("--exclude", selection.exclude), ("--no-python", selection.no_python))
+    given = (
+        ("--exclude", selection.exclude),
+        ("--no-python", selection.no_python),
+        ("--no-audits", selection.no_checks and not named.isdisjoint(checks_of_graph(graph))),
+    )
     options = [option for option, value in given if value]
     leave = "leaves" if len(options) == 1 else "leave"
     return SelectionError(f"nothing is selected: {' and '.join(options)} {leave} no node", help=help)
