@@ -125,7 +125,7 @@ class NodeError(SqlbuildError):
     exit_code = 1
 
     def __str__(self) -> str:
-        message = super().__str__()
+        message = Exception.__str__(self)
         return f"{message}; help: {self.help}" if self.help else message
 
 

@@ -15,9 +15,11 @@ class RetryAfter(Exception):
         self.seconds = float(seconds)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often, for which exceptions and after which delays a failed node is tried again.
+
+    `RetryPolicy(3)` is three attempts, the first one included; all other fields are given by name.
 
     The n-th retry waits `initial_delay_seconds * backoff_multiplier ** (n - 1)` seconds, at most `max_delay_seconds`;
     with `jitter` that delay is multiplied by a uniform draw from [0.5, 1] (equal jitter, as in the AWS Architecture
@@ -26,6 +28,7 @@ class RetryPolicy:
     """
 
     max_attempts: int = 3
+    _: dataclasses.KW_ONLY
     retry_on: type[Exception] | tuple[type[Exception], ...] = Exception
     initial_delay_seconds: float = 1.0
     backoff_multiplier: float = 2.0

@@ -13,10 +13,11 @@ PUBLIC = {
     "sqlbuild.refs": {"model", "source", "seed", "Reference"},
     "sqlbuild.retries": {"RetryPolicy", "RetryAfter"},
 }
-WAITING = {"execute_sql"}
+WAITING = {"execute_sql", "results_of"}
 CONTEXT = {
     "result", "skip", "result_of", "relation", "query", "execute_sql", "progress", "log",
     "run_id", "node_name", "attempt", "target", "vars", "is_reload", "connection",
+    "dry_run", "idempotency_key", "results_of",
 }  # fmt: skip
 
 

@@ -94,6 +94,18 @@ async def test_results_come_back_whole_and_newest_first(store, make_result, make
     assert await store.latest_success(["asset:a", "asset:unknown"]) == {"asset:a": first}
 
 
+async def test_the_last_successes_leave_out_everything_else(store, make_record):
+    assert await store.last_successes("task:a", 5) == ()
+    await store.begin()
+    for number, status in enumerate(["succeeded", "failed", "succeeded", "skipped", "succeeded", "unknown"]):
+        facts = {"run_id": f"r{number}", "status": Status(status), "payload": str(number)}
+        await store.append_results([make_record("task:a", **facts), make_record("task:b", **facts)])
+    found = await store.last_successes("task:a", 5)
+    assert [(result.run_id, result.payload) for result in found] == [("r4", "4"), ("r2", "2"), ("r0", "0")]
+    assert [result.run_id for result in await store.last_successes("task:a", 2)] == ["r4", "r2"]
+    assert await store.last_successes("task:unknown", 2) == ()
+
+
 async def test_an_empty_batch_is_nothing(store):
     await store.begin()
     await store.append_results([])

@@ -61,6 +61,12 @@ def test_a_senseless_field_is_refused_by_name(field, value):
         RetryPolicy(**{field: value})
 
 
+def test_the_number_of_attempts_may_stand_alone_and_everything_else_has_a_name():
+    assert RetryPolicy(5, jitter=False) == RetryPolicy(max_attempts=5, jitter=False)
+    with pytest.raises(TypeError, match="positional"):
+        RetryPolicy(5, OSError)
+
+
 def test_retry_after_keeps_the_seconds():
     assert RetryAfter(2).seconds == 2.0
     with pytest.raises(ValueError, match="seconds"):

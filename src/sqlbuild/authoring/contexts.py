@@ -10,9 +10,10 @@ from typing import Any, Literal, TypeVar, overload
 
 from sqlbuild.authoring.callers import place_of_caller
 from sqlbuild.authoring.pending import Pending
+from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.results import NodeValue, Skip, SkipMode, UpstreamResult
+from sqlbuild.domain.results import CheckResult, NodeValue, Skip, SkipMode, UpstreamResult, Verdict
 from sqlbuild.errors import UpstreamHasNoResult
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.interfaces.warehouse import Parameters
@@ -52,12 +53,24 @@ class NodeContext:
 
     @property
     def vars(self) -> Mapping[str, Any]:
-        """The project's vars, with the target's and the command line's over them."""
-        return self._session.facts.vars
+        """The project's vars, with the target's and the command line's over them. Reading a missing one with `[...]`
+        raises MissingVar, a KeyError."""
+        return ProjectVars(self._session.facts.vars)
 
     @property
     def is_reload(self) -> bool:
         return self._session.facts.is_reload
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing may be changed: `sqb build --dry-run`, which calls only nodes declared with dry_run=True."""
+        return self._session.facts.dry_run
+
+    @property
+    def idempotency_key(self) -> str:
+        """32 hexadecimal digits, the same for every attempt of this node in this run and when the run is resumed, and
+        never for anything else: hand it to services that do a request with a known key only once."""
+        return self._session.facts.idempotency_key
 
     @property
     def connection(self) -> Any:
@@ -122,6 +135,10 @@ class AssetContext(NodeContext):
         artifact was produced."""
         return _asset_result(payload, metadata, materialized)
 
+    def results_of(self, node_function: Callable[..., object], limit: int = 10) -> list[UpstreamResult]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return self._session.wait(self._session.results_of, node_function, checked_limit(limit))
+
     def query(self, sql: str, params: Parameters = None) -> Query:
         """Rows of a statement; `params` are bound, never formatted."""
         return Query(self._session, sql, params)
@@ -139,6 +156,10 @@ class TaskContext(NodeContext):
     def result(self, payload: object = None, metadata: object = None) -> NodeValue:
         """Return it. `payload` is what dependents read; both are stored as JSON."""
         return NodeValue(payload=payload, metadata=metadata)
+
+    def results_of(self, node_function: Callable[..., object], limit: int = 10) -> list[UpstreamResult]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return self._session.wait(self._session.results_of, node_function, checked_limit(limit))
 
     def query(self, sql: str, params: Parameters = None) -> Query:
         """Rows of a statement; `params` are bound, never formatted."""
@@ -159,6 +180,12 @@ class AsyncAssetContext(NodeContext):
         artifact was produced."""
         return _asset_result(payload, metadata, materialized)
 
+    def results_of(
+        self, node_function: Callable[..., object], limit: int = 10
+    ) -> Coroutine[Any, Any, list[UpstreamResult]]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return _results_of(self._session, node_function, limit)
+
     def query(self, sql: str, params: Parameters = None) -> AsyncQuery:
         """Rows of a statement; `params` are bound, never formatted."""
         return AsyncQuery(self._session, sql, params)
@@ -177,6 +204,12 @@ class AsyncTaskContext(NodeContext):
         """Return it. `payload` is what dependents read; both are stored as JSON."""
         return NodeValue(payload=payload, metadata=metadata)
 
+    def results_of(
+        self, node_function: Callable[..., object], limit: int = 10
+    ) -> Coroutine[Any, Any, list[UpstreamResult]]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return _results_of(self._session, node_function, limit)
+
     def query(self, sql: str, params: Parameters = None) -> AsyncQuery:
         """Rows of a statement; `params` are bound, never formatted."""
         return AsyncQuery(self._session, sql, params)
@@ -186,7 +219,71 @@ class AsyncTaskContext(NodeContext):
         return _execute(self._session, sql, params)
 
 
-Context = AssetContext | TaskContext | AsyncAssetContext | AsyncTaskContext
+class _Verdicts(NodeContext):
+    """What a check says of what it looked at; hand it back from the function. A message is shown and stored, metadata is
+    stored as JSON."""
+
+    __slots__ = ()
+
+    def pass_(self, message: str | None = None, metadata: object = None) -> CheckResult:
+        """Return it: all is well."""
+        return _check_result(Verdict.PASS, message, metadata)
+
+    def fail(self, message: str, metadata: object = None) -> CheckResult:
+        """Return it: something is wrong, which fails the run unless the check's severity is `warn`."""
+        return self._to_be_returned(_check_result(Verdict.FAIL, message, metadata), "fail")
+
+    def warn(self, message: str, metadata: object = None) -> CheckResult:
+        """Return it: something should be looked at, whatever the severity of the check."""
+        return self._to_be_returned(_check_result(Verdict.WARN, message, metadata), "warn")
+
+    def _to_be_returned(self, found: CheckResult, called: str) -> CheckResult:
+        self._session.note(
+            found,
+            f"ctx.{called}(...) at {place_of_caller()} was made but not returned: write `return ctx.{called}(...)`",
+        )
+        return found
+
+
+class CheckContext(_Verdicts):
+    """What a `def` check receives."""
+
+    __slots__ = ()
+
+    def results_of(self, node_function: Callable[..., object], limit: int = 10) -> list[UpstreamResult]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return self._session.wait(self._session.results_of, node_function, checked_limit(limit))
+
+    def query(self, sql: str, params: Parameters = None) -> Query:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return Query(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> None:
+        """Run a statement without rows."""
+        self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
+
+
+class AsyncCheckContext(_Verdicts):
+    """What an `async def` check receives."""
+
+    __slots__ = ()
+
+    def results_of(
+        self, node_function: Callable[..., object], limit: int = 10
+    ) -> Coroutine[Any, Any, list[UpstreamResult]]:
+        """The last `limit` successful results of a declared upstream, newest first. Raises UndeclaredDependency."""
+        return _results_of(self._session, node_function, limit)
+
+    def query(self, sql: str, params: Parameters = None) -> AsyncQuery:
+        """Rows of a statement; `params` are bound, never formatted."""
+        return AsyncQuery(self._session, sql, params)
+
+    def execute_sql(self, sql: str, params: Parameters = None) -> Coroutine[Any, Any, None]:
+        """Run a statement without rows."""
+        return _execute(self._session, sql, params)
+
+
+Context = AssetContext | TaskContext | AsyncAssetContext | AsyncTaskContext | CheckContext | AsyncCheckContext
 
 
 def make_context(kind: NodeKind, is_async: bool, session: NodeSession) -> Context:
@@ -200,6 +297,10 @@ def make_context(kind: NodeKind, is_async: bool, session: NodeSession) -> Contex
             return TaskContext(session)
         case NodeKind.TASK, True:
             return AsyncTaskContext(session)
+        case NodeKind.CHECK, False:
+            return CheckContext(session)
+        case NodeKind.CHECK, True:
+            return AsyncCheckContext(session)
     raise ValueError(f"a {kind} has no context")
 
 
@@ -207,6 +308,27 @@ def _asset_result(payload: object, metadata: object, materialized: object) -> No
     if materialized is not None and not isinstance(materialized, bool):
         raise TypeError(f"ctx.result(): materialized must be True, False or None, not {type(materialized).__name__}")
     return NodeValue(payload=payload, metadata=metadata, materialized=materialized)
+
+
+def _check_result(verdict: Verdict, message: object, metadata: object) -> CheckResult:
+    if not isinstance(message, str) and not (message is None and verdict is Verdict.PASS):
+        call = "pass_" if verdict is Verdict.PASS else verdict
+        raise TypeError(f"ctx.{call}(): message must be a text, not {type(message).__name__}")
+    return CheckResult(verdict=verdict, message=message, metadata=metadata)
+
+
+def _results_of(
+    session: NodeSession, node_function: Callable[..., object], limit: int
+) -> Coroutine[Any, Any, list[UpstreamResult]]:
+    return Pending(session, "ctx.results_of(...)", session.results_of, node_function, checked_limit(limit))
+
+
+def checked_limit(limit: object) -> int:
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"ctx.results_of(): limit must be a whole number, not {limit!r}")
+    if limit < 1:
+        raise ValueError(f"ctx.results_of(): limit must be 1 or more, not {limit}")
+    return limit
 
 
 def _execute(session: NodeSession, sql: str, params: Parameters) -> Coroutine[Any, Any, None]:

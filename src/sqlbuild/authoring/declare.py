@@ -25,6 +25,7 @@ from sqlbuild.authoring.read_options import (
     read_column_lineage,
     read_columns,
     read_depends_on,
+    read_flag,
     read_isolate,
     read_labels,
     read_meta,
@@ -54,6 +55,7 @@ _TASK_READERS: Mapping[str, Reader] = {
     "isolate": read_isolate,
     "pool": read_pool,
     "requires": read_requires,
+    "dry_run": read_flag("dry_run"),
 }
 _ASSET_READERS: Mapping[str, Reader] = {
     **_TASK_READERS,
@@ -90,6 +92,7 @@ def asset(function: Any = None, /, **options: Any) -> Any:
     isolate         "process": a `def` that runs in a worker process of its own
     pool            name or names of the pools of which the node holds one slot each while it runs
     requires        "any" (default), "all" or "none_failed": what skipped upstreams mean
+    dry_run         True: the function honours `ctx.dry_run`, so `sqb build --dry-run` calls it
 
     Raises DeclarationError (a TypeError) for anything else.
     """

@@ -51,6 +51,8 @@ class TaskOptions(FunctionOptions, total=False):
     """Parameters of `@task`."""
 
     requires: Requires | None
+    dry_run: bool | None
+    """The function honours `ctx.dry_run`, so that `--dry-run` may call it."""
 
 
 class AssetOptions(TaskOptions, total=False):

@@ -154,6 +154,16 @@ def read_isolate(value: object, findings: Findings) -> bool | None:
     return None
 
 
+def read_flag(key: str) -> Reader:
+    def read(value: object, findings: Findings) -> bool | None:
+        if isinstance(value, bool):
+            return value
+        findings.append(Finding(f"{key}: must be True or False, not {shown(value)}", f"for example {key}=True"))
+        return None
+
+    return read
+
+
 def read_depends_on(value: object, findings: Findings) -> tuple[object, ...] | None:
     if isinstance(value, list | tuple):
         upstreams = [each for index, each in enumerate(value) if _upstream(each, ("depends_on", index), findings)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -18,12 +19,18 @@ class NodeFacts:
     """What a node may know of itself and its run."""
 
     run_id: str
+    node_id: str
     node_name: str
     attempt: int
     target: str
     vars: Mapping[str, object]
     is_reload: bool = False
     dry_run: bool = False
+
+    @property
+    def idempotency_key(self) -> str:
+        """The first half of a SHA-256 in hexadecimal digits, as long as a UUID: it fits into any service's header."""
+        return hashlib.sha256(f"{self.run_id} {self.node_id}".encode()).hexdigest()[:32]
 
 
 class NodeSession(Protocol):
@@ -34,6 +41,9 @@ class NodeSession(Protocol):
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         """The result of a declared upstream. Raises UndeclaredDependency, UpstreamHasNoResult."""
+
+    async def results_of(self, function: Callable[..., object], limit: int) -> list[UpstreamResult]:
+        """The last successes of a declared upstream, newest first. Raises UndeclaredDependency."""
 
     def relation(self, reference: Reference) -> str:
         """Quoted, qualified name. Raises UndeclaredDependency."""

@@ -37,6 +37,9 @@ class StateStore(Protocol):
     async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         """Newest first."""
 
+    async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        """Newest first, whatever their code, for `ctx.results_of`."""
+
     async def begin(self) -> None:
         """Create the state tables if they do not exist. A read-only command never calls it."""
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 
+from sqlbuild import retries
 from sqlbuild.authoring.collecting import Collector, collecting, current_collector
 from sqlbuild.authoring.declare import wrapper_above
 from sqlbuild.authoring.functions import signature_problems
@@ -26,6 +27,7 @@ from sqlbuild.domain.project import CodeFacts
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
 from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, open_finder
+from sqlbuild.retries import RetryPolicy
 
 MAX_MESSAGE = 500
 
@@ -220,7 +222,18 @@ def _told(error: BaseException, finder: ProjectFinder) -> tuple[str, str]:
         return str(error), "rename the project's file or folder, or import the other one later"
     if isinstance(error, ImportError) and "partially initialized" in message:
         return message, "two files import each other: move one of the imports into the function that needs it"
+    if _is_about_retries(error, message):
+        fields = ", ".join(field.name for field in dataclasses.fields(RetryPolicy))
+        return message, f"the fields of RetryPolicy are {fields}; all but the first are given by name"
     return message, "the file must be importable; move what can fail into the node's function"
+
+
+def _is_about_retries(error: BaseException, message: str) -> bool:
+    """Whether a `RetryPolicy(...)` in the file was given something wrong."""
+    if not isinstance(error, TypeError | ValueError):
+        return False
+    innermost = traceback.extract_tb(error.__traceback__)[-1:]
+    return f"{RetryPolicy.__name__}.__init__()" in message or innermost[0].filename == retries.__file__
 
 
 def _text_of(error: BaseException) -> str:

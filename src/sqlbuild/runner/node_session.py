@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -20,10 +18,12 @@ from sqlbuild.domain.results import SUCCESSES, NodeResult, UpstreamResult
 from sqlbuild.errors import UndeclaredDependency, UpstreamHasNoResult, WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_session import NodeFacts
+from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.loop_bridge import LoopBridge
+from sqlbuild.runner.upstream_results import as_upstream_result, last_upstream_results
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
 T = TypeVar("T")
@@ -50,6 +50,7 @@ class NodeEnvironment:
     graph: Graph
     results: Mapping[NodeId, NodeResult]
     stored: Mapping[NodeId, NodeResult]
+    store: StateStore
     slots: ConnectionSlots
     bridge: LoopBridge
     clock: Clock
@@ -117,14 +118,17 @@ class RunningNode:
                     f"{name_of(upstream)} is not part of this run and never succeeded in this target",
                     help=f"build it first with `sqb build +{self._node.name}`, or give default=...",
                 )
-        return UpstreamResult(
-            payload=None if result.payload is None else json.loads(result.payload),
-            metadata=None if result.metadata is None else json.loads(result.metadata),
-            status=str(result.status),
-            ts=datetime.datetime.fromtimestamp(result.finished_at or 0.0, datetime.UTC),
-            run_id=result.run_id,
-            materialized=result.materialized,
-        )
+        return as_upstream_result(result)
+
+    async def results_of(self, function: Callable[..., object], limit: int) -> list[UpstreamResult]:
+        upstream = self._declared(function)
+        # The store reads over a connection of its own, which counts as this node's.
+        await self._hold()
+        try:
+            environment = self._environment
+            return await last_upstream_results(environment.store, upstream, environment.results.get(upstream), limit)
+        finally:
+            await self._release()
 
     def _declared(self, function: Callable[..., object]) -> NodeId:
         if isinstance(function, Reference):

@@ -75,6 +75,9 @@ class InMemoryStateStore:
     async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         return tuple(self._results.get(node, [])[::-1][:limit])
 
+    async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return tuple(_successes(self._results.get(node, []))[:limit])
+
     async def begin(self) -> None:
         """Nothing to create."""
 

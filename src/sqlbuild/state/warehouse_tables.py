@@ -111,11 +111,17 @@ class WarehouseStateStore:
         return {result.node_id: result for result in map(_result, await self._rows(sql, [wanted]))}
 
     async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return await self._newest(node, limit)
+
+    async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return await self._newest(node, limit, "AND status = 'succeeded' ")
+
+    async def _newest(self, node: NodeId, limit: int, only: str = "") -> tuple[NodeResult, ...]:
         if not await self._has_tables():
             return ()
         sql = (
             f"SELECT {_RESULT_NAMES} FROM {quote_relation(self._results)} "
-            "WHERE node_id = ? ORDER BY stored_at DESC LIMIT ?"
+            f"WHERE node_id = ? {only}ORDER BY stored_at DESC LIMIT ?"
         )
         return tuple(map(_result, await self._rows(sql, [node, limit])))
 

@@ -55,7 +55,13 @@ class MemorySession:
 
     def __init__(self) -> None:
         self.facts = NodeFacts(
-            run_id="r1", node_name="orders_export", attempt=2, target="dev", vars={"month": "2013-01"}, is_reload=True
+            run_id="r1",
+            node_id="asset:orders_export",
+            node_name="orders_export",
+            attempt=2,
+            target="dev",
+            vars={"month": "2013-01"},
+            is_reload=True,
         )
         self.upstreams: dict[Callable[..., object], UpstreamResult | None] = {}
         self.rows: list[tuple[Any, ...]] = [(1, "a"), (2, "b"), (3, "c")]
@@ -73,6 +79,11 @@ class MemorySession:
         if result is None:
             raise UpstreamHasNoResult("it failed")
         return result
+
+    async def results_of(self, function: Callable[..., object], limit: int) -> list[UpstreamResult]:
+        await anyio.sleep(0)
+        result = self.upstreams.get(function)
+        return [result] * limit if result is not None else []
 
     def relation(self, reference: Reference) -> str:
         return f'"main"."{reference.name}"'

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import re
 
 import pytest
 
@@ -49,6 +51,51 @@ def test_the_facts_of_the_run_are_there(ctx, session):
     assert ctx.vars["month"] == "2013-01"
     assert ctx.is_reload
     assert ctx.connection is session
+
+
+def test_the_idempotency_key_belongs_to_the_node_and_the_run_and_not_to_the_attempt(ctx, session):
+    key = ctx.idempotency_key
+    assert re.fullmatch("[0-9a-f]{32}", key)
+    session.facts = dataclasses.replace(session.facts, attempt=3)
+    assert ctx.idempotency_key == key
+    for other in ({"run_id": "r2"}, {"node_id": "task:orders_export"}):
+        session.facts = dataclasses.replace(session.facts, **other)
+        assert ctx.idempotency_key != key
+
+
+def test_a_missing_var_is_told_by_name_with_how_to_set_it(ctx):
+    with pytest.raises(KeyError) as raised:
+        ctx.vars["mnth"]
+    assert str(raised.value).startswith('there is no var "mnth", did you mean "month"?; help: set it under [vars]')
+    assert """--vars '{"mnth": "..."}'""" in str(raised.value)
+    assert (ctx.vars.get("mnth"), ctx.vars.get("mnth", 1), "mnth" in ctx.vars) == (None, 1, False)
+    assert dict(ctx.vars) == {"month": "2013-01"}
+
+
+def test_what_a_node_does_to_its_vars_concerns_nobody_else(ctx):
+    ctx.vars["month"] = "2014-01"
+    assert ctx.vars["month"] == "2013-01"
+
+
+def test_the_last_results_of_an_upstream_are_plain_in_a_def(session):
+    ctx = make_context(NodeKind.TASK, False, session)
+    session.upstreams[upstream] = UpstreamResult(payload=1, metadata=None, status="succeeded", ts=None, run_id="r0")
+    assert [result.payload for result in ctx.results_of(upstream, 2)] == [1, 1]
+    assert len(ctx.results_of(upstream, limit=3)) == 3
+
+
+async def test_the_last_results_of_an_upstream_are_awaited_in_an_async_def(session):
+    ctx = make_context(NodeKind.ASSET, True, session)
+    assert await ctx.results_of(upstream, limit=2) == []
+    with pytest.raises(MissingAwait, match=r"for ... in of ctx.results_of\(...\)"):
+        for _ in ctx.results_of(upstream):
+            pass
+
+
+@pytest.mark.parametrize(("limit", "error"), [(0, ValueError), (-1, ValueError), ("3", TypeError), (True, TypeError)])
+def test_a_limit_is_a_number_above_zero(ctx, limit, error):
+    with pytest.raises(error, match="limit must be"):
+        ctx.results_of(upstream, limit)
 
 
 def test_a_result_is_made_by_position_and_by_keyword(session):

@@ -253,6 +253,13 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize("arguments", ["3, OSError", "attempts=3", "0", "retry_on=BaseException"])
+def test_a_wrong_retry_policy_is_told_which_fields_there_are(read, arguments):
+    (problem,) = told(read({"tasks/a.py": f"from sqlbuild.retries import RetryPolicy\nRetryPolicy({arguments})"}))
+    assert problem.startswith("error[IMPORT] tasks/a.py:2: ")
+    assert "help: the fields of RetryPolicy are max_attempts, retry_on, initial_delay_seconds" in problem
+
+
 @pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN.keys())
 def test_a_broken_file_is_one_problem_and_the_others_are_read(read, text, expected):
     files = read({"assets/broken.py": text, "tasks/orders.py": TASK, "assets/also.py": "from tasks.orders import *"})

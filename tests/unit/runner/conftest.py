@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import anyio
@@ -68,6 +68,17 @@ def plan_of(functions: Mapping[Callable[..., object], tuple[Callable[..., object
     return Plan(target="dev", graph=Graph(nodes=nodes, downstream=downstream), steps=steps)
 
 
+def plan_without(plan: Plan, functions: Collection[Callable[..., object]]) -> Plan:
+    """The same plan without the steps of some functions, which stay in the graph."""
+    left_out = set(map(node_of, functions))
+    steps = {
+        node: dataclasses.replace(step, upstream=tuple(near for near in step.upstream if near not in left_out))
+        for node, step in plan.steps.items()
+        if node not in left_out
+    }
+    return dataclasses.replace(plan, steps=steps)
+
+
 def node_of(function: Callable[..., object]) -> NodeId:
     declaration = declaration_of(function)
     assert isinstance(declaration, Task | Asset)
@@ -82,10 +93,13 @@ def run_plan() -> Callable[..., Any]:
         abandon: Callable[[RunResult], None] | None = None,
         events: list[Event] | None = None,
         wrap_journal: Callable[[Journal], Journal] = lambda journal: journal,
+        store: InMemoryStateStore | None = None,
+        run_id: str = "r1",
+        without: Collection[Callable[..., object]] = (),
         **order: Any,
     ) -> Ran:
         events = [] if events is None else events
-        journal, store = InMemoryJournal(run_id="r1", target="dev"), InMemoryStateStore()
+        journal, store = InMemoryJournal(run_id=run_id, target="dev"), store or InMemoryStateStore()
         warehouse = DuckDBWarehouse(Connection(name="local", adapter="duckdb", options={"database": ":memory:"}), "/")
         await warehouse.open()
         services = RunServices(
@@ -102,9 +116,9 @@ def run_plan() -> Callable[..., Any]:
         )
         try:
             result = await execute_plan(
-                plan_of(functions),
+                plan_without(plan_of(functions), without),
                 RunOrder(
-                    run_id="r1",
+                    run_id=run_id,
                     root="/nowhere",
                     limits={"concurrency": 8, "threads": 4, "connections": 2, **(limits or {})},
                     **order,
