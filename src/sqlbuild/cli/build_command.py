@@ -1,18 +1,13 @@
 from __future__ import annotations
 
 import math
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from sqlbuild.cli.options import SharedOptions
-from sqlbuild.cli.output import write_document, write_error_text
+from sqlbuild.cli.run_selection import refuse_two_documents, run_selection
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, NoPython, Only, Select, Selectors, selection_of
-from sqlbuild.errors import EngineError
-
-if TYPE_CHECKING:
-    from sqlbuild.interfaces.event_sink import EventSink
 
 
 def finite_seconds(text: str) -> float:
@@ -32,7 +27,7 @@ def build(
     select: Select = None,
     exclude: Exclude = None,
     no_tests: Annotated[bool, typer.Option("--no-tests", help="Leave unit tests out.")] = False,  # noqa: ARG001
-    no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,  # noqa: ARG001
+    no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     no_python: NoPython = False,
     only: Only = False,
     allow_empty: AllowEmpty = False,
@@ -57,15 +52,13 @@ def build(
     backend: Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop that runs it.")] = "asyncio",
     events: Annotated[bool, typer.Option("--events", help="Print one JSON object per event on stdout.")] = False,
 ) -> int:
-    """Run models, tasks and assets. A selection runs with whatever it needs and the target lacks."""
-    if events and options.json:
-        raise typer.BadParameter("--json and --events both write to stdout; give one of them")
+    """Run models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
+    refuse_two_documents(options, events=events)
     from sqlbuild.app.operations import RunOptions
-    from sqlbuild.app.operations import build as run_build
-    from sqlbuild.app.run_output import captured_logging, captured_output, run_document
-    from sqlbuild.cli.open_project import open_project
 
-    selection = selection_of(selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python)
+    selection = selection_of(
+        selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python, no_checks=no_audits
+    )
     run_options = RunOptions(
         concurrency=concurrency,
         threads=threads,
@@ -76,34 +69,4 @@ def build(
         backend=backend,
         debug=options.debug,
     )
-    sinks = _sinks(options, events=events)
-    # Where stdout is a document, nothing that the project's code prints may get into it.
-    with captured_output(sys.stderr if options.json or events else None):
-        compiled = open_project(options)
-        with captured_logging():
-            result = run_build(compiled, selection, run_options, sinks)
-    if options.json:
-        _write_result(run_document(result, compiled))
-    return result.exit_code
-
-
-def _write_result(document: dict[str, Any]) -> None:
-    try:
-        write_document(document)
-    except EngineError as error:
-        # The run has happened and is stored; its exit code tells how it went.
-        write_error_text(f"warning: {error}\n")
-
-
-def _sinks(options: SharedOptions, *, events: bool) -> list[EventSink]:
-    from sqlbuild.app.run_output import json_lines_sink, plain_sink
-
-    if options.json:
-        return []
-    if events:
-        return [json_lines_sink(sys.stdout)]
-    if options.has_live_view():
-        from sqlbuild.app.live_output import live_sink
-
-        return [live_sink(sys.stdout, colour=options.has_colour(), verbose=options.verbose)]
-    return [plain_sink(sys.stdout, colour=options.has_colour(), verbose=options.verbose, quiet=options.quiet)]
+    return run_selection(options, selection, run_options, events=events)

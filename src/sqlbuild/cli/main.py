@@ -15,6 +15,7 @@ import typer.main
 
 from sqlbuild import __version__
 from sqlbuild.cli.build_command import build
+from sqlbuild.cli.check_command import check
 from sqlbuild.cli.clean_command import clean
 from sqlbuild.cli.compile_command import compile_project
 from sqlbuild.cli.dag_command import dag
@@ -75,6 +76,7 @@ def make_app() -> typer.Typer:
     app.callback()(with_shared_options(before_any_command))
     app.command()(with_shared_options(build))
     app.command()(with_shared_options(plan))
+    app.command()(with_shared_options(check))
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))

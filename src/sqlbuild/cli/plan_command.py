@@ -25,6 +25,7 @@ def plan(
     exclude: Exclude = None,
     no_python: NoPython = False,
     only: Only = False,
+    no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
     lock_timeout: Annotated[
         float,
@@ -37,7 +38,9 @@ def plan(
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
-    selection = selection_of(selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python)
+    selection = selection_of(
+        selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python, no_checks=no_audits
+    )
     made = make_plan(compiled, selection, RunOptions(lock_timeout=lock_timeout, debug=options.debug))
     if options.json:
         write_document(plan_document(made))

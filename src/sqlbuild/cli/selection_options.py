@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from sqlbuild.domain.selection import Selection
+from sqlbuild.domain.selection import Selection, split_selectors
 
 Selectors = Annotated[
     list[str] | None,
@@ -22,7 +22,7 @@ Exclude = Annotated[
 ]
 Only = Annotated[bool, typer.Option("--only", help="Add no upstream that the target lacks.")]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Succeed if the selection is empty.")]
-NoPython = Annotated[bool, typer.Option("--no-python", help="Leave out assets and tasks.")]
+NoPython = Annotated[bool, typer.Option("--no-python", help="Leave out assets, tasks and checks.")]
 
 
 def selection_of(
@@ -33,17 +33,16 @@ def selection_of(
     only: bool = False,
     allow_empty: bool = False,
     no_python: bool = False,
+    no_checks: bool = False,
+    checks_alone: bool = False,
 ) -> Selection:
-    """One value of an option may hold several selectors, parted by spaces."""
+    """What the options of a command ask for."""
     return Selection(
-        select=_parted([*(selectors or ()), *(select or ())]),
-        exclude=_parted(exclude or []),
+        select=split_selectors([*(selectors or ()), *(select or ())]),
+        exclude=split_selectors(exclude or []),
         only=only,
         allow_empty=allow_empty,
         no_python=no_python,
+        no_checks=no_checks,
+        checks_alone=checks_alone,
     )
-
-
-def _parted(values: list[str]) -> tuple[str, ...]:
-    # An empty value stays one: `--select "$NODE"` with an unset variable must not mean everything.
-    return tuple(part for value in values for part in (value.split() or [""]))
