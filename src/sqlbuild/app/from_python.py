@@ -1,0 +1,256 @@
+"""Builds from Python: `sqlbuild.build` and `sqlbuild.abuild`.
+
+In a process that is not ours: no signal handler is installed, nothing is printed, and what a project puts into the
+process (its modules, a finder, a place on the import path, the working directory) is taken back when the call ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TextIO
+
+import anyio.lowlevel
+import anyio.to_thread
+
+from sqlbuild.app.operations import build as run_build
+from sqlbuild.app.operations import build_here, close_project, open_project
+from sqlbuild.app.options import Backend, ProjectOptions, RunOptions
+from sqlbuild.app.project_root import find_root
+from sqlbuild.app.run_output import captured_logging, captured_output, plain_sink
+from sqlbuild.domain.events import Event
+from sqlbuild.domain.results import RunResult
+from sqlbuild.domain.selection import Selection, split_selectors
+from sqlbuild.errors import Problem, ProjectAlreadyOpen
+from sqlbuild.interfaces.event_sink import EventSink
+
+# Modules, the import path and the working directory are one for the whole process, and so is this.
+_process_is_free = threading.Lock()
+
+
+def build(
+    project_dir: str | os.PathLike[str] = ".",
+    *,
+    select: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    target: str | None = None,
+    vars: Mapping[str, object] | None = None,
+    only: bool = False,
+    no_python: bool = False,
+    allow_empty: bool = False,
+    concurrency: int | None = None,
+    threads: int | None = None,
+    connections: int | None = None,
+    fail_fast: bool = False,
+    lock_timeout: float = 60.0,
+    grace: float = 10.0,
+    backend: Backend = "asyncio",
+    on_event: Callable[[Event], object] | None = None,
+    output: TextIO | None = None,
+) -> RunResult:
+    """Build the project in or around `project_dir`, as `sqb build` does, and return how every node ended.
+
+    A node that fails does not raise: look at `.ok`, `.failures`, `.exit_code`, or call `.raise_for_failures()`.
+
+    select, exclude     selectors as `sqb build` takes them: one text, or several; nothing selected is everything
+    target, vars        a target of the settings; variables over those of the settings
+    only                add no upstream that the target lacks
+    no_python           leave out assets and tasks
+    allow_empty         a selection without any node is no error
+    concurrency, threads, connections
+                        limits of this run instead of those of the settings
+    fail_fast           stop at the first failure
+    lock_timeout        seconds to wait for a target that another process writes to
+    grace               seconds to wait for threads when the run is stopped
+    backend             the event loop that runs it
+    on_event            called with every event (see `sqlbuild.events`), one after the other, on a thread of its own;
+                        one that raises is told on stderr and not called again
+    output              a text stream that gets what `sqb build` prints
+
+    While it lasts the working directory is the project's root. Raises ProjectError with every problem of the project,
+    ProjectAlreadyOpen if another build runs in this process, SelectionError, TargetLocked, WarehouseUnreachable,
+    EngineError, and RuntimeError inside a running event loop: `await sqlbuild.abuild(...)` there.
+    """
+    if _loop_is_running():
+        raise RuntimeError(
+            "sqlbuild.build() was called inside a running event loop (as in a notebook): "
+            "write `await sqlbuild.abuild(...)` instead"
+        )
+    request = _request(
+        project_dir, target, vars, select, exclude, only=only, no_python=no_python, allow_empty=allow_empty
+    )
+    options = _run_options(concurrency, threads, connections, fail_fast, lock_timeout, grace, backend)
+    with _project_in_process(request.project):
+        compiled = open_project(request.project)
+        with captured_output(), captured_logging():
+            return run_build(compiled, request.selection, options, _sinks(on_event, output))
+
+
+async def abuild(
+    project_dir: str | os.PathLike[str] = ".",
+    *,
+    select: str | Iterable[str] = (),
+    exclude: str | Iterable[str] = (),
+    target: str | None = None,
+    vars: Mapping[str, object] | None = None,
+    only: bool = False,
+    no_python: bool = False,
+    allow_empty: bool = False,
+    concurrency: int | None = None,
+    threads: int | None = None,
+    connections: int | None = None,
+    fail_fast: bool = False,
+    lock_timeout: float = 60.0,
+    grace: float = 10.0,
+    on_event: Callable[[Event], object] | None = None,
+    output: TextIO | None = None,
+) -> RunResult:
+    """`build` on the event loop that is running: asyncio (with uvloop or not, also a notebook's) or trio.
+
+    Takes what `build` takes, without `backend`, and raises what it raises. Cancelling it stops the run as Ctrl-C does:
+    async nodes are cancelled, SQL is interrupted, threads are waited for up to `grace` seconds, journal and state are
+    written; then the cancellation goes on. The project's files are imported on a worker thread.
+    """
+    request = _request(
+        project_dir, target, vars, select, exclude, only=only, no_python=no_python, allow_empty=allow_empty
+    )
+    options = _run_options(concurrency, threads, connections, fail_fast, lock_timeout, grace)
+    with _project_in_process(request.project):
+        # Where no event loop runs, as in `sqb build`: a file of the project may start one while it is imported.
+        compiled = await anyio.to_thread.run_sync(open_project, request.project)
+        with captured_output(), captured_logging():
+            return await build_here(compiled, request.selection, options, _sinks(on_event, output))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    project: ProjectOptions
+    selection: Selection
+
+
+def _request(
+    project_dir: str | os.PathLike[str],
+    target: str | None,
+    vars: Mapping[str, object] | None,
+    select: str | Iterable[str],
+    exclude: str | Iterable[str],
+    *,
+    only: bool,
+    no_python: bool,
+    allow_empty: bool,
+) -> _Request:
+    project = ProjectOptions(
+        root=find_root(os.fspath(project_dir)), target=target, vars=dict(vars or {}), environ=dict(os.environ)
+    )
+    selection = Selection(
+        select=_selectors(select),
+        exclude=_selectors(exclude),
+        only=only,
+        no_python=no_python,
+        allow_empty=allow_empty,
+    )
+    return _Request(project=project, selection=selection)
+
+
+def _selectors(given: str | Iterable[str]) -> tuple[str, ...]:
+    return split_selectors([given] if isinstance(given, str) else given)
+
+
+def _run_options(
+    concurrency: int | None,
+    threads: int | None,
+    connections: int | None,
+    fail_fast: bool,
+    lock_timeout: float,
+    grace: float,
+    backend: Backend = "asyncio",
+) -> RunOptions:
+    for name, limit in (("concurrency", concurrency), ("threads", threads), ("connections", connections)):
+        if limit is not None and limit < 1:
+            raise ValueError(f"{name} must be 1 or more, not {limit}")
+    for name, seconds in (("lock_timeout", lock_timeout), ("grace", grace)):
+        if not math.isfinite(seconds) or seconds < 0:
+            raise ValueError(f"{name} must be a number of seconds of at least 0, not {seconds}")
+    return RunOptions(
+        concurrency=concurrency,
+        threads=threads,
+        connections=connections,
+        fail_fast=fail_fast,
+        lock_timeout=lock_timeout,
+        grace=grace,
+        backend=backend,
+        embedded=True,
+    )
+
+
+@contextlib.contextmanager
+def _project_in_process(project: ProjectOptions) -> Iterator[None]:
+    """While it lasts the process works in the project and for nobody else's; afterwards it is as it was before."""
+    if not _process_is_free.acquire(blocking=False):
+        raise ProjectAlreadyOpen(
+            Problem(
+                code="ALREADY_OPEN",
+                message=f"another build runs in this process, so {project.root} cannot be opened",
+                help="wait for its end; for builds at the same time use a process for each",
+            )
+        )
+    try:
+        with _working_directory(project.root):
+            try:
+                yield
+            finally:
+                close_project(project.root)
+    finally:
+        _process_is_free.release()
+
+
+@contextlib.contextmanager
+def _working_directory(path: str) -> Iterator[None]:
+    try:
+        before = os.getcwd()
+    except FileNotFoundError:
+        before = None
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        if before is not None:
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                os.chdir(before)
+
+
+def _sinks(on_event: Callable[[Event], object] | None, output: TextIO | None) -> list[EventSink]:
+    sinks: list[EventSink] = []
+    if on_event is not None:
+        sinks.append(_EventCallback(on_event))
+    if output is not None:
+        sinks.append(plain_sink(output, colour=False, verbose=False, quiet=False))
+    return sinks
+
+
+class _EventCallback:
+    """`sqlbuild.interfaces.event_sink.EventSink` that is one function."""
+
+    def __init__(self, on_event: Callable[[Event], object]) -> None:
+        self._on_event = on_event
+
+    def handle(self, event: Event) -> None:
+        self._on_event(event)
+
+    def tick(self) -> None:
+        """Nothing is drawn."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _loop_is_running() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except RuntimeError:
+        return False
+    return True
