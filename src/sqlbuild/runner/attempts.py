@@ -13,12 +13,12 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, PythonNode, Task
 from sqlbuild.domain.plans import Step
-from sqlbuild.errors import NodeCancelled, NodeError, NodeExited, NodeTimeout, SqlbuildError, WarehouseError
+from sqlbuild.errors import NodeError, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
 from sqlbuild.runner.kinds.sql_model import build_model
-from sqlbuild.runner.kinds.user_function import call_async, call_sync
+from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 
@@ -68,11 +68,7 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
     declaration = attempt.node.declaration
     assert isinstance(declaration, PythonNode)
     assert attempt.session is not None
-    try:
-        context = make_context(attempt.node.kind, False, attempt.session)
-        return call_sync(declaration, context, attempt.session, max_bytes)
-    except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
-        return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(_exited(error))
+    return run_function(declaration, attempt.session, max_bytes)
 
 
 async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, guard_scopes: bool) -> Outcome:
@@ -99,7 +95,7 @@ async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, g
         # A cancellation that nobody asked for came from the author's own code: it fails the node like any error.
         if _is_cancellation(error) and anyio.current_effective_deadline() == -math.inf:
             return Cancelled(error)
-        return Raised(_exited(error))
+        return Raised(exited(error))
     finally:
         raised = None  # it holds this frame
 
@@ -142,20 +138,6 @@ def _scope_left_open(error: RuntimeError) -> NodeError:
     )
     left_open.__cause__ = error
     return left_open
-
-
-def _exited(error: BaseException) -> BaseException:
-    """`error`, or NodeExited for what would end the process."""
-    match error:
-        case SystemExit():
-            message = f"the node called sys.exit({error.code!r})"
-        case KeyboardInterrupt() | GeneratorExit():
-            message = f"the node raised {type(error).__name__}"
-        case _:
-            return error
-    exited = NodeExited(message, help="raise an exception or return ctx.skip(...) instead")
-    # Keeps the author's line: the traceback is where the node left, not where it was noticed.
-    return exited.with_traceback(error.__traceback__)
 
 
 def retry_delay(

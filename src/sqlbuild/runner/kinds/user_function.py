@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Protocol, cast
 
+from sqlbuild.authoring.contexts import make_context
 from sqlbuild.authoring.functions import takes_context
-from sqlbuild.domain.nodes import Asset, Check, PythonNode
+from sqlbuild.domain.nodes import Asset, Check, PythonNode, kind_of_declaration
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.runner.kinds.check import outcome_of_check
 from sqlbuild.runner.node_output import begin_output, end_output
-from sqlbuild.runner.node_session import RunningNode
-from sqlbuild.runner.outcomes import Outcome, Returned, SkippedItself
+from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
 
 
@@ -59,7 +59,7 @@ def call_sync(node: PythonNode, context: object, session: CalledSession, max_byt
     return outcome_of(node, value, session, max_bytes)
 
 
-async def call_async(node: PythonNode, context: object, session: RunningNode, max_bytes: int) -> Outcome:
+async def call_async(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On the event loop."""
     function = cast(Callable[..., Awaitable[object]], node.declared.function)
     token = begin_output(session.log)
@@ -70,7 +70,7 @@ async def call_async(node: PythonNode, context: object, session: RunningNode, ma
     return outcome_of(node, value, session, max_bytes)
 
 
-def outcome_of(node: PythonNode, value: object, session: RunningNode, max_bytes: int) -> Outcome:
+def outcome_of(node: PythonNode, value: object, session: CalledSession, max_bytes: int) -> Outcome:
     """What a returned value means. Raises UnstorableResult, MissingAwait or NotReturned."""
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
