@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from sqlbuild.compiler.check_rules import check_boundaries
 from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model, relation_of_source
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
@@ -156,6 +157,10 @@ def asset_lineage_exists(checked: Checked) -> Iterator[Problem]:
             yield from _lineage_of_asset(checked, node, declaration)
 
 
+def checks_come_last(checked: Checked) -> Iterable[Problem]:
+    return check_boundaries(checked.resolved)
+
+
 RULES: tuple[Rule, ...] = (
     names_are_unique,
     names_are_snake_case,
@@ -164,6 +169,7 @@ RULES: tuple[Rule, ...] = (
     there_are_no_cycles,
     column_types_are_types,
     asset_lineage_exists,
+    checks_come_last,
 )
 
 
