@@ -135,6 +135,7 @@ class _Execution:
             graph=plan.graph,
             results=self.results,
             stored=stored,
+            store=services.store,
             slots=ConnectionSlots(self._capacity, services.warehouse, self._grant),
             bridge=self.bridge,
             clock=services.clock,
