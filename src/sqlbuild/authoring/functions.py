@@ -61,7 +61,7 @@ def takes_context(function: Callable[..., object]) -> bool:
     """Whether a node's function is called with its context: it has a positional parameter without a default."""
     if not isinstance(function, FunctionType):
         return True
-    layer = signature_layer(function)
+    layer = signature_layer(function) if "__wrapped__" in function.__dict__ else function
     code = layer.__code__
     return code.co_argcount > len(layer.__defaults__ or ()) or bool(code.co_flags & inspect.CO_VARARGS)
 

@@ -98,7 +98,8 @@ class ErrorFacts:
     help: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, though nobody changes one: with this many fields that would make each of them three times as expensive.
+@dataclasses.dataclass(slots=True, kw_only=True)
 class NodeResult:
     """The one terminal result of a node in a run. Times are seconds since the epoch, UTC; durations are seconds."""
 
@@ -208,6 +209,8 @@ class RunResult:
     """`SIGINT`, `SIGTERM`, `SIGHUP`, `fail-fast`, `cancellation` or None."""
     critical_path: tuple[NodeId, ...] = ()
     warnings: tuple[str, ...] = ()
+    records: Mapping[NodeId, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """The text that journal and warehouse got of each result; what is not in it is encoded anew where it is needed."""
     left_running: tuple[NodeId, ...] = ()
     """Nodes whose threads still ran when the run ended; the process must not wait for them."""
 

@@ -85,8 +85,8 @@ class Warehouse(Protocol):
         Until the swap commits readers see the old table; on any error or cancellation it stays and staging is gone.
         """
 
-    async def append_json(self, connection: Connection, relation: Relation, rows: str) -> None:
-        """Append a JSON array of objects to a table, by column name, all or none of them.
+    async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
+        """Append rows to a table, each the text of a JSON object, by column name, all or none of them.
 
         A row is NULL in the columns that it does not name; names that the table does not have are passed over.
         """

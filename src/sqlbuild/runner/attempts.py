@@ -11,7 +11,7 @@ import anyio
 from sqlbuild.authoring.contexts import make_context
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, PythonNode, Task
+from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
 from sqlbuild.errors import NodeError, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -47,11 +47,10 @@ class Attempt:
 
 
 def lane_of(node: Node) -> Lane:
-    match node.declaration:
-        case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
-            return Lane.CONCURRENCY if declared.is_async else Lane.THREADS
-        case _:
-            return Lane.CONNECTIONS
+    declaration = node.declaration
+    if isinstance(declaration, PythonNode):
+        return Lane.CONCURRENCY if declaration.declared.is_async else Lane.THREADS
+    return Lane.CONNECTIONS
 
 
 def limits_of(node: Node) -> PythonFunction | Model:

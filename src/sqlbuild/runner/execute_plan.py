@@ -110,6 +110,7 @@ class _Execution:
         self.services = services
         self.started_at = started_at
         self.results: dict[NodeId, NodeResult] = {}
+        self._record_texts: dict[NodeId, str] = {}
         self.stopped_by: str | None = None
         self.engine_error: EngineError | None = None
         self.result: RunResult | None = None
@@ -200,6 +201,7 @@ class _Execution:
             exit_code=exit_code_of(results, self.stopped_by, bool(self.left_running)),
             stopped_by=self.stopped_by,
             critical_path=critical_path(self.plan, self.results),
+            records=self._record_texts,
             left_running=tuple(self.left_running),
         )
         self.services.journal.ended(result)
@@ -424,11 +426,16 @@ class _Execution:
         self._running.pop(node.id, None)
         self._capacity.give_back(attempt.need)
         match outcome:
+            case Returned():
+                result = self._records.of_attempt(attempt, Status.SUCCEEDED)
+                result.payload, result.metadata, result.materialized = (
+                    outcome.payload,
+                    outcome.metadata,
+                    outcome.materialized,
+                )
+                self._end(result)
             case Raised(error):
                 self._failed(attempt, error)
-            case Returned(payload, metadata, materialized):
-                facts = {"payload": payload, "metadata": metadata, "materialized": materialized}
-                self._end(self._records.of_attempt(attempt, Status.SUCCEEDED, **facts))
             case SkippedItself(reason, mode, metadata):
                 skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
@@ -481,7 +488,7 @@ class _Execution:
 
     def _record(self, result: NodeResult) -> None:
         self.results[result.node_id] = result
-        record = self.services.encode(result)
+        record = self._record_texts[result.node_id] = self.services.encode(result)
         try:
             self.services.journal.finished(record)
         except EngineError as error:

@@ -16,6 +16,9 @@ class Returned:
     materialized: bool | None = None
 
 
+NOTHING_RETURNED = Returned()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class SkippedItself:
     reason: str

@@ -34,15 +34,23 @@ class Records:
 
     def of_attempt(self, attempt: Attempt, status: Status, **facts: object) -> NodeResult:
         """How a node ended with an attempt that did begin."""
-        node = attempt.step.node.id
-        return self.of_node(
-            node,
-            status,
+        step = attempt.step
+        node = step.node
+        errors = self.history[node.id].errors
+        return NodeResult(
+            run_id=self._run_id,
+            node_id=node.id,
+            kind=node.kind,
+            name=node.name,
+            status=status,
             attempt=attempt.number,
             started_at=attempt.started_at,
+            finished_at=self._clock.now(),
             duration=max(0.0, self._clock.monotonic() - attempt.started),
-            retried=tuple(self.history[node].errors),
-            **facts,
+            waited=self.waited.get(node.id, 0.0),
+            retried=tuple(errors) if errors else (),
+            fingerprint=step.fingerprint_to_store(),
+            **facts,  # type: ignore[arg-type]
         )
 
     def of_node(self, node: NodeId, status: Status, **facts: object) -> NodeResult:

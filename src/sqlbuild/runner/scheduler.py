@@ -68,6 +68,8 @@ class Scheduler:
 
     def finished(self, node: NodeId, status: Status, skip_mode: SkipMode | None = None) -> list[Command]:
         """What follows from the end of a node that was told `Ready`."""
+        if node not in self._downstream:
+            return []
         commands: list[Command] = []
         ended = deque([(node, status, skip_mode, node)])
         while ended:

@@ -80,16 +80,18 @@ def result_to_fields(result: NodeResult) -> dict[str, Any]:
         "duration": result.duration,
         "waited": result.waited,
     }
-    for name, value in (
-        ("fingerprint", result.fingerprint or None),
-        ("materialized", result.materialized),
-        ("payload", result.payload),
-        ("metadata", result.metadata),
-        ("skip_reason", result.skip_reason),
-        ("skip_mode", result.skip_mode),
-    ):
-        if value is not None:
-            fields[name] = value
+    if result.fingerprint:
+        fields["fingerprint"] = result.fingerprint
+    if result.materialized is not None:
+        fields["materialized"] = result.materialized
+    if result.payload is not None:
+        fields["payload"] = result.payload
+    if result.metadata is not None:
+        fields["metadata"] = result.metadata
+    if result.skip_reason is not None:
+        fields["skip_reason"] = result.skip_reason
+    if result.skip_mode is not None:
+        fields["skip_mode"] = result.skip_mode
     if result.started_at is not None:
         fields["started_at"] = utc_text(result.started_at)
     if result.finished_at is not None:
@@ -198,4 +200,6 @@ def _fast_dumps(value: object) -> str:
 
 dumps: Callable[[object], str] = _plain_dumps if orjson is None else _fast_dumps
 """Compact JSON text. Raises TypeError or UnicodeEncodeError for lone surrogates."""
+encoded: Callable[[str], object] = json.loads if orjson is None else orjson.Fragment
+"""A JSON text as a value that `dumps` writes as it is."""
 loads: Callable[[str | bytes], Any] = json.loads if orjson is None else orjson.loads

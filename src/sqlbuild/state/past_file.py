@@ -16,7 +16,7 @@ from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
-from sqlbuild.state.node_result_json import dumps, loads, result_from_fields, result_to_fields, storable
+from sqlbuild.state.node_result_json import dumps, encoded, loads, result_from_fields, result_to_fields, storable
 
 SCHEMA_VERSION = 1
 
@@ -40,7 +40,7 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
     kept = before["results"] if before is not None else {}
     results = {node: kept[node][:per_node] for node in kept if node in past.nodes}
     for node, result in run.results.items():
-        results[node] = [_result_fields(result), *results.get(node, [])][:per_node]
+        results[node] = [_result_json(result, run.records.get(node)), *results.get(node, [])][:per_node]
     document = {
         "schema_version": SCHEMA_VERSION,
         "target": run.target,
@@ -113,8 +113,17 @@ def _text(document: dict[str, Any]) -> str:
     try:
         return dumps(document)
     except (TypeError, UnicodeEncodeError):
-        results = {node: [storable(record) for record in records] for node, records in document["results"].items()}
+        results = {
+            node: [storable(record) if isinstance(record, dict) else record for record in records]
+            for node, records in document["results"].items()
+        }
         return dumps({**document, "results": results})
+
+
+def _result_json(result: NodeResult, record: str | None) -> object:
+    if record is not None and len(result.payload or "") <= MAX_TEXT and len(result.metadata or "") <= MAX_TEXT:
+        return encoded(record)
+    return _result_fields(result)
 
 
 def _result_fields(result: NodeResult) -> dict[str, Any]:

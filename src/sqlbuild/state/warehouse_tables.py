@@ -167,8 +167,7 @@ class WarehouseStateStore:
         stored_at = f'{{"stored_at":"{self._next_stored_at().isoformat()}",'
         connection = self._warehouse.connect()
         try:
-            rows = ",".join([stored_at + record[1:] for record in records])
-            await self._warehouse.append_json(connection, relation, f"[{rows}]")
+            await self._warehouse.append_json(connection, relation, [stored_at + record[1:] for record in records])
         finally:
             await connection.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -91,17 +91,19 @@ class DuckDBWarehouse:
                 await connection.execute(f"DROP TABLE IF EXISTS {stage}")
             raise
 
-    async def append_json(self, connection: Connection, relation: Relation, rows: str) -> None:
+    async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
         name = quote_relation(relation)
         described = await connection.query(f"DESCRIBE {name}")
         types = {str(column): str(type_) for column, type_, *_ in await described.fetch()}
         # Read as text and then cast: from_json makes NULL of a value that does not fit its type, a cast fails.
-        structure = json.dumps([dict.fromkeys(types, "VARCHAR")]).replace("'", "''")
+        structure = json.dumps(dict.fromkeys(types, "VARCHAR")).replace("'", "''")
         columns = ", ".join(quote_identifier(column) for column in types)
         casts = ", ".join(f"CAST(r.{quote_identifier(column)} AS {type_})" for column, type_ in types.items())
         await connection.execute(
-            f"INSERT INTO {name} ({columns}) SELECT {casts} FROM (SELECT unnest(from_json(?, '{structure}')) AS r)",
-            [rows],
+            # One text a row: DuckDB reads a single text with all of them at a fourth of the speed.
+            f"INSERT INTO {name} ({columns}) SELECT {casts} "
+            f"FROM (SELECT from_json(row_text, '{structure}') AS r FROM (SELECT unnest(?::VARCHAR[]) AS row_text))",
+            [list(rows)],
         )
 
     async def _rows(self, sql: str) -> list[tuple[Any, ...]]:

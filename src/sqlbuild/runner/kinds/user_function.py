@@ -14,7 +14,7 @@ from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.runner.kinds.check import outcome_of_check
 from sqlbuild.runner.node_output import begin_output, end_output
-from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, SkippedItself
+from sqlbuild.runner.outcomes import NOTHING_RETURNED, Cancelled, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
 
 
@@ -72,6 +72,8 @@ async def call_async(node: PythonNode, context: object, session: CalledSession, 
 
 def outcome_of(node: PythonNode, value: object, session: CalledSession, max_bytes: int) -> Outcome:
     """What a returned value means. Raises UnstorableResult, MissingAwait or NotReturned."""
+    if value is None and type(node) is not Check and not session.left_undone():
+        return NOTHING_RETURNED
     if inspect.isawaitable(value):
         if inspect.iscoroutine(value):
             value.close()
