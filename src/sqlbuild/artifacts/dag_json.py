@@ -24,7 +24,11 @@ def dag_document(project_name: str, graph: Graph) -> dict[str, Any]:
         "project": project_name,
         "nodes": [node_document(node) for node in graph.nodes.values()],
         "edges": [{"from": upstream, "to": node.id} for node in graph.nodes.values() for upstream in node.depends_on],
-        "checks": [],
+        "checks": [
+            {"id": node.id, "severity": node.declaration.severity.value, "depends_on": list(node.depends_on)}
+            for node in graph.nodes.values()
+            if isinstance(node.declaration, Check)
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from sqlbuild.app.wording import counted, first_few, one_line, safe_text, second
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
 from sqlbuild.cli.text_table import table_lines
+from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Source, Task
 
@@ -62,7 +63,9 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             facts.append(("function", "async def" if declared.is_async else "def"))
             facts += _attempt_facts(declared)
-            if declared.requires != "any":
+            if isinstance(node.declaration, Check):
+                facts.append(("severity", node.declaration.severity))
+            elif declared.requires != "any":
                 facts.append(("requires", declared.requires))
         case Model() as model:
             facts += [("built as", model.materialized), *_attempt_facts(model)]
@@ -143,11 +146,14 @@ def _result_table(results: Iterable[NodeResult]) -> list[str]:
 
 def _last_result(result: NodeResult) -> list[str]:
     """What the newest result says; payload and metadata as JSON."""
-    lines = [
-        f"{label}: {one_line(text, _JSON_LIMIT)}"
-        for label, text in (("payload", result.payload), ("metadata", result.metadata))
-        if text is not None
-    ]
+    verdict = verdict_of(result)
+    told = (
+        ("payload", result.payload if verdict is None else None),
+        ("verdict", verdict),
+        ("message", message_of(result)),
+        ("metadata", result.metadata),
+    )
+    lines = [f"{label}: {one_line(text, _JSON_LIMIT)}" for label, text in told if text is not None]
     if result.materialized is not None:
         lines.append(f"materialized: {'yes' if result.materialized else 'no'}")
     if result.skip_reason:
@@ -155,7 +161,7 @@ def _last_result(result: NodeResult) -> list[str]:
     if result.because_of:
         lines.append(f"because of: {first_few(result.because_of)}")
     lines += [f"warning: {one_line(warning, 1_000)}" for warning in result.warnings]
-    if result.error is not None:
+    if result.error is not None and not failed_by_verdict(result):
         text = result.error.traceback or f"{result.error.type}: {result.error.message}"
         lines += ["error:", *_indented(safe_text(text.rstrip()).split("\n"))]
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from sqlbuild.domain.check_results import failed_by_verdict
 from sqlbuild.domain.events import (
     Event,
     NodeFinished,
@@ -18,6 +19,7 @@ from sqlbuild.domain.events import (
 )
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
+from sqlbuild.reporting.checks import said_text
 from sqlbuild.reporting.failures import error_text, failure_lines, place_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
@@ -99,10 +101,13 @@ class RunLines:
             text += f"  because of {first_few(result.because_of, 3)}"
         elif result.skip_reason:
             text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
+        if result.kind is NodeKind.CHECK:
+            said = said_text(result)
+            text += f"  {said}" if said else ""
         if self._verbose and result.waited >= 0.0005:
             text += f"  waited {seconds_text(result.waited)}"
         lines = [text]
-        if result.error is not None:
+        if result.error is not None and not failed_by_verdict(result):
             lines += self._failure(result)
         if result.warnings:
             lines += [self._under(self._warning(warning)) for warning in result.warnings]
@@ -111,7 +116,7 @@ class RunLines:
     def _is_shown(self, result: NodeResult) -> bool:
         """What never ran is told in the summary, by its cause: one failure may block thousands."""
         if self._quiet:
-            return result.error is not None or bool(result.warnings)
+            return result.error is not None or bool(result.warnings) or result.status is Status.WARNED
         return self._verbose or result.attempt > 0 or result.status not in _CASCADES
 
     def _failure(self, result: NodeResult) -> list[str]:

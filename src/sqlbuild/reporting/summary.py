@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 
+from sqlbuild.domain.check_results import message_of
 from sqlbuild.domain.ids import NodeId, name_of
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
 from sqlbuild.reporting.failures import error_text, place_text
@@ -148,6 +149,12 @@ def _times(run: RunResult) -> list[str]:
     return lines
 
 
+def _of_check(result: NodeResult) -> str:
+    if result.error is not None:
+        return f"{result.name}: {error_text(result.error)}"
+    return f"{result.name}: {message_of(result) or 'did not pass'}"
+
+
 def _path_text(path: Sequence[NodeId], results: Mapping[NodeId, NodeResult]) -> str:
     def with_time(node: NodeId) -> str:
         result = results.get(node)
@@ -165,6 +172,7 @@ def _path_text(path: Sequence[NodeId], results: Mapping[NodeId, NodeResult]) -> 
 
 def _warnings(run: RunResult, of_run: Sequence[str], paint: Paint) -> list[str]:
     found = [*of_run]
+    found += [_of_check(result) for result in run.results.values() if result.status is Status.WARNED]
     found += [f"{result.name}: {warning}" for result in run.results.values() for warning in result.warnings]
     if not found:
         return []
