@@ -18,7 +18,12 @@ SqlbuildError
     ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
     ├── MissingExtra            an optional package is not installed
     ├── MissingVar              ctx.vars["x"] of a var that nobody has set (also a KeyError)
+    ├── PoolError               ctx.pool() of a pool that there is not
+    │   └── PoolOrder           ctx.pool() inside a block, in an order in which nodes could wait for each other
+    ├── MapError                ctx.map() was given keys that are not unique, or a function of the wrong kind
     ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
+    ├── WorkerLost              the process of a node with isolate="process" ended before the node did
+    ├── LoopBlocked             an async node kept the event loop from running, and --strict-async is given
     └── NodeTimeout             an attempt passed its time limit (also a TimeoutError)
 NodeCancelled (BaseException)   raised inside a `def` node's ctx call when the run is being stopped
 """
@@ -170,8 +175,28 @@ class MissingVar(NodeError, KeyError):
     code = "VAR"
 
 
+class PoolError(NodeError):
+    code = "POOL"
+
+
+class PoolOrder(PoolError):
+    code = "POOL_ORDER"
+
+
+class MapError(NodeError):
+    code = "MAP"
+
+
 class NodeExited(NodeError):
     code = "NODE_EXIT"
+
+
+class WorkerLost(NodeError):
+    code = "WORKER"
+
+
+class LoopBlocked(NodeError):
+    code = "BLOCKED_LOOP"
 
 
 class NodeTimeout(NodeError, TimeoutError):

@@ -141,10 +141,11 @@ class _Execution:
             bridge=self.bridge,
             clock=services.clock,
             publish=services.publish,
+            said=services.publish if services.logs is None else services.logs.said,
         )
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
-        self._records = Records(plan, order.run_id, order.root, services.clock)
+        self._records = Records(plan, order.run_id, order.root, services.clock, services.logs)
         self._running: dict[NodeId, Attempt] = {}
         self._to_await: deque[Attempt] = deque()
         self._never_begun: list[NodeId] = []
@@ -268,7 +269,12 @@ class _Execution:
             self.left_running.append(attempt.node.id)
             what = "its thread" if attempt.need[0] == Lane.THREADS.value else "it"
             self._end(
-                self._records.of_attempt(attempt, Status.UNKNOWN, warnings=(f"{what} still ran when the run ended",))
+                self._records.of_attempt(
+                    attempt,
+                    Status.UNKNOWN,
+                    warnings=(f"{what} still ran when the run ended",),
+                    log=self._records.log_of(attempt),
+                )
             )
 
     def _never_began(self, attempt: Attempt) -> None:
@@ -434,8 +440,8 @@ class _Execution:
                     outcome.materialized,
                 )
                 self._end(result)
-            case Raised(error):
-                self._failed(attempt, error)
+            case Raised(error, facts):
+                self._failed(attempt, error, facts)
             case SkippedItself(reason, mode, metadata):
                 skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
@@ -448,11 +454,11 @@ class _Execution:
                 self._end(self._records.of_attempt(attempt, Status.CANCELLED))
         self._check_idle()
 
-    def _failed(self, attempt: Attempt, error: BaseException) -> None:
+    def _failed(self, attempt: Attempt, error: BaseException, told: ErrorFacts | None = None) -> None:
         node, now = attempt.node, self.services.clock.monotonic()
         if self.services.on_error is not None:
             self.services.on_error(node.id, error)
-        facts = self._records.describe(attempt, error)
+        facts = self._records.describe(attempt, error, told)
         history = self._records.history[node.id]
         if self.stopped_by is None:
             delay = retry_delay(
@@ -461,11 +467,13 @@ class _Execution:
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
                 return
-        self._end(self._records.of_attempt(attempt, status_of_error(node, error), error=facts))
+        log = self._records.log_failure(attempt, facts)
+        self._end(self._records.of_attempt(attempt, status_of_error(node, error), error=facts, log=log))
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()
         self._records.history[node.id].errors.append(facts)
+        self._records.log_failure(attempt, facts, retry_in=delay)
         try:
             self.services.journal.attempt_failed(node.id, attempt.number, at, f"{facts.type}: {facts.message}")
         except EngineError as error:

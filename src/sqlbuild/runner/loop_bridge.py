@@ -89,12 +89,16 @@ class LoopBridge:
                 "the blocking half of ctx was called on the event loop",
                 help="in an `async def` node use its own ctx and write `await ctx....`",
             )
+        return self.submit(function, *args).result()
+
+    def submit(self, function: Callable[..., Awaitable[T]], *args: Any) -> concurrent.futures.Future[T]:
+        """From any thread: await `function(*args)` on the event loop. Raises NodeCancelled when there is none."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         try:
             self.call_soon(self._begin, future, function, args)
         except RuntimeError:  # the loop is gone
             raise NodeCancelled from None
-        return future.result()
+        return future
 
     def _begin(
         self, future: concurrent.futures.Future[T], function: Callable[..., Awaitable[T]], args: tuple[Any, ...]

@@ -38,7 +38,10 @@ class Checked:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Raised:
+    """`facts` come from a worker process, where the traceback was."""
+
     error: BaseException
+    facts: ErrorFacts | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

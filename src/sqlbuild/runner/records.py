@@ -9,6 +9,7 @@ from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import ErrorFacts, NodeResult, Status
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.runner.attempts import Attempt
 from sqlbuild.runner.error_facts import describe_error
 
@@ -24,11 +25,12 @@ class History:
 class Records:
     """`history` and `waited` (seconds from ready to started) are of nodes that have begun."""
 
-    def __init__(self, plan: Plan, run_id: str, root: str, clock: Clock) -> None:
+    def __init__(self, plan: Plan, run_id: str, root: str, clock: Clock, logs: NodeLogs | None = None) -> None:
         self._steps = plan.steps
         self._run_id = run_id
         self._root = root
         self._clock = clock
+        self._logs = logs
         self.history: dict[NodeId, History] = {}
         self.waited: dict[NodeId, float] = {}
 
@@ -68,8 +70,9 @@ class Records:
             **facts,  # type: ignore[arg-type]
         )
 
-    def describe(self, attempt: Attempt, error: BaseException) -> ErrorFacts:
-        facts = describe_error(error, self._root)
+    def describe(self, attempt: Attempt, error: BaseException, told: ErrorFacts | None = None) -> ErrorFacts:
+        """`told` are facts from where the node ran, if that was another process."""
+        facts = told or describe_error(error, self._root)
         place = attempt.node.place
         if attempt.node.kind not in PYTHON_KINDS:
             line = error.line if isinstance(error, WarehouseError) else None
@@ -78,3 +81,12 @@ class Records:
             # The node returned; what it returned is what is wrong.
             return dataclasses.replace(facts, path=place.path, line=place.line)
         return facts
+
+    def log_failure(self, attempt: Attempt, error: ErrorFacts, *, retry_in: float | None = None) -> str | None:
+        """Write the failure of a Python node into its log, whose path comes back; models have none."""
+        if self._logs is None or attempt.session is None:
+            return None
+        return self._logs.failed(attempt.node.name, attempt.number, self._clock.now(), error, retry_in)
+
+    def log_of(self, attempt: Attempt) -> str | None:
+        return None if self._logs is None else self._logs.path(attempt.node.name, attempt.number)
