@@ -1,4 +1,4 @@
-"""The decorators `@asset`, `@task` and `@loader`.
+"""The decorators `@asset`, `@task`, `@loader` and `@check`.
 
 A decorator returns the function itself, with its frozen declaration as an attribute. While a project is loaded, what
 is wrong becomes problems of that project, all at once; at any other time it raises DeclarationError, a TypeError.
@@ -13,6 +13,13 @@ from types import FunctionType
 from typing import Any, TypeVar, Unpack, overload
 
 from sqlbuild.authoring.callers import frame_of_caller
+from sqlbuild.authoring.check_options import (
+    CHECK_READERS,
+    NOT_FOR_CHECKS,
+    CheckFunction,
+    CheckOptions,
+    without_dependencies,
+)
 from sqlbuild.authoring.collecting import Collector, current_collector
 from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.authoring.functions import is_async, layers_of, refusal
@@ -38,10 +45,11 @@ from sqlbuild.authoring.read_options import (
     read_timeout,
 )
 from sqlbuild.domain.ids import NodeKind, Place
-from sqlbuild.domain.nodes import Asset, Loader, PythonFunction, PythonNode, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, PythonFunction, PythonNode, Task
 from sqlbuild.errors import DeclarationError, Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=CheckFunction)
 
 _TASK_READERS: Mapping[str, Reader] = {
     "name": read_name,
@@ -69,7 +77,19 @@ _READERS: Mapping[NodeKind, Mapping[str, Reader]] = {
         **{key: reader for key, reader in _TASK_READERS.items() if key != "requires"},
         **LOADER_READERS,
     },
+    NodeKind.CHECK: {
+        **{key: reader for key, reader in _TASK_READERS.items() if key not in NOT_FOR_CHECKS},
+        **CHECK_READERS,
+    },
 }
+_RECORDS: Mapping[NodeKind, Callable[..., PythonNode]] = {
+    NodeKind.ASSET: Asset,
+    NodeKind.TASK: Task,
+    NodeKind.LOADER: Loader,
+    NodeKind.CHECK: Check,
+}
+_OF_THE_KIND = ("column_lineage", *LOADER_READERS, *CHECK_READERS)
+"""Parameters that are fields of the kind's own record, not of what all Python nodes have in common."""
 
 
 @overload
@@ -134,6 +154,23 @@ def loader(function: Any = None, /, **options: Any) -> Any:
     return _decorate(NodeKind.LOADER, function, options)
 
 
+def check(function: None = None, /, **options: Unpack[CheckOptions]) -> Callable[[C], C]:
+    """Make a function a check: a node that says whether what others have made is right. Nothing depends on it.
+
+    It returns True or False, or `ctx.pass_(...)`, `ctx.fail(...)`, `ctx.warn(...)` with a message. It runs as soon as
+    what it depends on has succeeded, if any of that is built in the run; a skip among it skips the check. Parameters:
+
+    depends_on      required: a decorated function, `model()`, `source()` or `seed()`, or a list or tuple of them
+    severity        "error" (default): a failure fails the run; "warn": it is only told, an exception too
+    name, tags, group, description, meta, timeout, isolate, pool, dry_run
+                    as of `asset`
+
+    Raises DeclarationError (a TypeError) for anything else.
+    """
+    decorated: Callable[[C], C] = _decorate(NodeKind.CHECK, function, options)
+    return decorated
+
+
 def declaration_of(function: object) -> PythonNode | None:
     """The declaration of a decorated function; None for everything else, also for a wrapper around one."""
     return declared_node(function)
@@ -188,7 +225,7 @@ def _can_be_a_node(kind: NodeKind, function: object, findings: Findings) -> bool
         if NODE_ATTRIBUTE in layer.__dict__:
             findings.append(
                 Finding(
-                    f"`{layer.__name__}` is decorated with @asset or @task already",
+                    f"`{layer.__name__}` is decorated as a node already",
                     "let one of them stand alone, above all other decorators",
                     code="DECORATED",
                 )
@@ -206,9 +243,12 @@ def _node(
 ) -> PythonNode | None:
     """The declaration, without what is wrong with it; None if it has no usable name."""
     function = layers[0]
-    if kind is NodeKind.TASK:
-        options = _without_columns(options, findings)
+    if kind in (NodeKind.TASK, NodeKind.CHECK):
+        options = _without_columns(kind, options, findings)
     fields = read_options(options, _READERS[kind], findings)
+    if kind is NodeKind.CHECK:
+        fields["requires"] = "all"
+        findings += filter(None, [without_dependencies(options)])
     name = fields.pop("name", None)
     if name is None and options.get("name") is None:
         name = read_name(function.__name__, findings)
@@ -222,9 +262,9 @@ def _node(
         fields["description"] = _cleaned(function.__doc__)
     if "pool" in fields:
         fields["pools"] = fields.pop("pool")
-    own = {key: fields.pop(key) for key in ("columns", "column_lineage") if key in fields}
+    own = {key: fields.pop(key) for key in _OF_THE_KIND if key in fields}
     declared = PythonFunction(function=function, name=name, is_async=waits, place=place, **fields)  # type: ignore[arg-type]
-    return Task(declared=declared) if kind is NodeKind.TASK else Asset(declared=declared, **own)  # type: ignore[arg-type]
+    return _RECORDS[kind](declared=declared, **own)
 
 
 def _check_where_it_runs(fields: dict[str, object], is_async: bool, findings: Findings) -> None:
@@ -245,12 +285,12 @@ def _check_where_it_runs(fields: dict[str, object], is_async: bool, findings: Fi
         )
 
 
-def _without_columns(options: Mapping[str, object], findings: Findings) -> Mapping[str, object]:
+def _without_columns(kind: NodeKind, options: Mapping[str, object], findings: Findings) -> Mapping[str, object]:
     given = [key for key in ("columns", "column_lineage") if key in options]
     if not given:
         return options
     findings.append(
-        Finding(f"{given[0]}: tasks have no columns; use @asset", "declare it with @asset, or leave it out")
+        Finding(f"{given[0]}: {kind}s have no columns; use @asset", "declare it with @asset, or leave it out")
     )
     return {key: value for key, value in options.items() if key not in given}
 

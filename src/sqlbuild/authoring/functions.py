@@ -7,8 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FunctionType
 
 from sqlbuild.authoring.code_reads import cell_values
-from sqlbuild.authoring.contexts import AssetContext, AsyncAssetContext, AsyncTaskContext, TaskContext
+from sqlbuild.authoring.contexts import (
+    AssetContext,
+    AsyncAssetContext,
+    AsyncCheckContext,
+    AsyncTaskContext,
+    CheckContext,
+    TaskContext,
+)
 from sqlbuild.authoring.findings import Finding
+from sqlbuild.authoring.loader_contexts import AsyncLoaderContext, LoaderContext
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import PythonFunction
 from sqlbuild.errors import Problem
@@ -18,9 +26,14 @@ _CONTEXTS: dict[type, tuple[NodeKind, bool]] = {
     AsyncAssetContext: (NodeKind.ASSET, True),
     TaskContext: (NodeKind.TASK, False),
     AsyncTaskContext: (NodeKind.TASK, True),
+    LoaderContext: (NodeKind.LOADER, False),
+    AsyncLoaderContext: (NodeKind.LOADER, True),
+    CheckContext: (NodeKind.CHECK, False),
+    AsyncCheckContext: (NodeKind.CHECK, True),
 }
 _BY_KIND = {key: context.__name__ for context, key in _CONTEXTS.items()}
 _COLLECT = "collect the values in a list and return it"
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _BY_NAME = {context.__name__: context for context in _CONTEXTS}
 
 
@@ -47,12 +60,12 @@ def signature_layer(function: FunctionType) -> FunctionType:
 
 
 def is_async(layers: Sequence[FunctionType]) -> bool:
-    """Whether calling the function with these layers gives something to await.
+    """Whether calling the function with these layers gives something to await, or to go through with `async for`.
 
     A plain wrapper around an `async def` counts as async: it hands on the coroutine that it gets.
     """
     for layer in layers:
-        if layer.__code__.co_flags & inspect.CO_COROUTINE or (layer.__dict__ and inspect.iscoroutinefunction(layer)):
+        if layer.__code__.co_flags & _ASYNC or (layer.__dict__ and inspect.iscoroutinefunction(layer)):
             return True
     return False
 
@@ -66,15 +79,15 @@ def takes_context(function: Callable[..., object]) -> bool:
     return code.co_argcount > len(layer.__defaults__ or ()) or bool(code.co_flags & inspect.CO_VARARGS)
 
 
-def refusal(target: object) -> Finding | None:
-    """Why `target` cannot be a node at all."""
+def refusal(target: object, *, may_yield: bool = False) -> Finding | None:
+    """Why `target` cannot be a node at all; `may_yield` of a kind of node that can be a generator."""
     if not isinstance(target, FunctionType):
         return _refusal_of_object(target)
     layers = layers_of(target)
     inner = layers[-1]
     if inner.__code__.co_name == "<lambda>":
         return _refused("a lambda cannot be a node", "write it as `def name(ctx): ...`")
-    for layer in layers:
+    for layer in () if may_yield else layers:
         if layer.__code__.co_flags & inspect.CO_ASYNC_GENERATOR:
             return _refused("an async generator (an `async def` with `yield`) cannot be a node", _COLLECT)
         if layer.__code__.co_flags & inspect.CO_GENERATOR:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.authoring.options import ColumnOptions, FunctionOptions
 from sqlbuild.authoring.read_options import Reader, read_columns, shown
+from sqlbuild.domain.ids import parse_relation
 from sqlbuild.domain.nodes import WriteStrategy
 
 CONTRACTS = ("enforced", "none")
-_RELATION = re.compile(r'(?:[^".\s]+|"(?:[^"]|"")+")(?:\.(?:[^".\s]+|"(?:[^"]|"")+")){0,2}')
 
 
 class LoaderOptions(FunctionOptions, total=False):
@@ -53,7 +52,7 @@ def read_unique_key(value: object, findings: Findings) -> tuple[str, ...] | None
 
 
 def read_destination(value: object, findings: Findings) -> str | None:
-    if isinstance(value, str) and _RELATION.fullmatch(value):
+    if isinstance(value, str) and parse_relation(value) is not None:
         return value
     findings.append(
         Finding(f"destination: must be the name of a table, not {shown(value)}", 'for example "staging.orders"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column, ColumnReference
@@ -59,7 +60,7 @@ class NodeColumns:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class InferredColumns:
     nodes: Mapping[NodeId, NodeColumns]
-    """Of every node but tasks."""
+    """Of every node but tasks and checks."""
     problems: tuple[Problem, ...] = ()
 
 
@@ -81,20 +82,15 @@ def infer_columns(
             case Asset(columns=columns):
                 if columns:
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
-            case Loader() | Task() | Check():
+            case Loader():
+                inference.known[node] = inference.of_loader(declaration)
+            case Task() | Check():
                 pass
     return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
 
 
 def relation_of_model(model: Model, target: Target) -> Relation:
     return Relation(model.database or target.database, model.schema or target.schema, model.alias or model.name)
-
-
-def relation_of_source(source: Source, target: Target) -> Relation | None:
-    """None for an expression, which has no relation of its own."""
-    if source.expression is not None:
-        return None
-    return Relation(source.database or "", source.schema or target.schema, source.table or source.name)
 
 
 class _Inference:
@@ -113,7 +109,8 @@ class _Inference:
 
     def of_source(self, source: Source) -> NodeColumns:
         relation = relation_of_source(source, self.target)
-        typed = any(column.type for column in source.columns)
+        # A loader casts what it loads, so nothing is left to cast when a managed source is read.
+        typed = not source.managed and any(column.type for column in source.columns)
         if relation is not None:
             return NodeColumns(
                 columns=source.columns or None,
@@ -138,6 +135,13 @@ class _Inference:
             notes=() if columns is not None else analysis.notes,
             sql=sql,
             code=analysis.canonical_digest,
+        )
+
+    def of_loader(self, loader: Loader) -> NodeColumns:
+        return NodeColumns(
+            columns=loader.columns or None,
+            complete=bool(loader.columns),
+            relation=relation_of_loader(loader, self.resolved.nodes, self.target),
         )
 
     def of_model(self, node: NodeId, model: Model) -> NodeColumns:

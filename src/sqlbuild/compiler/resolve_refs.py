@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from sqlbuild.authoring.declare import declaration_of
+from sqlbuild.compiler.managed_sources import loader_of, merge_managed
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, node_id
 from sqlbuild.domain.nodes import (
@@ -15,6 +16,7 @@ from sqlbuild.domain.nodes import (
     Loader,
     Model,
     PythonNode,
+    Source,
     Task,
     kind_of_declaration,
     name_of_declaration,
@@ -30,7 +32,7 @@ _CALLS = {"model": "__ref", "source": "__source", "seed": "__seed"}
 class Resolved:
     """The declarations of a project by node id, in their order, and what each one depends on.
 
-    Of several declarations with one kind and name the first is kept. `depends_on` has no unknown nodes.
+    Of several declarations with one kind and name the first is kept; a managed source and its loader say the same. `depends_on` has no unknown nodes.
     """
 
     nodes: Mapping[NodeId, Declaration]
@@ -51,6 +53,7 @@ def resolve_refs(project: Project) -> Resolved:
         by_name.setdefault(name, found)
         if isinstance(declaration, PythonNode):
             functions[id(declaration.declared.function)] = found
+    merge_managed(nodes)
     resolver = _Resolver(project, nodes, by_name, functions)
     depends_on: dict[NodeId, tuple[NodeId, ...]] = {}
     for found, declaration in nodes.items():
@@ -68,6 +71,8 @@ def resolve_refs(project: Project) -> Resolved:
                     if declared.depends_on
                     else ()
                 )
+            case Source() if declaration.managed and loader_of(declaration) in nodes:
+                depends_on[found] = (loader_of(declaration),)
             case _:
                 depends_on[found] = ()
     return Resolved(nodes=nodes, by_name=by_name, depends_on=depends_on, problems=tuple(resolver.problems))
@@ -135,11 +140,11 @@ class _Resolver:
         node = declaration_of(function)
         if node is None:
             message = f"{reader} depends on {shown}, which is not a node"
-            self._problem("NOT_A_NODE", message, "decorate it with @task or @asset", place)
+            self._problem("NOT_A_NODE", message, "decorate it with @task, @asset or @loader", place)
             return None
         there = node.declared.place
         message = f"{reader} depends on {node.declared.name} ({there}), which is not a node of this project"
-        help = "declare it in a file under assets/, tasks/ or python/ whose name does not start with _"
+        help = "declare it in a file under assets/, tasks/, loaders/ or python/ whose name does not start with _"
         self._problem("NOT_IN_PROJECT", message, help, place)
         return None
 
@@ -163,7 +168,7 @@ def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, in_sql: bool)
     if in_sql:
         help = (
             "SQL models read only models, sources and seeds, never Python nodes: "
-            "let the Python node write a table and declare that table as a source"
+            "declare a source with `managed: true` and let a @loader of its name fill it"
         )
         return "SQL_BOUNDARY", message, help
     return "UNKNOWN_REFERENCE", message, "give the function itself in depends_on"

@@ -7,12 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlbuild.compiler.check_rules import check_boundaries
-from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model, relation_of_source
+from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
+from sqlbuild.compiler.loader_rules import loader_problems
+from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
-from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of
+from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, name_of
 from sqlbuild.domain.nodes import (
     Asset,
     Check,
@@ -58,10 +60,24 @@ def names_are_unique(checked: Checked) -> Iterator[Problem]:
     for declaration in checked.project.declarations:
         name = name_of_declaration(declaration)
         first = holders.setdefault(name, declaration)
-        if first is not declaration:
+        if first is not declaration and not _fills(first, declaration) and not _fills(declaration, first):
             kind, other = kind_of_declaration(declaration), kind_of_declaration(first)
             message = f'the {kind} "{name}" has the name of the {other} at {place_of_declaration(first)}'
-            yield _problem("DUPLICATE_NAME", message, "rename one of the two", place_of_declaration(declaration))
+            help = "rename one of the two"
+            if {kind, other} == {NodeKind.SOURCE, NodeKind.LOADER}:
+                help = "add `managed: true` to the source if the loader fills it, else rename one of the two"
+            yield _problem("DUPLICATE_NAME", message, help, place_of_declaration(declaration))
+
+
+def _fills(loader: Declaration, source: Declaration) -> bool:
+    """The one pair that has one name."""
+    return isinstance(loader, Loader) and isinstance(source, Source) and source.managed
+
+
+def loaders_fill_sources(checked: Checked) -> Iterable[Problem]:
+    """Managed sources have loaders, loaders have sources, and models come after both."""
+    target = checked.project.settings.target
+    return loader_problems(checked.resolved.nodes, checked.resolved.depends_on, target)
 
 
 def names_are_snake_case(checked: Checked) -> Iterator[Problem]:
@@ -165,6 +181,7 @@ RULES: tuple[Rule, ...] = (
     names_are_unique,
     names_are_snake_case,
     pools_exist,
+    loaders_fill_sources,
     relations_are_built_once,
     there_are_no_cycles,
     column_types_are_types,

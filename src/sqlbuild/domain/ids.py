@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from typing import NewType
 
 NodeId = NewType("NodeId", str)
@@ -44,6 +45,18 @@ class Relation:
 
     def __str__(self) -> str:
         return ".".join(part for part in (self.database, self.schema, self.name) if part)
+
+
+_PART = r'(?:[^".\s]+|"(?:[^"]|"")+")'
+_RELATION = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
+
+
+def parse_relation(text: str) -> Relation | None:
+    """`table`, `schema.table` or `database.schema.table`, parts quoted if need be; None for anything else."""
+    if not _RELATION.fullmatch(text):
+        return None
+    parts = [part[1:-1].replace('""', '"') if part.startswith('"') else part for part in re.findall(_PART, text)]
+    return Relation(*[""] * (3 - len(parts)), *parts)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -81,8 +81,24 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSettings:
+    """How rows get into a table, as declared by `@loader` or in the source's YAML. What is None was not declared."""
+
+    write_strategy: WriteStrategy | None = None
+    cursor_column: str | None = None
+    unique_key: tuple[str, ...] = ()
+    contract: str | None = None
+    """`enforced` or `none`."""
+    batch_rows: int | None = None
+    """At most as many rows go to the warehouse at once."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One entry of a `sources/*.yml` file: an existing table, or a SQL expression read in its place."""
+    """One entry of a `sources/*.yml` file: an existing table, or a SQL expression read in its place.
+
+    A managed one is a table that the loader of the same name fills; only it has `load`.
+    """
 
     name: str
     place: Place
@@ -96,6 +112,11 @@ class Source:
     tags: tuple[str, ...] = ()
     group: str | None = None
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    load: LoadSettings | None = None
+
+    @property
+    def managed(self) -> bool:
+        return self.load is not None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +168,7 @@ class Loader:
     destination: str | None = None
     contract: str | None = None
     columns: tuple[Column, ...] = ()
+    batch_rows: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ class RunSettings:
     keep_runs: int = 50
     max_payload_bytes: int = 1_048_576
     secret_env: tuple[str, ...] = ()
+    auto_load_sources: bool = True
+    """Whether `sqb build` runs loaders if neither --load nor --no-load is given."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

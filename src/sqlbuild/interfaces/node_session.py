@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from sqlbuild.domain.results import UpstreamResult
+from sqlbuild.interfaces.loading import LoadSession
 from sqlbuild.interfaces.warehouse import OpenResult, Parameters
 from sqlbuild.refs import Reference
 
@@ -38,6 +39,10 @@ class NodeSession(Protocol):
 
     @property
     def facts(self) -> NodeFacts: ...
+
+    @property
+    def loading(self) -> LoadSession:
+        """Of a loader."""
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         """The result of a declared upstream. Raises UndeclaredDependency, UpstreamHasNoResult."""

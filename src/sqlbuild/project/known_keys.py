@@ -19,7 +19,7 @@ def _ignored(help: str, words: str) -> dict[str, str]:
 
 _NO_EFFECT = "remove it, or go on without it"
 ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not checked"
-_LOADERS_TO_COME = "remove it; it only means something for sources that are loaded"
+_ONLY_MANAGED = "add `managed: true`, or remove it: it only means something for sources that a loader fills"
 
 MODEL_KEYS = _words("description materialized tags group meta columns schema database alias retry timeout pool") | {
     "max_duration",
@@ -54,9 +54,11 @@ REFUSED_MODEL_KEYS: Mapping[str, str] = {
 ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, *REFUSED_MODEL_KEYS, "enabled"}
 
 SOURCE_KEYS = _words("name description database schema table expression columns tags group meta managed")
+LOADING_KEYS = _words("write_strategy cursor_column unique_key contract destination load_batch_size")
+"""Of managed sources."""
 IGNORED_SOURCE_KEYS: Mapping[str, str] = {
     **_ignored(ADDS_CHECKS, "freshness contract type_enforcement"),
-    **_ignored(_LOADERS_TO_COME, "write_strategy cursor_column unique_key load_batch_size"),
+    **_ignored(_ONLY_MANAGED, "write_strategy cursor_column unique_key load_batch_size"),
     "final": _NO_EFFECT,
 }
 
@@ -70,7 +72,9 @@ IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
         snapshots""",
     ),
 }
-RUN_KEYS = _words("concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env")
+RUN_KEYS = _words(
+    "concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources"
+)
 IGNORED_RUN_KEYS: Mapping[str, str] = {
     **_ignored(
         ADDS_CHECKS,
@@ -79,12 +83,12 @@ IGNORED_RUN_KEYS: Mapping[str, str] = {
     ),
     **_ignored(
         _NO_EFFECT,
-        "query_change_tracking microbatch_concurrency auto_load_sources table_promotion_mode delta_compile",
+        "query_change_tracking microbatch_concurrency table_promotion_mode delta_compile",
     ),
 }
 TARGET_KEYS = _words("connection schema database vars concurrency")
 IGNORED_TARGET_KEYS: Mapping[str, str] = {
-    **_ignored(_LOADERS_TO_COME, "loader_schema defer_sources_to"),
+    **_ignored(_NO_EFFECT, "loader_schema defer_sources_to"),
     **_ignored(_NO_EFFECT, "clone missing_migration_origin warehouses execution_limits diff recall"),
 }
 POOL_KEYS = _words("slots rate burst")

@@ -23,6 +23,7 @@ def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Place
     written: dict[str, Any] = {key: reader.whole_number(key, minimum=1) for key in _WHOLE_NUMBERS}
     written["blocked_loop_seconds"] = reader.number("blocked_loop_seconds", above=0.0)
     written["fsync"] = reader.boolean("fsync")
+    written["auto_load_sources"] = reader.boolean("auto_load_sources")
     written["secret_env"] = reader.texts("secret_env")
     for name in written["secret_env"] or ():
         placeholders.hide_variable(name, reader.entries["secret_env"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sqlbuild.domain.columns import Column
-from sqlbuild.domain.nodes import Source
+from sqlbuild.domain.nodes import LoadSettings, Source
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
-from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, SOURCE_KEYS
+from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, LOADING_KEYS, SOURCE_KEYS
 from sqlbuild.project.located import Located, describe
 from sqlbuild.project.model_fields import fold_prose, read_column, warn_of_audits
+from sqlbuild.project.read_managed import read_destination, read_load_settings
 from sqlbuild.project.sql_references import read_query
 from sqlbuild.project.strict_yaml import read_yaml
 from sqlbuild.project.text_file import TextFile
@@ -29,7 +30,9 @@ def read_sources(file: TextFile, problems: list[Problem]) -> tuple[Source, ...]:
         )
         return ()
     reader = FieldReader(document, "", problems)
-    reader.refuse_unknown({"sources"}, {"dlt_sources": "load the data outside of sqlbuild and declare the tables"})
+    reader.refuse_unknown(
+        {"sources"}, {"dlt_sources": "write a @loader that calls dlt, and a source with `managed: true`"}
+    )
     entry = reader.entries.get("sources")
     if entry is None or entry.value is None:
         return ()
@@ -56,8 +59,17 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         )
         return None
     reader = FieldReader(item, path, problems)
-    reader.refuse_unknown(SOURCE_KEYS | {"audits", "ingestr"}, IGNORED_SOURCE_KEYS)
-    _refuse_loading(reader)
+    load = read_load_settings(reader)
+    known = SOURCE_KEYS | {"audits", "ingestr"} | (LOADING_KEYS if load is not None else frozenset())
+    reader.refuse_unknown(known, IGNORED_SOURCE_KEYS)
+    if "ingestr" in reader.entries:
+        reader.refuse(
+            "ingestr",
+            f"`{reader.name_of('ingestr')}` is not supported",
+            "write a @loader that loads the table, with `managed: true` here, and remove the key",
+            code="UNSUPPORTED",
+            at_key=True,
+        )
     columns = _columns(reader)
     reader.require("name", 'write `- name: ...`; it is what __source("...") refers to')
     name = reader.text("name")
@@ -66,34 +78,28 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         reader.refuse("expression", f"`{path}` has both `table` and `expression`", "keep one of the two", at_key=True)
     if name is None:
         return None
-    sql, line = _expression(reader, expression)
+    sql, line = _expression(reader, expression if load is None else None)
+    destination = read_destination(reader) if load is not None else None
     return Source(
         name=name,
         place=item.file.place(item.offset),
         description=fold_prose(reader.text("description", empty=True)) or "",
-        database=reader.text("database"),
-        schema=reader.text("schema"),
-        table=table if table is not None or sql is not None else name,
+        database=destination.database or None if destination is not None else reader.text("database"),
+        schema=destination.schema or None if destination is not None else reader.text("schema"),
+        table=destination.name if destination is not None else _table(name, table, sql, load),
         expression=sql,
         expression_line=line,
         columns=columns,
         tags=reader.texts("tags") or (),
         group=reader.text("group"),
         meta=reader.json_table("meta") or {},
+        load=load,
     )
 
 
-def _refuse_loading(reader: FieldReader) -> None:
-    managed = reader.boolean("managed")
-    for key in ("managed", "ingestr"):
-        if key in reader.entries and (key != "managed" or managed):
-            reader.refuse(
-                key,
-                f"`{reader.name_of(key)}`: loading sources is not supported yet",
-                "load the table outside of sqlbuild, or in a task, and remove the key",
-                code="UNSUPPORTED",
-                at_key=True,
-            )
+def _table(name: str, table: str | None, expression: str | None, load: LoadSettings | None) -> str | None:
+    """Not said of a managed source, it may be said by its loader."""
+    return table if table is not None or expression is not None or load is not None else name
 
 
 def _columns(reader: FieldReader) -> tuple[Column, ...]:

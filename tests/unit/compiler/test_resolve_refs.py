@@ -58,7 +58,7 @@ def test_sql_cannot_read_a_python_node(make: Any) -> None:
     problem = only_problem(make.project(export, make.model("b", 'SELECT * FROM __ref("export")')))
     assert problem.code == "SQL_BOUNDARY"
     assert "export" in problem.message
-    assert "declare that table as a source" in problem.help
+    assert "let a @loader of its name fill it" in problem.help
 
 
 def test_a_python_node_that_is_named_as_a_model_is_told_to_give_the_function(make: Any) -> None:

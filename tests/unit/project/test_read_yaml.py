@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Place
-from sqlbuild.domain.nodes import Source
+from sqlbuild.domain.nodes import LoadSettings, Source, WriteStrategy
 from sqlbuild.project.read_yaml import read_sources
 from sqlbuild.project.text_file import TextFile
 
@@ -94,6 +94,35 @@ def test_the_line_of_an_expression_is_the_one_its_sql_begins_on(text: str, line:
     assert (source.expression_line, problems) == (line, [])
 
 
+def test_a_managed_source_says_how_it_is_loaded_and_may_leave_its_table_to_the_loader():
+    text = """
+        sources:
+        - name: a
+          managed: true
+          write_strategy: merge
+          unique_key: id
+          cursor_column: at
+          contract: enforced
+          load_batch_size: 500
+        - {name: b, managed: true, destination: 'lake."my.schema".orders'}
+        - {name: c, managed: true}
+    """
+    (first, second, third), problems = read(textwrap.dedent(text))
+    assert problems == []
+    assert first.load == LoadSettings(
+        write_strategy=WriteStrategy.MERGE, cursor_column="at", unique_key=("id",), contract="enforced", batch_rows=500
+    )
+    assert (second.database, second.schema, second.table) == ("lake", "my.schema", "orders")
+    assert (third.table, third.managed) == (None, True)
+
+
+def test_what_only_managed_sources_have_is_ignored_elsewhere_and_that_is_said():
+    (source,), (problem,) = read("sources:\n- {name: a, write_strategy: append}")
+    assert source.load is None
+    assert problem.startswith("warning[UNSUPPORTED] sources/raw.yml:2:13: `sources[0].write_strategy`")
+    assert "add `managed: true`" in problem
+
+
 ONE = "sources:\n- name: a\n  "
 BAD = [
     ("[a]", "WRONG_TYPE", "1:1", "a sources file must be a table with the key `sources`, not a list", "begin the file with `sources:`"),
@@ -106,9 +135,14 @@ BAD = [
     (ONE + "tabel: x", "UNKNOWN_KEY", "3:3", "unknown key `sources[0].tabel`", "did you mean `table`?"),
     (ONE + "name: b", "DUPLICATE_KEY", "3:3", "`name` stands twice, first on line 2", "keep one of the two"),
     (ONE + "table: x\n  expression: SELECT 1", "BAD_VALUE", "4:3", "`sources[0]` has both `table` and `expression`", "keep one of the two"),
-    (ONE + "managed: true", "UNSUPPORTED", "3:3", "`sources[0].managed`: loading sources is not supported yet", "load the table outside of sqlbuild, or in a task, and remove the key"),
+    (ONE + "managed: true\n  expression: SELECT 1", "BAD_VALUE", "4:3", "`sources[0].expression`: a loader cannot fill an expression", "remove it, or `managed: true`"),
+    (ONE + "managed: true\n  write_strategy: replace", "BAD_VALUE", "4:19", "`sources[0].write_strategy`: unknown value 'replace'", "write one of table, append, delete_insert, merge"),
+    (ONE + "managed: true\n  contract: strict", "BAD_VALUE", "4:13", "`sources[0].contract`: unknown value 'strict'", "write one of enforced, none"),
+    (ONE + "managed: true\n  load_batch_size: 0", "BAD_VALUE", "4:20", "`sources[0].load_batch_size` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
+    (ONE + "managed: true\n  table: x\n  destination: y", "BAD_VALUE", "5:3", "`sources[0].destination` stands beside `table`", "keep one of the two"),
+    (ONE + "managed: true\n  destination: a.b.c.d", "BAD_VALUE", "4:16", "`sources[0].destination`: 'a.b.c.d' is not the name of a table", 'for example "staging.orders"'),
     (ONE + "managed: yes", "WRONG_TYPE", "3:12", '`sources[0].managed` must be true or false, not text "yes"', "write true or false, in lower case and without quotes"),
-    (ONE + "ingestr: {uri: x}", "UNSUPPORTED", "3:3", "`sources[0].ingestr`: loading sources is not supported yet", "load the table outside of sqlbuild, or in a task, and remove the key"),
+    (ONE + "ingestr: {uri: x}", "UNSUPPORTED", "3:3", "`sources[0].ingestr` is not supported", "write a @loader that loads the table, with `managed: true` here, and remove the key"),
     (ONE + "expression: ''", "BAD_VALUE", "3:15", "`sources[0].expression` is empty", "give it a value or leave the key out"),
     (ONE + "expression: -- x", "EMPTY_QUERY", "3:15", "`sources[0].expression`: there is no query", "write a SELECT statement"),
     (ONE + "expression: SELECT 1; SELECT 2", "STATEMENTS", "3:15", "`sources[0].expression`: a second statement begins here", "keep one statement in a file"),
