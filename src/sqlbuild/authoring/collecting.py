@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 
 from sqlbuild.authoring.callers import frame_of_caller
 from sqlbuild.authoring.code_reads import MISSING, CodeReads, cell_values, reads_of
+from sqlbuild.authoring.factory_calls import Factory
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.errors import Problem
@@ -51,6 +52,7 @@ class Collector:
 
     def __init__(self, root: str = "") -> None:
         self.entries: list[Collected] = []
+        self.factories: list[Factory] = []
         self.problems: list[Problem] = []
         self._root = root.rstrip("/") + "/" if root else ""
         self._importing: list[Importing] = []
@@ -100,15 +102,22 @@ class Collector:
         if inner.__closure__:
             values += cell_values(inner)
         self.entries.append(Collected(node, inner, values))
+        self._refuse_in_helper(node.declared.name, node.declared.place)
+
+    def add_factory(self, factory: Factory) -> None:
+        self.factories.append(factory)
+        self._refuse_in_helper(factory.name, factory.place)
+
+    def _refuse_in_helper(self, name: str, place: Place) -> None:
         home = self._home()
         if home is not None and home.helper:
             self.problems.append(
                 Problem(
                     code="HELPER",
-                    message=f"{node.declared.name} is declared in a helper file, which is not searched for nodes",
+                    message=f"{name} is declared in a helper file, which is not searched for nodes",
                     help="move it to a file without `_` in front of its name, or make it in a function such a file calls",
-                    path=node.declared.place.path,
-                    line=node.declared.place.line,
+                    path=place.path,
+                    line=place.line,
                 )
             )
 

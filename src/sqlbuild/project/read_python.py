@@ -12,13 +12,14 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FunctionType
 
 from sqlbuild import retries
 from sqlbuild.authoring.collecting import Collector, collecting, current_collector
 from sqlbuild.authoring.declare import wrapper_above
+from sqlbuild.authoring.factory_calls import Factory
 from sqlbuild.authoring.functions import signature_problems
 from sqlbuild.authoring.late_binding import late_bindings
 from sqlbuild.domain.ids import node_id
@@ -27,6 +28,7 @@ from sqlbuild.domain.project import CodeFacts
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
 from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, open_finder
+from sqlbuild.project.run_factories import run_factory
 from sqlbuild.retries import RetryPolicy
 
 MAX_MESSAGE = 500
@@ -60,6 +62,8 @@ def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
         with collecting(top) as collector, contextlib.redirect_stdout(sys.stderr), _without_garbage_collection():
             for path in paths:
                 problems += _import_file(path, finder, collector)
+            for factory in collector.factories:
+                problems += _run_factory(factory, finder, collector)
             problems += [*collector.problems, *late_bindings(collector), *_function_problems(collector)]
             code = _code_of_nodes(top, finder, collector)
     except BaseException:
@@ -114,9 +118,32 @@ def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iter
         return  # told already: another package has that name
     known = set(map(id, finder.failures.values()))
     folder = _current_folder()
-    error = _error_of_import(".".join(names))
+    error = _error_of(lambda: importlib.import_module(".".join(names)))
     if error is not None and id(error) not in known:
         yield from _problems_of(error, relative, finder, collector)
+    yield from _folder_problems(folder, relative)
+
+
+def _run_factory(factory: Factory, finder: ProjectFinder, collector: Collector) -> list[Problem]:
+    found: list[Problem] = []
+    folder = _current_folder()
+    error = _error_of(lambda: found.extend(run_factory(factory)))
+    place = factory.place
+    # What a factory raises when a file calls it while it is imported was that file's error.
+    if error is not None and id(error) not in set(map(id, finder.failures.values())):
+        for problem in _problems_of(error, place.path, finder, collector):
+            line = problem.line if problem.line is not None else place.line
+            if problem.code == "IMPORT":
+                message = f"the factory {factory.name} failed: {problem.message}"
+                help = (
+                    problem.help if isinstance(error, ImportError) else "correct the line; a factory runs at each load"
+                )
+                problem = dataclasses.replace(problem, code="FACTORY", message=message, help=help)
+            found.append(dataclasses.replace(problem, line=line))
+    return [*found, *_folder_problems(folder, place.path)]
+
+
+def _folder_problems(folder: str | None, relative: str) -> Iterator[Problem]:
     if folder is not None and _current_folder() != folder:
         os.chdir(folder)
         yield Problem(
@@ -128,10 +155,11 @@ def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iter
         )
 
 
-def _error_of_import(module: str) -> BaseException | None:
+def _error_of(call: Callable[[], object]) -> BaseException | None:
+    """What an author's code raises while the project is loaded."""
     process = os.getpid()
     try:
-        importlib.import_module(module)
+        call()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a file does must not hide the others
         return error
     finally:

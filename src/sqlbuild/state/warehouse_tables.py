@@ -114,7 +114,7 @@ class WarehouseStateStore:
         return await self._newest(node, limit)
 
     async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
-        return await self._newest(node, limit, "AND status = 'succeeded' ")
+        return await self._newest(node, limit, "AND status IN ('succeeded', 'warned') ")
 
     async def _newest(self, node: NodeId, limit: int, only: str = "") -> tuple[NodeResult, ...]:
         if not await self._has_tables():
