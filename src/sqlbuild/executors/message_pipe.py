@@ -101,15 +101,34 @@ class WorkerSide:
         connection.setblocking(True)
         self._socket = connection
         self._sending = threading.Lock()
+        self._torn = False
 
     def send(self, body: bytes) -> None:
         """Raises PipeClosed."""
+        with self._sending:
+            self._send(body)
+
+    def try_send(self, body: bytes) -> bool:
+        """Send, or return False while some thread is sending, maybe this one. Raises PipeClosed."""
+        if not self._sending.acquire(blocking=False):
+            return False
         try:
-            with self._sending:
-                self._socket.sendall(_LENGTH.pack(len(body)))
-                self._socket.sendall(body)
+            self._send(body)
+        finally:
+            self._sending.release()
+        return True
+
+    def _send(self, body: bytes) -> None:
+        if self._torn:
+            return
+        # A signal may stop this in the middle of a message, and then nothing that followed could be understood.
+        self._torn = True
+        try:
+            self._socket.sendall(_LENGTH.pack(len(body)))
+            self._socket.sendall(body)
         except OSError as error:
             raise PipeClosed from error
+        self._torn = False
 
     def receive(self) -> Message:
         """Wait for the next message. Raises PipeClosed."""

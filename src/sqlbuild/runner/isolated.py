@@ -8,6 +8,7 @@ import functools
 import inspect
 import itertools
 import operator
+import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,6 @@ from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.errors import NodeCancelled, NodeError, NodeTimeout, WorkerLost
 from sqlbuild.interfaces.process_executor import Ending, ProcessExecutor, WorkerDied, WorkerEnded, WorkerKilled
 from sqlbuild.interfaces.warehouse import OpenResult
-from sqlbuild.refs import Reference
 from sqlbuild.runner.attempts import Attempt
 from sqlbuild.runner.carried_errors import carry, uncarry
 from sqlbuild.runner.loop_bridge import LoopBridge
@@ -46,29 +46,74 @@ _TOLD = frozenset({"log", "progress"})
 Reply = Callable[[tuple[Any, ...]], None]
 
 
-def run_isolated(
-    attempt: Attempt, processes: ProcessExecutor, bridge: LoopBridge, graph: Graph, max_bytes: int, helpers: int
-) -> Outcome:
-    """On a worker thread: have a worker process call a `def` node. Never raises."""
-    conversation = _AttemptElsewhere(attempt, bridge, graph, max_bytes, helpers)
-    try:
-        ending = processes.run(conversation)
-    except OSError as error:
-        return Raised(WorkerLost(f"no worker process can be started: {error}"))
-    finally:
-        conversation.closing()
-        conversation.finish_output()
-    return conversation.outcome_of(ending)
+class Isolation:
+    """The worker processes of one run, made when the first node needs one. `helpers` are threads for each `ctx.map`."""
 
+    def __init__(
+        self,
+        make: Callable[[], ProcessExecutor] | None,
+        bridge: LoopBridge,
+        graph: Graph,
+        *,
+        max_bytes: int,
+        helpers: int,
+    ) -> None:
+        self._make = make
+        self._making = threading.Lock()
+        self._processes: ProcessExecutor | None = None
+        self._stopped = False
+        self._bridge = bridge
+        self._graph = graph
+        self._max_bytes = max_bytes
+        self._helpers = helpers
 
-async def end_workers(processes: ProcessExecutor) -> None:
-    """Returns when no worker is left; one that does not end is killed."""
-    processes.close()
-    with anyio.CancelScope(shield=True):
-        with anyio.move_on_after(CLOSE_SECONDS):
-            while processes.alive:
-                await anyio.sleep(_LOOK_SECONDS)
-        processes.kill()
+    def run(self, attempt: Attempt) -> Outcome:
+        """On a worker thread: have a worker process call a `def` node. Never raises."""
+        conversation = _AttemptElsewhere(attempt, self._bridge, self._graph, self._max_bytes, self._helpers)
+        try:
+            processes = self._made()
+            if processes is None:
+                return Cancelled(NodeCancelled())
+            ending = processes.run(conversation)
+        except OSError as error:
+            return Raised(WorkerLost(f"no worker process can be started: {error}"))
+        finally:
+            conversation.closing()
+            conversation.finish_output()
+        return conversation.outcome_of(ending)
+
+    def _made(self) -> ProcessExecutor | None:
+        with self._making:
+            if self._processes is None and not self._stopped:
+                if self._make is None:
+                    raise OSError("this run has none")
+                self._processes = self._make()
+            return self._processes
+
+    def stop(self) -> None:
+        """What runs in worker processes is killed, and what comes later is cancelled."""
+        with self._making:
+            self._stopped = True
+        if self._processes is not None:
+            self._processes.stop()
+
+    def kill(self) -> None:
+        """At once and from anywhere: the process is about to end."""
+        if self._processes is not None:
+            self._processes.kill()
+
+    async def end(self) -> None:
+        """When it returns no worker is left; one that does not end by itself is killed."""
+        processes = self._processes
+        if processes is None:
+            return
+        processes.close()
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(CLOSE_SECONDS):
+                # Other processes have no event to wait for.
+                while processes.alive:  # noqa: ASYNC110
+                    await anyio.sleep(_LOOK_SECONDS)
+            processes.kill()
 
 
 class _AttemptElsewhere:

@@ -1,0 +1,147 @@
+"""What a worker process runs: `python -m sqlbuild.app.remote_entry SOCKET PID`.
+
+It opens the project that it is told about and carries out one order after the other, each one attempt of one node. It
+is started only by `sqlbuild.executors.process`; SOCKET is the number of an inherited socket, PID the run's process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from sqlbuild.errors import NodeCancelled
+from sqlbuild.executors.message_pipe import PipeClosed, WorkerSide, encoded
+from sqlbuild.project.find_function import ProjectFunctions
+from sqlbuild.runner.carried_errors import carry
+from sqlbuild.runner.error_facts import describe_error
+from sqlbuild.runner.kinds.user_function import exited, run_function
+from sqlbuild.runner.node_output import captured_logging, captured_output
+from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
+from sqlbuild.runner.remote_session import RemoteSession, RunLine
+from sqlbuild.runner.remote_words import CarriedRaise, RemoteEnding, WasCancelled, WorkerOrder
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> int:
+    """Until the run closes the pipe."""
+    number, run = map(int, arguments)
+    _end_with(run)
+    os.set_inheritable(number, False)
+    faulthandler.enable(file=2, all_threads=False)
+    worker = _Worker(WorkerSide(socket.socket(fileno=number)))
+    worker.work()
+    return 0
+
+
+def _end_with(run: int) -> None:
+    """Let the system end this process when the run's is gone, also while native code keeps it from noticing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != run:
+        os._exit(1)
+
+
+class _Worker:
+    """Orders are carried out on the main thread, where signals arrive; another thread listens to the run."""
+
+    def __init__(self, pipe: WorkerSide) -> None:
+        self._pipe = pipe
+        self._line = RunLine(self._send, self._try_send)
+        self._orders: queue.SimpleQueue[WorkerOrder | None] = queue.SimpleQueue()
+        self._busy = False
+        self._root = ""
+        self._functions: ProjectFunctions | None = None
+
+    def work(self) -> None:
+        _, facts = self._pipe.receive()
+        self._open(**facts)
+        signal.signal(signal.SIGINT, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._told_to_stop)
+        threading.Thread(target=self._listen, name="sqlbuild-run", daemon=True).start()
+        try:
+            while (order := self._orders.get()) is not None:
+                self._carry_out(order)
+        except NodeCancelled:
+            # Before the node has begun, or while its end is told: the run has decided already.
+            os._exit(128 + signal.SIGTERM)
+
+    def _open(self, *, root: str, sys_path: list[str]) -> None:
+        sys.path[:] = sys_path
+        self._root = root
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                match self._pipe.receive():
+                    case ("order", order):
+                        self._busy = True
+                        self._orders.put(order)
+                    case ("answer", number, error, value):
+                        self._line.answered(number, error, value)
+        except PipeClosed:
+            if self._busy:
+                # The run is gone. What the node does now nobody wants any more, nor what it has started.
+                os.killpg(0, signal.SIGKILL)
+            self._orders.put(None)
+
+    def _told_to_stop(self, *_: object) -> None:
+        if not self._busy:
+            os._exit(128 + signal.SIGTERM)
+        raise NodeCancelled
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        self._pipe.send(encoded(message))
+
+    def _try_send(self, message: tuple[Any, ...]) -> bool:
+        return self._pipe.try_send(encoded(message))
+
+    # -- one order --------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, order: WorkerOrder) -> None:
+        session = RemoteSession(self._line, order)
+        with captured_output(), captured_logging():
+            ending = self._ending_of(self._run(order, session))
+        _flush()
+        session.over = True
+        self._busy = False
+        self._send(("ended", ending))
+
+    def _run(self, order: WorkerOrder, session: RemoteSession) -> Outcome:
+        try:
+            if self._functions is None:
+                self._functions = ProjectFunctions(self._root)
+            node = self._functions.find(order.node, order.path)
+            self._send(("began",))
+            return run_function(node, session, order.max_bytes)
+        except BaseException as error:  # noqa: BLE001 - whatever a file does when it is imported ends this order only
+            return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
+
+    def _ending_of(self, outcome: Outcome) -> RemoteEnding:
+        match outcome:
+            case Raised(error):
+                return CarriedRaise(carry(error), describe_error(error, self._root))
+            case Cancelled():
+                return WasCancelled()
+            case _:
+                return outcome
+
+
+def _flush() -> None:
+    """What the node has written must be in the pipes before its end is told; native code has buffers of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    ctypes.CDLL(None).fflush(None)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
