@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,7 @@ from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
+from sqlbuild.executors.process import ProcessLane
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
@@ -56,6 +58,12 @@ def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:
     return WarehouseStateStore(warehouse, settings.target.schema, settings.target.database)
 
 
+def make_processes(root: str) -> ProcessLane:
+    """Worker processes that open the project in the folder `root` as this process did."""
+    command = (sys.executable, "-P", "-m", "sqlbuild.app.remote_entry")
+    return ProcessLane(command, {"root": root, "sys_path": [path for path in sys.path if path != root]})
+
+
 def make_services(
     *,
     warehouse: Warehouse,
@@ -75,6 +83,7 @@ def make_services(
         clock=SystemClock(),
         publish=publish,
         make_executor=ThreadLane,
+        make_processes=make_processes,
         encode=result_to_json,
         jitter=random.random,
         leave_now=leave_now,

@@ -62,6 +62,12 @@ def limits_of(node: Node) -> PythonFunction | Model:
     return declaration
 
 
+def is_isolated(node: Node) -> bool:
+    """Whether it runs in a worker process."""
+    declaration = node.declaration
+    return isinstance(declaration, PythonNode) and declaration.declared.isolated
+
+
 def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
     """On a worker thread: call a `def` node. Never raises."""
     declaration = attempt.node.declaration

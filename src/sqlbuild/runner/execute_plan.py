@@ -36,9 +36,19 @@ from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult,
 from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
-from sqlbuild.runner.attempts import Attempt, close_session, lane_of, limits_of, retry_delay, run_async, run_sync
+from sqlbuild.runner.attempts import (
+    Attempt,
+    close_session,
+    is_isolated,
+    lane_of,
+    limits_of,
+    retry_delay,
+    run_async,
+    run_sync,
+)
 from sqlbuild.runner.capacity import Capacity, Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionRequest, ConnectionSlots
+from sqlbuild.runner.isolated import Isolation
 from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
@@ -129,6 +139,14 @@ class _Execution:
         pools = {pool_key(name): slots for name, slots in order.pools.items()}
         self._capacity: Capacity[ConnectionRequest] = Capacity({**order.limits, **pools})
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
+        make = services.make_processes
+        self._isolation = Isolation(
+            None if make is None else functools.partial(make, order.root),
+            self.bridge,
+            plan.graph,
+            max_bytes=order.max_payload_bytes,
+            helpers=order.limits[Lane.THREADS.value],
+        )
         self._environment = NodeEnvironment(
             run_id=order.run_id,
             target=plan.target,
@@ -167,6 +185,7 @@ class _Execution:
                 self._settle_stopped()
         finally:
             self._over = True
+            await self._isolation.end()
             self._executor.close()
 
     async def _run_nodes(self) -> None:
@@ -227,6 +246,7 @@ class _Execution:
         self.alarms.at(self._grace_ends, self._grace_is_over.set)
         while self._to_await:
             self._never_began(self._to_await.popleft())
+        self._isolation.stop()
         if self._nodes is not None:
             self._nodes.cancel_scope.cancel()
 
@@ -239,6 +259,7 @@ class _Execution:
         try:
             self._leave_running()
         finally:
+            self._isolation.kill()
             self.services.leave_now(exit_code)
 
     async def abandon_what_never_ends(self) -> None:
@@ -340,7 +361,10 @@ class _Execution:
             self._never_began(attempt)
         elif need[0] == Lane.THREADS.value:
             if self._begin(attempt):
-                work = functools.partial(run_sync, attempt, self.order.max_payload_bytes)
+                if is_isolated(step.node):
+                    work = functools.partial(self._isolation.run, attempt)
+                else:
+                    work = functools.partial(run_sync, attempt, self.order.max_payload_bytes)
                 self._executor.submit(work, functools.partial(self._thread_ended, attempt))
         else:
             self._to_await.append(attempt)

@@ -10,6 +10,7 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
+from sqlbuild.interfaces.process_executor import ProcessExecutor
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 
@@ -47,5 +48,7 @@ class RunServices:
     """Ends the process too, when a run is over and code of its nodes will not let the event loop go."""
     stop_asked: Callable[[], Awaitable[object]] | None = None
     """Returns when the run is to stop, because whoever waits for it was cancelled."""
+    make_processes: Callable[[str], ProcessExecutor] | None = None
+    """Worker processes for nodes with `isolate="process"`, given the project's folder."""
     on_error: Callable[[NodeId, BaseException], None] | None = None
     """Told what each attempt that failed raised, on the event loop, before it becomes text."""
