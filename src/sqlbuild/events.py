@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlbuild.domain.events import (
     Event,
+    LogLinesDropped,
     NodeFinished,
     NodeLogged,
     NodeProgress,
@@ -17,6 +18,7 @@ from sqlbuild.domain.events import (
 
 __all__ = [
     "Event",
+    "LogLinesDropped",
     "NodeFinished",
     "NodeLogged",
     "NodeProgress",

@@ -41,6 +41,7 @@ from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes
 from sqlbuild.state.journal import FileJournal
+from sqlbuild.state.node_logs import LOGS_FOLDER, NodeLogFiles
 from sqlbuild.state.past_file import write_past
 
 LOCK_RETRY_SECONDS = 0.1
@@ -60,7 +61,7 @@ def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: 
     patience: float | None = 2.0
     try:
         result: RunResult = run_async(
-            _build_alone, compiled, selection, options, dispatcher.publish, leave_now, backend=options.backend
+            _build_alone, compiled, selection, options, dispatcher, leave_now, backend=options.backend
         )
         if result.stopped_by in (None, "fail-fast"):
             # A slow reader, such as a pager, gets the whole output; only who stops a run does not wait for one.
@@ -77,7 +78,7 @@ async def build_here(
     dispatcher = EventDispatcher(sinks)
     patience: float | None = 2.0
     try:
-        result = await _build(compiled, selection, options, dispatcher.publish, lambda _exit_code: None)
+        result = await _build(compiled, selection, options, dispatcher, lambda _exit_code: None)
         patience = None
     finally:
         with anyio.CancelScope(shield=True):
@@ -95,14 +96,16 @@ async def _build_alone(
     compiled: Compiled,
     selection: Selection,
     options: RunOptions,
-    publish: Callable[[Event], None],
+    events: EventDispatcher,
     leave_now: Callable[[int], None],
 ) -> RunResult:
     """Build, and end the process where a task that a node has left behind would keep the event loop from closing."""
-    result = await _build(compiled, selection, options, publish, leave_now)
+    result = await _build(compiled, selection, options, events, leave_now)
     running = await cancel_tasks_left_behind(LEFT_BEHIND_SECONDS)
     if running:
-        publish(RunWarning(_now(), f"{running} asyncio task(s) that nodes have started do not end when cancelled"))
+        events.publish(
+            RunWarning(_now(), f"{running} asyncio task(s) that nodes have started do not end when cancelled")
+        )
         leave_now(result.exit_code if result.exit_code > 1 else EngineError.exit_code)
     return result
 
@@ -111,19 +114,19 @@ async def _build(
     compiled: Compiled,
     selection: Selection,
     options: RunOptions,
-    publish: Callable[[Event], None],
+    events: EventDispatcher,
     leave_now: Callable[[int], None],
 ) -> RunResult:
     project, graph = compiled.project, compiled.graph
     folder = target_folder(project.root)
     warehouse = make_warehouse(project.settings, project.root)
-    await _open_when_free(warehouse, options.lock_timeout, publish)
+    await _open_when_free(warehouse, options.lock_timeout, events.publish)
     try:
         store = make_store(warehouse, project.settings)
         past = await store.past()
         plan = plan_from(compiled, selection, past)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings, *_unapplied_rates(compiled)):
-            publish(RunWarning(_now(), text))
+            events.publish(RunWarning(_now(), text))
         await warehouse.create_schemas(sorted(_schemas(compiled)))
         await store.begin()
         prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
@@ -137,7 +140,7 @@ async def _build(
                     past=past,
                     warehouse=warehouse,
                     store=store,
-                    publish=publish,
+                    events=events,
                     leave_now=leave_now,
                 ),
             )
@@ -156,7 +159,7 @@ class _Prepared:
     past: Past
     warehouse: Warehouse
     store: StateStore
-    publish: Callable[[Event], None]
+    events: EventDispatcher
     leave_now: Callable[[int], None]
 
 
@@ -171,25 +174,37 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         target=run.plan.target,
         fsync=compiled.project.settings.run.fsync,
     )
+    logs = NodeLogFiles(
+        os.path.join(folder, "runs", run_id, LOGS_FOLDER),
+        f"target/runs/{run_id}/{LOGS_FOLDER}",
+        show=run.events.publish_log,
+        warn=lambda text: run.events.publish(RunWarning(_now(), text)),
+    )
     try:
+
+        def leave_now(exit_code: int) -> None:
+            logs.close()
+            run.leave_now(exit_code)
 
         def abandon(result: RunResult) -> None:
             try:
                 _write_artifacts(compiled, result, run.past, folder)
             finally:
-                run.leave_now(result.exit_code)
+                leave_now(result.exit_code)
 
         services = make_services(
             warehouse=run.warehouse,
             store=run.store,
             journal=journal,
-            publish=run.publish,
-            leave_now=run.leave_now,
+            publish=run.events.publish,
+            logs=logs,
+            leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
         )
         result = await execute_plan(run.plan, order_of(compiled, run.options, run_id), services)
     finally:
+        logs.close()
         journal.close()
     _write_artifacts(compiled, result, run.past, folder)
     return result

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlbuild.app.building import build, build_here, close_warehouse, plan_from
 from sqlbuild.app.cleaning import CleanReport, clean
+from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_logs
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
 from sqlbuild.app.wiring import (
@@ -39,6 +40,7 @@ __all__ = [
     "Backend",
     "CleanReport",
     "Compiled",
+    "NodeLogReport",
     "NodeReport",
     "ProjectOptions",
     "QueryResult",
@@ -47,12 +49,14 @@ __all__ = [
     "build_here",
     "clean",
     "close_project",
+    "log_messages",
     "open_project",
     "plan",
     "query",
     "query_to_file",
     "select",
     "show",
+    "show_logs",
     "write_dag",
 ]
 
@@ -103,19 +107,30 @@ def plan(compiled: Compiled, selection: Selection, options: RunOptions) -> Plan:
 def show(compiled: Compiled, name: str) -> NodeReport:
     """One node by name or `kind:name`. Raises SelectionError for an unknown one."""
     past, results = _known_past(compiled)
-    found = select_only(compiled.graph, past, Selection(select=(name,)))
-    if len(found) != 1:
-        raise SelectionError(f"{name!r} names {len(found)} nodes", help="give the name of one node")
-    node = compiled.graph.nodes[next(iter(found))]
+    node = _one_node(compiled, past, name)
     reason, why = explain(node, past)
     return NodeReport(
         node=node,
         past=past.nodes.get(node.id),
-        results=results.get(node.id, ()),
+        results=with_logs(compiled, results.get(node.id, ())),
         as_of=past.last_run_id,
         reason=reason,
         why=why,
     )
+
+
+def show_logs(compiled: Compiled, name: str, *, run_id: str | None, attempt: int | None) -> NodeLogReport:
+    """The logs of one node, by name or `kind:name`. Raises SelectionError for an unknown node or run."""
+    past, results = _known_past(compiled)
+    node = _one_node(compiled, past, name)
+    return find_logs(compiled, node, results.get(node.id, ()), run_id=run_id, attempt=attempt)
+
+
+def _one_node(compiled: Compiled, past: Past, name: str) -> Node:
+    found = select_only(compiled.graph, past, Selection(select=(name,)))
+    if len(found) != 1:
+        raise SelectionError(f"{name!r} names {len(found)} nodes", help="give the name of one node")
+    return compiled.graph.nodes[next(iter(found))]
 
 
 def write_dag(compiled: Compiled, path: str | None) -> str:

@@ -20,6 +20,7 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
+from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
@@ -70,6 +71,7 @@ def make_services(
     store: StateStore,
     journal: Journal,
     publish: Callable[[Event], None],
+    logs: NodeLogs,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -82,6 +84,7 @@ def make_services(
         journal=journal,
         clock=SystemClock(),
         publish=publish,
+        logs=logs,
         make_executor=ThreadLane,
         make_processes=make_processes,
         encode=result_to_json,

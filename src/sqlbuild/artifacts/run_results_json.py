@@ -58,6 +58,7 @@ def result_document(result: NodeResult, graph: Graph) -> dict[str, Any]:
         "waited": round(result.waited, 6),
         "fingerprint": result.fingerprint,
         "warnings": list(result.warnings),
+        "log": result.log,
     }
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime
+import itertools
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,35 +10,66 @@ import typer
 
 from sqlbuild.app.wording import counted, first_few, one_line, safe_text, seconds_text
 from sqlbuild.cli.options import SharedOptions
-from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.output import write_document, write_lines, write_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Source, Task
 
 if TYPE_CHECKING:
-    from sqlbuild.app.operations import Compiled, NodeReport
+    from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
     from sqlbuild.domain.graph import Node
     from sqlbuild.domain.results import NodeResult
 
 SCHEMA_VERSION = 1
 _JSON_LIMIT = 2_000
+_LINES_AT_ONCE = 1_000
 
 
 def show(
     options: SharedOptions,
     name: Annotated[str, typer.Argument(metavar="NODE", help="Its name, or kind:name.")],
+    logs: Annotated[bool, typer.Option("--logs", help="Show what it said in its last run, and nothing else.")] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", min=1, metavar="N", help="With --logs: only that attempt.")
+    ] = None,
+    run: Annotated[str | None, typer.Option("--run", metavar="ID", help="With --logs: in that run.")] = None,
 ) -> int:
     """Show one node. How it is declared, its columns and lineage, its last results and why it would run."""
+    if not logs and (attempt is not None or run is not None):
+        raise typer.BadParameter("--attempt and --run choose a log: give --logs too")
     from sqlbuild.app import operations
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
+    if logs:
+        return _show_logs(operations.show_logs(compiled, name, run_id=run, attempt=attempt), compiled, options)
     report = operations.show(compiled, name)
     if options.json:
         write_document(_document(report, compiled))
     else:
         write_lines(_lines(report, compiled))
+    return 0
+
+
+def _show_logs(report: NodeLogReport, compiled: Compiled, options: SharedOptions) -> int:
+    from sqlbuild.app.operations import log_messages
+
+    if options.json:
+        entries = [
+            {"attempt": attempt, "path": path, "messages": log_messages(compiled, path)}
+            for attempt, path in report.paths.items()
+        ]
+        document = {"schema_version": SCHEMA_VERSION, "node": report.node.id, "run_id": report.run_id, "logs": entries}
+        write_document({**document, "note": report.note})
+        return 0
+    if report.note:
+        write_lines([report.note])
+    for attempt, path in report.paths.items():
+        write_lines([f"{report.node.id}, run {report.run_id}, attempt {attempt}: {path}"])
+        with open(path, encoding="utf-8", errors="backslashreplace", newline="\n") as log:
+            while lines := list(itertools.islice(log, _LINES_AT_ONCE)):
+                write_text(safe_text("".join(lines), limit=sys.maxsize))
     return 0
 
 
@@ -164,6 +197,8 @@ def _last_result(result: NodeResult) -> list[str]:
     if result.error is not None and not failed_by_verdict(result):
         text = result.error.traceback or f"{result.error.type}: {result.error.message}"
         lines += ["error:", *_indented(safe_text(text.rstrip()).split("\n"))]
+    if result.log is not None:
+        lines.append(f"log: {one_line(result.log, 1_000)}")
     return lines
 
 

@@ -50,6 +50,14 @@ class NodeLogged:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LogLinesDropped:
+    """More was logged than could be shown, and this many messages were not, by level. The nodes' logs have them."""
+
+    at: float
+    counts: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NodeRetrying:
     at: float
     node: NodeId
@@ -64,6 +72,26 @@ class NodeRetrying:
 class NodeFinished:
     at: float
     result: NodeResult
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolPaused:
+    """A service asked `node` to wait: nobody takes the pool for so many seconds."""
+
+    at: float
+    pool: str
+    seconds: float
+    node: NodeId
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PoolUse:
+    """By `pool:name`, of ctx.pool blocks only: slots that they hold besides their nodes' own, and how many wait."""
+
+    at: float
+    used: Mapping[str, int]
+    waiting: Mapping[str, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,6 +120,7 @@ Event = (
     | NodeStarted
     | NodeProgress
     | NodeLogged
+    | LogLinesDropped
     | NodeRetrying
     | NodeFinished
     | RunStopping

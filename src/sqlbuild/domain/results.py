@@ -129,6 +129,9 @@ class NodeResult:
     """Seconds between being ready and the first start."""
     fingerprint: str = ""
     warnings: tuple[str, ...] = ()
+    log: str | None = None
+    """Of a Python node that failed or is unknown: its last attempt's log, relative to the project's root. It is a file
+    of target/, not stored with the result."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)

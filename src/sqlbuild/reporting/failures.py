@@ -19,6 +19,8 @@ def failure_lines(result: NodeResult) -> list[str]:
     lines += traceback_lines(error)
     if error.help:
         lines += _prefixed("help: ", safe_text(error.help))
+    if result.log is not None:
+        lines.append(f"log: {one_line(result.log, 1_000)}")
     return lines
 
 

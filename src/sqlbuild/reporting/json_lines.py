@@ -9,6 +9,7 @@ from typing import Any, TextIO, assert_never
 
 from sqlbuild.domain.events import (
     Event,
+    LogLinesDropped,
     NodeFinished,
     NodeLogged,
     NodeProgress,
@@ -61,6 +62,8 @@ def event_document(event: Event) -> Document:
             return _document("node_progress", at, _progress(event))
         case NodeLogged():
             return _document("node_logged", event.at, _logged(event))
+        case LogLinesDropped(at=at, counts=counts):
+            return _document("log_lines_dropped", at, {"counts": dict(counts)})
         case NodeRetrying(at=at, node=node, attempt=attempt, delay=delay, error=error):
             retrying = {"node": node, "attempt": attempt, "delay": delay, "error": _error(error)}
             return _document("node_retrying", at, retrying)
@@ -124,6 +127,7 @@ def _node_result(result: NodeResult) -> Document:
         "duration": result.duration,
         "waited": result.waited,
         "warnings": list(result.warnings),
+        "log": result.log,
     }
 
 

@@ -7,6 +7,7 @@ from typing import assert_never
 from sqlbuild.domain.check_results import failed_by_verdict
 from sqlbuild.domain.events import (
     Event,
+    LogLinesDropped,
     NodeFinished,
     NodeLogged,
     NodeProgress,
@@ -40,6 +41,7 @@ class RunLines:
         self._verbose = verbose
         self._quiet = quiet
         self._failures = 0
+        self._not_shown = 0
         self._warnings: dict[str, None] = {}
         self._counter_width = 1
         self._name_width = 1
@@ -57,6 +59,9 @@ class RunLines:
                 return []
             case NodeLogged():
                 return self._logged(event)
+            case LogLinesDropped(counts=counts):
+                self._not_shown += sum(count for level, count in counts.items() if self._shows(level))
+                return []
             case NodeRetrying():
                 return self._retrying(event)
             case RunWarning(message=message):
@@ -145,8 +150,7 @@ class RunLines:
         return [self._under(f"{label} {kind:<{self._kind_width}} {name}  in {seconds_text(event.delay)}, {what}")]
 
     def _logged(self, event: NodeLogged) -> list[str]:
-        lowest = 30 if self._quiet else 10 if self._verbose else 20
-        if _LEVELS.get(event.level.lower(), 20) < lowest:
+        if not self._shows(event.level):
             return []
         fields = "".join(f" {one_line(str(name))}={one_line(str(value))}" for name, value in event.fields.items())
         first, *rest = safe_text(event.message).rstrip().split("\n")
@@ -154,6 +158,10 @@ class RunLines:
             self._under(f"{event.level:<11} {event.name}: {first}{fields}"),
             *(self._under(f"{'':<11} {line}") for line in rest),
         ]
+
+    def _shows(self, level: str) -> bool:
+        """Warnings and above always; everything else, as what is printed, when asked for more."""
+        return _LEVELS.get(level.lower(), 20) >= (10 if self._verbose else 30)
 
     def _stopping(self, event: RunStopping) -> list[str]:
         why = "--fail-fast after a failure" if event.cause == "fail-fast" else event.cause
@@ -167,6 +175,9 @@ class RunLines:
     def _summary(self, run: RunResult) -> list[str]:
         if self._quiet:
             return summary_lines(run, paint=self._paint, brief=True)
+        if self._not_shown:
+            lines = counted(self._not_shown, "log line")
+            self._warnings[f"{lines} came faster than could be shown here: see `sqb show NODE --logs`"] = None
         warnings = tuple(dict.fromkeys([*self._warnings, *run.warnings]))
         return ["", *summary_lines(run, warnings, paint=self._paint)]
 

@@ -17,22 +17,30 @@ _LONGEST_LINE = 65_536
 
 
 class Speaker:
-    """One attempt of one node: takes text as it is printed and hands it on line by line."""
+    """One attempt of one node: takes text as it is printed, by any of its threads, and hands it on line by line."""
 
     __slots__ = ("_lock", "_log", "_unfinished")
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._lock = threading.Lock()
-        self._unfinished: dict[str, str] = {}
+        self._unfinished: dict[tuple[str, int], str] = {}
+
+    @property
+    def session(self) -> object:
+        """Whose `log` takes what is said."""
+        return getattr(self._log, "__self__", None)
 
     def write(self, level: str, text: str) -> None:
+        # One print() is several writes: those of other threads must not come between them.
+        writer = level, threading.get_ident()
         with self._lock:
-            *lines, rest = (self._unfinished.get(level, "") + text).split("\n")
+            *lines, rest = (self._unfinished.pop(writer, "") + text).split("\n")
             if len(rest) > _LONGEST_LINE:
                 lines, rest = [*lines, rest], ""
-            # What a progress bar has overwritten is not worth a line.
-            self._unfinished[level] = rest[rest.rfind("\r") + 1 :] if "\r" in rest[:-1] else rest
+            if rest:
+                # What a progress bar has overwritten is not worth a line.
+                self._unfinished[writer] = rest[rest.rfind("\r") + 1 :] if "\r" in rest[:-1] else rest
         for line in lines:
             self._tell(level, line)
 
@@ -41,9 +49,10 @@ class Speaker:
 
     def finish(self) -> None:
         """Hand on what does not end in a line break."""
-        for level, rest in self._unfinished.items():
+        with self._lock:
+            unfinished, self._unfinished = self._unfinished, {}
+        for (level, _), rest in unfinished.items():
             self._tell(level, rest)
-        self._unfinished.clear()
 
     def _tell(self, level: str, line: str) -> None:
         shown = line.rstrip("\r").rpartition("\r")[2].rstrip()
@@ -57,6 +66,12 @@ _speaker: contextvars.ContextVar[Speaker | None] = contextvars.ContextVar("sqlbu
 def begin_output(log: Log) -> contextvars.Token[Speaker | None]:
     """From here on, what this context prints is told to `log`."""
     return _speaker.set(Speaker(log))
+
+
+def speaking_for(context: contextvars.Context) -> object:
+    """The session of the node to which a context belongs, also one of another thread; None if it is no node's."""
+    speaker = context.get(_speaker)
+    return None if speaker is None else speaker.session
 
 
 def end_output(token: contextvars.Token[Speaker | None]) -> None:
@@ -83,17 +98,42 @@ def captured_output(elsewhere: TextIO | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def captured_logging() -> Iterator[None]:
-    """While it lasts, records of `logging` go to the node's log, unless the project has set up logging itself."""
+    """While it lasts, records that nodes make with `logging` go to the node's log, with their level.
+
+    What the project has set up goes on working, but for handlers that write to the standard streams: of a node's
+    records they would tell the node's log a second time. Where nothing is set up, records from `info` on are kept.
+    """
     root = logging.getLogger()
-    if root.handlers:
-        yield
-        return
+    doubling = [handler for handler in root.handlers if _writes_to_a_node(handler)]
     handler = _NodeHandler()
+    level_was_raised = not root.handlers and root.level == logging.WARNING
+    if root.handlers:
+        handler.addFilter(_of_a_node)
+    if level_was_raised:
+        root.setLevel(logging.INFO)
     root.addHandler(handler)
+    for other in doubling:
+        other.addFilter(_of_nobody)
     try:
         yield
     finally:
         root.removeHandler(handler)
+        if level_was_raised:
+            root.setLevel(logging.WARNING)
+        for other in doubling:
+            other.removeFilter(_of_nobody)
+
+
+def _writes_to_a_node(handler: logging.Handler) -> bool:
+    return isinstance(handler, logging.StreamHandler) and isinstance(handler.stream, _NodeStream)
+
+
+def _of_a_node(_record: logging.LogRecord) -> bool:
+    return _speaker.get() is not None
+
+
+def _of_nobody(_record: logging.LogRecord) -> bool:
+    return _speaker.get() is None
 
 
 class _NodeStream:
@@ -125,8 +165,21 @@ class _NodeStream:
 class _NodeHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         speaker = _speaker.get()
-        if speaker is not None:
-            message = self.format(record)
-            speaker.log(record.levelname.lower(), message)
-        elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-            logging.lastResort.handle(record)
+        if speaker is None:
+            if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
+                logging.lastResort.handle(record)
+            return
+        try:
+            message, level = self.format(record), _level_of(record)
+        except Exception as error:  # noqa: BLE001 - as in every handler, a message that cannot be made fails nobody
+            place = f"{record.pathname}:{record.lineno}"
+            message, level = f"a log message cannot be made at {place}: {type(error).__name__}: {error}", "warning"
+        speaker.log(level, message)
+
+
+def _level_of(record: logging.LogRecord) -> str:
+    """One of the five levels that everybody knows; others count as the next one below."""
+    for number, name in ((50, "critical"), (40, "error"), (30, "warning"), (20, "info")):
+        if record.levelno >= number:
+            return name
+    return "debug"

@@ -55,6 +55,7 @@ class NodeEnvironment:
     bridge: LoopBridge
     clock: Clock
     publish: Callable[[Event], None]
+    said: Callable[[NodeLogged], None]
     dry_run: bool = False
 
 
@@ -261,7 +262,7 @@ class RunningNode:
         self._environment.publish(NodeProgress(self._environment.clock.now(), self._node.id, done, total, message))
 
     def log(self, message: str, level: str, fields: Mapping[str, object]) -> None:
-        self._environment.publish(
+        self._environment.said(
             NodeLogged(
                 self._environment.clock.now(),
                 self._node.id,

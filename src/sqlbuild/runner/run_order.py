@@ -10,6 +10,8 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
+from sqlbuild.interfaces.loading import Loading
+from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -52,3 +54,7 @@ class RunServices:
     """Worker processes for nodes with `isolate="process"`, given the project's folder."""
     on_error: Callable[[NodeId, BaseException], None] | None = None
     """Told what each attempt that failed raised, on the event loop, before it becomes text."""
+    loading: Loading | None = None
+    """Of a run that may have loaders."""
+    logs: NodeLogs | None = None
+    """Where what nodes say goes; without it, it is only published."""

@@ -14,7 +14,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sqlbuild.domain.ids import NodeId
@@ -29,6 +29,8 @@ _BODY_STARTS = len('{"crc":"00000000",')
 _FINISHED = '{"finished":'
 _ENDED = b'"ended":'
 _MAX_END_BYTES = 4_096
+_MAX_CHECKPOINTS = 262_144
+"""Characters of checkpoints after which a record is ended."""
 
 
 class FileJournal:
@@ -60,6 +62,20 @@ class FileJournal:
         entry = {"failed": node, "attempt": attempt, "at": at, "error": error}
         # The plain encoder escapes whatever an error's message may hold.
         self._append(json.dumps(entry), f"attempt {attempt} of {node}")
+
+    def checkpoints(
+        self, node: NodeId, attempt: int, at: float, fingerprint: str, scope: str, entries: Sequence[tuple[str, str]]
+    ) -> None:
+        for part in _parts(entries):
+            entry = {
+                "checkpoints": node,
+                "attempt": attempt,
+                "at": at,
+                "fingerprint": fingerprint,
+                "scope": scope,
+                "values": part,
+            }
+            self._append(dumps(entry), f"checkpoints of {node}")
 
     def finished(self, record: str) -> None:
         self._append(f"{_FINISHED}{record}}}", "a node's result")
@@ -128,6 +144,30 @@ def journal_has_ended(path: str) -> bool:
         return False
     last = tail[tail.rfind(b"\n", 0, -1) + 1 :]
     return _is_whole(last) and last.startswith(_ENDED, _BODY_STARTS)
+
+
+def target_of_journal(path: str) -> str | None:
+    """The target of a run, from the first record only; None for a journal that is missing or damaged there."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline()
+        target = _entry(path, 0, first)[0].get("target")
+    except (OSError, EngineError):
+        return None
+    return target if isinstance(target, str) else None
+
+
+def _parts(entries: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    """All of them in as few records as keep a bound on their size."""
+    part: list[tuple[str, str]] = []
+    size = 0
+    for key, text in entries:
+        if part and size > _MAX_CHECKPOINTS:
+            yield part
+            part, size = [], 0
+        part.append((key, text))
+        size += len(key) + len(text)
+    yield part
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -98,6 +98,7 @@ def test_a_result_is_told_in_full(run, graph):
         "waited": 0.25,
         "fingerprint": "70:c0:50:00",
         "warnings": ["late"],
+        "log": None,
     }
 
 

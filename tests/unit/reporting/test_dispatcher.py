@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from sqlbuild.domain.events import RunWarning
-from sqlbuild.reporting.dispatcher import EventDispatcher
+from sqlbuild.domain.events import LogLinesDropped, NodeLogged, RunWarning
+from sqlbuild.reporting.dispatcher import MAX_LOGGED, MAX_LOGGED_CHARACTERS, EventDispatcher
 
 
 class Recorder:
@@ -55,6 +55,43 @@ def test_every_event_reaches_every_sink_in_order_before_close_returns():
     for sink in sinks:
         assert sink.handled == [str(number) for number in range(10_000)]
         assert sink.closed == 1
+
+
+def logged(level: str = "info", message: str = "m") -> NodeLogged:
+    return NodeLogged(0.0, "task:t", "t", 1, level, message, {})
+
+
+class LogRecorder(Recorder):
+    """Waits with the first event, as a pipe that nobody reads; `dropped` adds up what it is told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+        self.dropped: dict[str, int] = {}
+
+    def handle(self, event):
+        self.may_go_on.wait()
+        if isinstance(event, LogLinesDropped):
+            for level, count in event.counts.items():
+                self.dropped[level] = self.dropped.get(level, 0) + count
+        else:
+            super().handle(event)
+
+
+@pytest.mark.parametrize("message", ["short", "x" * 100_000])
+def test_messages_that_nobody_takes_are_counted_and_not_kept(message):
+    sink = LogRecorder()
+    dispatcher = EventDispatcher([sink])
+    for level, count in (("info", 30_000), ("error", 30_000)):
+        for _ in range(count):
+            dispatcher.publish_log(logged(level, message))
+    dispatcher.publish(warning(1))
+    sink.may_go_on.set()
+    dispatcher.close(None)
+    assert len(sink.handled) <= 2 * min(MAX_LOGGED, MAX_LOGGED_CHARACTERS // len(message) + 2) + 1
+    assert len(sink.handled) - 1 + sum(sink.dropped.values()) == 60_000
+    assert 0 < sink.dropped["error"] < 30_000, "warnings and above have room of their own"
+    assert sink.handled[-1] == "1", "what is not a message is never dropped"
 
 
 def test_events_of_many_threads_all_arrive_and_keep_each_threads_order():

@@ -23,6 +23,11 @@ def test_a_failure_tells_place_error_attempts_traceback_and_help(make_result, ma
     ]
 
 
+def test_a_failure_names_the_log_of_its_node(make_result, make_error):
+    result = make_result("asset:a", "failed", error=make_error(help="try later"), log="target/runs/r1/logs/a.1.log")
+    assert failure_lines(result)[-2:] == ["help: try later", "log: target/runs/r1/logs/a.1.log"]
+
+
 def test_a_message_of_many_lines_is_told_once_and_indented(make_result, make_error):
     message = "Parser Error:\nLINE 1: SELEC\n        ^"
     error = make_error(message, type="WarehouseError", traceback=f"WarehouseError: {message}\n", path="models/m.sql")

@@ -100,6 +100,7 @@ def test_a_finished_node_is_told_with_payload_and_metadata_as_json(at, make_resu
         "duration": 0.25,
         "waited": 0.0,
         "warnings": [],
+        "log": None,
     }
 
 

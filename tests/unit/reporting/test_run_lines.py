@@ -4,7 +4,15 @@ import time
 
 import pytest
 
-from sqlbuild.domain.events import NodeFinished, NodeLogged, NodeRetrying, NodeStarted, RunStopping, RunWarning
+from sqlbuild.domain.events import (
+    LogLinesDropped,
+    NodeFinished,
+    NodeLogged,
+    NodeRetrying,
+    NodeStarted,
+    RunStopping,
+    RunWarning,
+)
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import SkipMode
 from sqlbuild.reporting.run_lines import RunLines
@@ -94,24 +102,37 @@ def test_only_verbose_tells_starts_and_waits(open_run, make_result, start):
     assert open_run(verbose=True).lines(waited) == ["1/3  succeeded   task  ping           250 ms  waited 2.00 s"]
 
 
+LEVELS = ("debug", "print", "stderr", "info", "warning", "error", "critical")
+
+
 @pytest.mark.parametrize(
-    ("options", "levels"),
-    [({}, ["info", "warning"]), ({"verbose": True}, ["debug", "info", "warning"]), ({"quiet": True}, ["warning"])],
+    ("options", "levels"), [({}, LEVELS[4:]), ({"verbose": True}, LEVELS), ({"quiet": True}, LEVELS[4:])]
 )
-def test_log_lines_are_shown_by_level(open_run, start, options, levels):
+def test_of_what_nodes_say_warnings_are_always_shown_and_the_rest_when_asked_for(open_run, start, options, levels):
     run_lines = open_run(**options)
-    events = [NodeLogged(start, "task:ping", "ping", 1, level, level, {}) for level in ("debug", "info", "warning")]
+    events = [NodeLogged(start, "task:ping", "ping", 1, level, level, {}) for level in LEVELS]
     assert [line for event in events for line in run_lines.lines(event)] == [
         f"     {level:<11} ping: {level}" for level in levels
     ]
 
 
 def test_a_log_line_shows_its_fields_and_cannot_forge_others(open_run, start):
-    event = NodeLogged(start, "task:ping", "ping", 1, "info", "two\nlines \x1b[0m", {"rows": 3, "note": "a\nb"})
+    event = NodeLogged(start, "task:ping", "ping", 1, "warning", "two\nlines \x1b[0m", {"rows": 3, "note": "a\nb"})
     assert open_run().lines(event) == [
-        "     info        ping: two rows=3 note=a b",
+        "     warning     ping: two rows=3 note=a b",
         "                 lines \\x1b[0m",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({}, ["  5 log lines came faster"]), ({"verbose": True}, ["  1,205 log lines came faster"])]
+)
+def test_lines_that_could_not_be_shown_are_counted_in_the_summary(open_run, make_run, finished, start, options, told):
+    run_lines = open_run(**options)
+    for counts in ({"info": 1_000, "warning": 3}, {"print": 200, "error": 2}):
+        assert run_lines.lines(LogLinesDropped(start, counts)) == []
+    summary = run_lines.lines(finished(make_run([])))
+    assert [line.partition(" than")[0] for line in summary if "log line" in line] == told
 
 
 def test_a_warning_of_the_run_is_told_at_once_and_in_the_summary(open_run, make_run, finished, start):

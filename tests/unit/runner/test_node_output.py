@@ -112,6 +112,51 @@ def test_a_thread_with_the_nodes_context_speaks_for_the_node(terminal, told, log
     assert told == [("from below", "print")]
 
 
+def test_threads_of_one_node_that_print_at_once_never_mix_their_lines(terminal, told, log):
+    with terminal.captured():
+        token = begin_output(log)
+        together = threading.Barrier(8)
+
+        def work(thread: int) -> None:
+            together.wait()
+            for number in range(200):
+                print(thread, "says", number)
+
+        contexts = [contextvars.copy_context() for _ in range(8)]
+        threads = [threading.Thread(target=context.run, args=(work, thread)) for thread, context in enumerate(contexts)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        end_output(token)
+    assert sorted(message for message, _ in told) == sorted(f"{t} says {n}" for t in range(8) for n in range(200))
+
+
+async def test_tasks_that_a_node_spawns_speak_for_it(terminal, told):
+    async def node(name: str) -> None:
+        token = begin_output(lambda message, level, fields: told.append((name, message)))
+
+        async def child(number: int) -> None:
+            await anyio.sleep(0)
+            print("child", number)
+            await anyio.to_thread.run_sync(print, "thread", number)
+
+        async with anyio.create_task_group() as children:
+            for number in range(3):
+                children.start_soon(child, number)
+        end_output(token)
+
+    with terminal.captured():
+        async with anyio.create_task_group() as nodes:
+            for name in "ab":
+                nodes.start_soon(node, name)
+    expected = sorted(f"{what} {number}" for what in ("child", "thread") for number in range(3))
+    assert {name: sorted(message for who, message in told if who == name) for name in "ab"} == {
+        "a": expected,
+        "b": expected,
+    }
+
+
 def test_text_of_nobody_can_be_kept_out_of_stdout(terminal):
     with terminal.captured(terminal.err):
         print("a library says hello")
@@ -139,11 +184,44 @@ def test_records_of_logging_keep_their_level(terminal, told, log, unconfigured):
     with terminal.captured(), captured_logging():
         token = begin_output(log)
         logging.getLogger("any").warning("low on %s", "ink")
-        logging.getLogger("any").info("below the level of the root logger")
+        logging.getLogger("any").info("from info on all is kept")
+        logging.getLogger("any").debug("but not this")
+        logging.getLogger("any").log(35, "of a level of its own")
         end_output(token)
         logging.getLogger("any").error("nobody's")
-    assert told == [("low on ink", "warning")]
-    assert logging.getLogger().handlers == []
+    assert told == [
+        ("low on ink", "warning"),
+        ("from info on all is kept", "info"),
+        ("of a level of its own", "warning"),
+    ]
+    assert (logging.getLogger().handlers, logging.getLogger().level) == ([], logging.WARNING)
+
+
+def test_a_traceback_is_one_message(told, log, unconfigured):
+    unconfigured()
+    with captured_logging():
+        token = begin_output(log)
+        try:
+            raise LookupError("no such order")
+        except LookupError:
+            logging.getLogger("any").exception("could not push")
+        end_output(token)
+    ((message, level),) = told
+    assert level == "error"
+    assert message.startswith("could not push\nTraceback (most recent call last):\n")
+    assert message.endswith("LookupError: no such order")
+
+
+def test_a_record_that_cannot_be_made_fails_no_node(told, log, unconfigured):
+    unconfigured()
+    with captured_logging():
+        token = begin_output(log)
+        logging.getLogger("any").info("%d rows", "many")
+        end_output(token)
+    ((message, level),) = told
+    assert (message.partition(" at ")[0], level) == ("a log message cannot be made", "warning")
+    assert "test_node_output.py" in message
+    assert "TypeError: %d format" in message
 
 
 def test_a_record_of_nobody_is_written_as_without_us(unconfigured, capsys):
@@ -154,12 +232,29 @@ def test_a_record_of_nobody_is_written_as_without_us(unconfigured, capsys):
     assert capsys.readouterr().err == "nobody's\n"
 
 
-def test_a_project_that_set_up_logging_keeps_its_way(told, log, monkeypatch):
+def test_a_project_that_set_up_logging_keeps_its_way_and_the_node_its_log(told, log, monkeypatch):
     kept = io.StringIO()
     own = logging.StreamHandler(kept)
     monkeypatch.setattr(logging.getLogger(), "handlers", [own])
     with captured_logging():
         token = begin_output(log)
         logging.getLogger("any").warning("as configured")
+        logging.getLogger("any").info("below the level of the root logger")
         end_output(token)
-    assert (told, kept.getvalue()) == ([], "as configured\n")
+        logging.getLogger("any").warning("nobody's")
+    assert (told, kept.getvalue()) == ([("as configured", "warning")], "as configured\nnobody's\n")
+
+
+def test_what_a_project_logs_to_the_standard_streams_is_told_once_and_with_its_level(terminal, told, log, monkeypatch):
+    with terminal.captured():
+        own = logging.StreamHandler()
+        own.setFormatter(logging.Formatter("%(levelname)s:%(message)s"))
+        monkeypatch.setattr(logging.getLogger(), "handlers", [own])
+        with captured_logging():
+            token = begin_output(log)
+            logging.getLogger("any").warning("of a node")
+            end_output(token)
+            logging.getLogger("any").warning("nobody's")
+        logging.getLogger("any").warning("afterwards")
+    assert told == [("of a node", "warning")]
+    assert terminal.err.getvalue() == "WARNING:nobody's\nWARNING:afterwards\n"
