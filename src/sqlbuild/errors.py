@@ -3,7 +3,8 @@
 SqlbuildError
 ├── ProjectError            2   the project, the command line or target/ is wrong; carries all problems found
 │   ├── ProjectAlreadyOpen  2   another project is open in this process
-│   └── DeclarationError    2   a decorator was given something wrong (also a TypeError)
+│   ├── DeclarationError    2   a decorator was given something wrong (also a TypeError)
+│   └── ExtraNotInstalled   2   a module of sqlbuild needs an optional package (also an ImportError)
 ├── SelectionError          2   a selector names nothing, or the selection is empty
 ├── TargetLocked            3   another process writes to this target
 ├── WarehouseUnreachable    4   the warehouse cannot be reached or is not a database
@@ -17,6 +18,7 @@ SqlbuildError
     ├── MissingAwait            something that must be awaited was not
     ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
     ├── MissingExtra            an optional package is not installed
+    ├── ProviderError           a provider is not known or could not be set up
     ├── MissingVar              ctx.vars["x"] of a var that nobody has set (also a KeyError)
     ├── PoolError               ctx.pool() of a pool that there is not
     │   └── PoolOrder           ctx.pool() inside a block, in an order in which nodes could wait for each other
@@ -94,6 +96,10 @@ class ProjectAlreadyOpen(ProjectError):
 
 class DeclarationError(ProjectError, TypeError):
     """A decorator was given something wrong, outside of loading a project; its paths are absolute."""
+
+
+class ExtraNotInstalled(ProjectError, ImportError):
+    """A module of sqlbuild was imported that needs an optional package."""
 
 
 class SelectionError(SqlbuildError):
@@ -185,6 +191,12 @@ class PoolOrder(PoolError):
 
 class MapError(NodeError):
     code = "MAP"
+
+
+class ProviderError(NodeError):
+    """A provider is not known or could not be set up; its `__cause__` is what the provider raised."""
+
+    code = "PROVIDER"
 
 
 class NodeExited(NodeError):

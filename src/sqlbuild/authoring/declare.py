@@ -22,7 +22,7 @@ from sqlbuild.authoring.check_options import (
 )
 from sqlbuild.authoring.collecting import Collector, current_collector
 from sqlbuild.authoring.findings import Finding, Findings
-from sqlbuild.authoring.functions import is_async, layers_of, refusal
+from sqlbuild.authoring.functions import is_async, layers_of, parameters_to_fill, refusal
 from sqlbuild.authoring.loader_options import LOADER_READERS, LoaderOptions
 from sqlbuild.authoring.options import AssetOptions, TaskOptions
 from sqlbuild.authoring.read_options import (
@@ -262,6 +262,9 @@ def _node(
         fields["description"] = _cleaned(function.__doc__)
     if "pool" in fields:
         fields["pools"] = fields.pop("pool")
+    to_fill = parameters_to_fill(function)
+    if to_fill != ((), ()):
+        fields["providers"] = (*to_fill[0], *to_fill[1])
     own = {key: fields.pop(key) for key in _OF_THE_KIND if key in fields}
     declared = PythonFunction(function=function, name=name, is_async=waits, place=place, **fields)  # type: ignore[arg-type]
     return _RECORDS[kind](declared=declared, **own)

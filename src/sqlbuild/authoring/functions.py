@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from types import FunctionType
 
 from sqlbuild.authoring.code_reads import cell_values
@@ -136,13 +137,28 @@ def _passes_on_a_coroutine(function: FunctionType) -> bool:
     return any(inspect.iscoroutinefunction(value) for value in cell_values(function))
 
 
-def signature_problems(declared: PythonFunction, kind: NodeKind) -> list[Problem]:
-    """What is wrong with the parameters of a node's function and the annotation of its context."""
+def parameters_to_fill(function: FunctionType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The parameters after the context that have no default: those given by position, and those by name."""
+    layer = signature_layer(function)
+    code = layer.__code__
+    positional = code.co_varnames[1 : code.co_argcount - len(layer.__defaults__ or ())]
+    if not code.co_kwonlyargcount:
+        return positional, ()
+    given = layer.__kwdefaults__ or {}
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return positional, tuple([name for name in keywords if name not in given])
+
+
+def signature_problems(declared: PythonFunction, kind: NodeKind, providers: Collection[str] = ()) -> list[Problem]:
+    """What is wrong with the parameters of a node's function and the annotation of its context.
+
+    `providers` are the names of the project's providers, which parameters may have.
+    """
     function = declared.function
     if not isinstance(function, FunctionType):
         return []
     layer = signature_layer(function)
-    found = [*_parameters_without_value(layer, declared), *_wrong_context(layer, declared, kind)]
+    found = [*_parameters_without_value(declared, providers), *_wrong_context(layer, declared, kind)]
     place = declared.place
     return [
         Problem(code=each.code, message=each.message, help=each.help, path=place.path, line=place.line)
@@ -150,18 +166,18 @@ def signature_problems(declared: PythonFunction, kind: NodeKind) -> list[Problem
     ]
 
 
-def _parameters_without_value(layer: FunctionType, declared: PythonFunction) -> Iterator[Finding]:
-    code = layer.__code__
-    positional = code.co_varnames[: code.co_argcount]
-    without_default = positional[1 : code.co_argcount - len(layer.__defaults__ or ())]
-    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    given = layer.__kwdefaults__ or {}
-    for name in (*without_default, *(keyword for keyword in keywords if keyword not in given)):
-        yield Finding(
-            f"{declared.name}: nothing is given to the parameter `{name}`",
-            f"a node gets its context only; give it a default, as in `{name}={name}`, or remove it",
-            code="PARAMETER",
-        )
+def _parameters_without_value(declared: PythonFunction, providers: Collection[str]) -> Iterator[Finding]:
+    for name in declared.providers:
+        if name in providers:
+            continue
+        near = difflib.get_close_matches(name, providers, n=1)
+        if near:
+            help = f"did you mean the provider `{near[0]}`?"
+        elif providers:
+            help = f"the providers are {', '.join(providers)}; give it a default, as in `{name}={name}`, or remove it"
+        else:
+            help = f"a node gets its context only; give it a default, as in `{name}={name}`, or remove it"
+        yield Finding(f"{declared.name}: nothing is given to the parameter `{name}`", help, code="PARAMETER")
 
 
 def _wrong_context(layer: FunctionType, declared: PythonFunction, kind: NodeKind) -> Iterator[Finding]:

@@ -16,11 +16,12 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
+    PythonNode,
     kind_of_declaration,
     name_of_declaration,
     place_of_declaration,
 )
-from sqlbuild.domain.project import Project
+from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 
@@ -75,7 +76,8 @@ def _graph(
         downstream[node] = []
         for each in upstream:
             downstream[each].append(node)
-        nodes[node] = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name)
+        facts = project.code.get(node)
+        nodes[node] = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts)
     return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
 
 
@@ -86,6 +88,7 @@ def _node(
     known: NodeColumns,
     fingerprint: Fingerprint,
     by_name: Mapping[str, NodeId],
+    facts: CodeFacts | None,
 ) -> Node:
     lineage = known.lineage
     if isinstance(declaration, Asset) and declaration.column_lineage:
@@ -104,6 +107,15 @@ def _node(
         sql=known.sql,
         columns=known.columns,
         column_lineage=lineage,
+        providers=_providers(declaration, facts),
         notes=known.notes,
         fingerprint=fingerprint,
     )
+
+
+def _providers(declaration: Declaration, facts: CodeFacts | None) -> tuple[str, ...]:
+    if not isinstance(declaration, PythonNode):
+        return ()
+    named = declaration.declared.providers
+    used = facts.providers if facts is not None else ()
+    return tuple(dict.fromkeys((*named, *used))) if used else named

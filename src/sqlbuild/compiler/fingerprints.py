@@ -91,8 +91,16 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
 
 
 def _of_function(declared: PythonFunction) -> tuple[object, ...]:
-    settings = (declared.retry, declared.timeout, declared.pools, declared.requires, _version(declared.meta))
-    return (*settings, "process") if declared.isolated else settings
+    settings: tuple[object, ...] = (
+        declared.retry,
+        declared.timeout,
+        declared.pools,
+        declared.requires,
+        _version(declared.meta),
+    )
+    if declared.isolated:
+        settings = (*settings, "process")
+    return (*settings, declared.providers) if declared.providers else settings
 
 
 def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:

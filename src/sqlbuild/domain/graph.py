@@ -86,6 +86,8 @@ class Node:
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
+    providers: tuple[str, ...] = ()
+    """Names of the providers that a Python node may use: by its parameters, or as `ctx.providers.name`."""
     notes: tuple[str, ...] = ()
     """For example `columns not checked: PIVOT`."""
     fingerprint: Fingerprint

@@ -138,6 +138,8 @@ class PythonFunction:
     """Seconds for one attempt."""
     pools: tuple[str, ...] = ()
     requires: Requires = "any"
+    providers: tuple[str, ...] = ()
+    """Parameters after the context that have no default: each is given the provider of that name."""
     isolated: bool = False
     """It runs in a process of its own (`isolate="process"`)."""
     dry_run: bool = False

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from sqlbuild.domain.nodes import Declaration
+from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
 
@@ -21,6 +22,8 @@ class CodeFacts:
     source_digest: str
     values: Mapping[str, str] = dataclasses.field(default_factory=dict)
     not_tracked: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    """Names of providers that it may use as `ctx.providers.name`."""
     reads_vars: bool = False
     """Something in it is called `vars`, as in `ctx.vars["day"]`: then all vars of the project count."""
 
@@ -32,5 +35,6 @@ class Project:
     declarations: tuple[Declaration, ...]
     code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
     """Node id -> facts, for Python nodes."""
+    providers: tuple[ProviderDeclaration, ...] = ()
     problems: tuple[Problem, ...] = ()
     """Everything found wrong while reading; the compiler adds its own and reports them together."""

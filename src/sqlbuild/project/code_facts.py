@@ -37,6 +37,9 @@ class _Found:
     nodes: dict[int, FunctionType] = dataclasses.field(default_factory=dict)
     """Functions of other nodes by identity; the fingerprint of an upstream stands for its own function."""
     reads_vars: bool = False
+    reads_providers: bool = False
+    provider_names: set[str] = dataclasses.field(default_factory=set)
+    """Names of providers that stand in the code, which count if it reads `ctx.providers` anywhere."""
 
     def add_value(self, label: str, text: str) -> None:
         while self.values.get(label, text) != text:
@@ -48,6 +51,8 @@ class _Found:
         self.not_tracked |= other.not_tracked
         self.nodes |= other.nodes
         self.reads_vars |= other.reads_vars
+        self.reads_providers |= other.reads_providers
+        self.provider_names |= other.provider_names
         if not self.values:
             self.values = dict(other.values)
             return
@@ -58,10 +63,17 @@ class _Found:
 class ProjectCode:
     """The imported code of the project at `root`. `sources` are its files; all paths are absolute."""
 
-    def __init__(self, root: str, sources: Mapping[str, bytes], reads_of: Callable[[CodeType], CodeReads]) -> None:
+    def __init__(
+        self,
+        root: str,
+        sources: Mapping[str, bytes],
+        reads_of: Callable[[CodeType], CodeReads],
+        providers: frozenset[str] = frozenset(),
+    ) -> None:
         self._root = root
         self._sources = sources
         self._reads_of = reads_of
+        self._providers = providers
         self._files: dict[str, SourceFile | None] = {}
         self._shared: dict[tuple[int, int], _Found] = {}
         self._totals: dict[tuple[str, ...], str] = {}
@@ -89,6 +101,7 @@ class ProjectCode:
             source_digest=self._total(found.digests),
             values=found.values,
             not_tracked=tuple(found.not_tracked),
+            providers=tuple(sorted(found.provider_names)) if found.reads_providers else (),
             reads_vars=found.reads_vars,
         )
 
@@ -135,6 +148,10 @@ class ProjectCode:
         yield from self._read(code, function.__globals__, found)
 
     def _read(self, code: CodeType, namespace: Mapping[str, object], found: _Found) -> Iterator[Followed]:
+        if self._providers:
+            names = _names_in(code)
+            found.reads_providers |= "providers" in names
+            found.provider_names |= self._providers & names
         reads = self._reads_of(code)
         module = namespace.get("__name__")
         for name, *attributes in reads.chains:
@@ -300,6 +317,12 @@ def _package(module: str | None, found: _Found) -> None:
     top = (module or "").partition(".")[0]
     if top and top not in _ALWAYS_THERE:
         found.not_tracked[f"the package {top}"] = None
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Global names and attributes that the code, and code inside of it, reads."""
+    inner = (_names_in(each) for each in code.co_consts if isinstance(each, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 def _names_vars(code: CodeType) -> bool:

@@ -18,6 +18,7 @@ _SUFFIXES = {
     "loaders": (".py",),
     "checks": (".py",),
     "python": (".py",),
+    "providers": (".py",),
 }
 _PYTHON_FOLDERS = ("assets", "tasks", "loaders", "checks", "python")
 
@@ -29,6 +30,8 @@ class ProjectFiles:
     models: tuple[str, ...]
     sources: tuple[str, ...]
     python: tuple[str, ...]
+    """Those that may declare nodes."""
+    providers: tuple[str, ...] = ()
 
 
 def find_project_root(start: str) -> str:
@@ -57,6 +60,7 @@ def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
         models=tuple(found["models"]),
         sources=tuple(found["sources"]),
         python=tuple(path for folder in _PYTHON_FOLDERS for path in found[folder]),
+        providers=tuple(found["providers"]),
     )
 
 

@@ -42,12 +42,13 @@ def load_project(
     files = find_files(str(folder), problems)
     models = _read_models(folder, files.models, settings, problems)
     sources = _read_sources(folder, files.sources, problems)
-    python = read_python(folder, [folder / path for path in files.python])
+    python = read_python(folder, [folder / path for path in (*files.providers, *files.python)])
     return Project(
         root=str(folder),
         settings=settings,
         declarations=(*sources, *models, *python.nodes),
         code=python.code,
+        providers=python.providers,
         problems=(*settings_problems, *sorted(problems, key=_place), *python.problems),
     )
 

@@ -25,9 +25,11 @@ from sqlbuild.authoring.late_binding import late_bindings
 from sqlbuild.domain.ids import node_id
 from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts
+from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
 from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, open_finder
+from sqlbuild.project.read_providers import read_providers
 from sqlbuild.project.run_factories import run_factory
 from sqlbuild.retries import RetryPolicy
 
@@ -42,6 +44,7 @@ class PythonFiles:
     """In the order of declaration."""
     code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
     """By node id."""
+    providers: tuple[ProviderDeclaration, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
@@ -64,8 +67,11 @@ def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
                 problems += _import_file(path, finder, collector)
             for factory in collector.factories:
                 problems += _run_factory(factory, finder, collector)
-            problems += [*collector.problems, *late_bindings(collector), *_function_problems(collector)]
-            code = _code_of_nodes(top, finder, collector)
+            providers, of_providers = read_providers(paths, finder.sources, top)
+            names = [provider.name for provider in providers]
+            problems += [*collector.problems, *late_bindings(collector), *_function_problems(collector, names)]
+            problems += of_providers
+            code = _code_of_nodes(top, finder, collector, names)
     except BaseException:
         close_finder(top)
         raise
@@ -73,6 +79,7 @@ def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
     return PythonFiles(
         nodes=tuple(collector.nodes),
         code=code,
+        providers=providers,
         problems=tuple(dict.fromkeys(sorted(problems, key=_place_of_problem))),
     )
 
@@ -82,8 +89,10 @@ def close_python(root: Path) -> None:
     close_finder(str(root.absolute()))
 
 
-def _code_of_nodes(root: str, finder: ProjectFinder, collector: Collector) -> dict[str, CodeFacts]:
-    code = ProjectCode(root, finder.sources, collector.reads_of)
+def _code_of_nodes(
+    root: str, finder: ProjectFinder, collector: Collector, providers: Sequence[str]
+) -> dict[str, CodeFacts]:
+    code = ProjectCode(root, finder.sources, collector.reads_of, frozenset(providers))
     return {node_id(kind_of_declaration(node), node.declared.name): code.facts_of(node) for node in collector.nodes}
 
 
@@ -212,10 +221,6 @@ os.register_at_fork(after_in_parent=_note_fork)
 
 def _problems_of(error: BaseException, relative: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
     """What went wrong in an import, at the innermost line of the project."""
-    if isinstance(error, ProjectError):
-        for problem in error.problems:
-            yield dataclasses.replace(problem, path=collector.relative(problem.path))
-        return
     path, line, column = relative, None, None
     if isinstance(error, NameTaken):
         path, line = collector.relative(error.path or ""), error.line
@@ -228,6 +233,13 @@ def _problems_of(error: BaseException, relative: str, finder: ProjectFinder, col
         if frames:
             frame, line = frames[-1]
             path = collector.relative(frame.f_code.co_filename)
+    if isinstance(error, ProjectError):
+        for problem in error.problems:
+            if problem.path:
+                yield dataclasses.replace(problem, path=collector.relative(problem.path))
+            else:
+                yield dataclasses.replace(problem, path=path, line=line)
+        return
     message, help = _told(error, finder)
     yield Problem(code="IMPORT", message=message, help=help, path=path, line=line, column=column or None)
 
@@ -272,7 +284,7 @@ def _text_of(error: BaseException) -> str:
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + "..."
 
 
-def _function_problems(collector: Collector) -> Iterator[Problem]:
+def _function_problems(collector: Collector, providers: Sequence[str]) -> Iterator[Problem]:
     checked: set[tuple[int, int]] = set()
     for entry in collector.entries:
         declared = entry.node.declared
@@ -281,7 +293,7 @@ def _function_problems(collector: Collector) -> Iterator[Problem]:
         key = (id(function.__code__), id(entry.inner.__code__))
         if key not in checked:
             checked.add(key)
-            yield from signature_problems(declared, kind_of_declaration(entry.node))
+            yield from signature_problems(declared, kind_of_declaration(entry.node), providers)
         if wrapper_above(function):
             yield Problem(
                 code="DECORATED",

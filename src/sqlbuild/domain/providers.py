@@ -1,0 +1,23 @@
+"""Shared clients, as a project declares them in `providers/*.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from sqlbuild.domain.ids import Place
+
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderDeclaration:
+    name: str
+    """Of parameters and of `ctx.providers`: the class's name in snake_case."""
+    type: type[object]
+    place: Place
+
+
+def provider_name(class_name: str) -> str:
+    """`warehouse_client` for `WarehouseClient`, `http_client` for `HTTPClient`."""
+    return _WORDS.sub("_", class_name).lower()
