@@ -1,0 +1,127 @@
+"""The smallest project that has a node: its declaration, what it depends on as stubs, and settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Mapping
+
+from sqlbuild.app.options import Compiled
+from sqlbuild.authoring.declare import declaration_of
+from sqlbuild.authoring.functions import signature_problems
+from sqlbuild.compiler.compile_project import compile_project
+from sqlbuild.domain.ids import NodeId, Place, node_id
+from sqlbuild.domain.nodes import (
+    Asset,
+    Declaration,
+    Materialization,
+    Model,
+    PythonFunction,
+    PythonNode,
+    Source,
+    kind_of_declaration,
+)
+from sqlbuild.domain.project import Project
+from sqlbuild.domain.settings import Pool, Settings, Target
+from sqlbuild.refs import Reference
+from sqlbuild.testing.in_memory import SETTINGS
+
+TARGET = "test"
+SCHEMA = "main"
+
+
+def declaration_to_test(function: Callable[..., object]) -> PythonNode:
+    """The declaration of a decorated function. Raises TypeError for any other."""
+    declaration = declaration_of(function)
+    if declaration is None:
+        name = getattr(function, "__name__", repr(function))
+        raise TypeError(f"{name} is not a node: give a function with one of sqlbuild's decorators")
+    return declaration
+
+
+def id_of(declaration: Declaration) -> NodeId:
+    assert isinstance(declaration, PythonNode)
+    return node_id(kind_of_declaration(declaration), declaration.declared.name)
+
+
+def compile_one_node(
+    node: PythonNode, *, vars: Mapping[str, object], pools: Mapping[str, int | Pool], retry: bool
+) -> Compiled:
+    """Raises ProjectError for what `sqb compile` would refuse in this node."""
+    declarations: list[Declaration] = [_alone(node, retry=retry), *_stubs(node)]
+    target = Target(name=TARGET, connection=SETTINGS, schema=SCHEMA)
+    settings = Settings(
+        name="test",
+        target=target,
+        targets={TARGET: target},
+        pools={pool.name: pool for pool in _pools(node, pools)},
+        vars=dict(vars),
+    )
+    project = Project(
+        root=os.getcwd(),
+        settings=settings,
+        declarations=tuple(declarations),
+        problems=tuple(signature_problems(node.declared, kind_of_declaration(node))),
+    )
+    return Compiled(project=project, graph=compile_project(project, _NothingKept()))
+
+
+def _alone(node: PythonNode, *, retry: bool) -> PythonNode:
+    """The node as it runs in a test: in this process, once unless retries are tested, lineage into nowhere left out."""
+    declared = dataclasses.replace(node.declared, isolated=False, retry=node.declared.retry if retry else None)
+    if isinstance(node, Asset):
+        return dataclasses.replace(node, declared=declared, column_lineage={})
+    return dataclasses.replace(node, declared=declared)
+
+
+def _stubs(node: PythonNode) -> Iterator[Declaration]:
+    for upstream in node.declared.depends_on:
+        if isinstance(upstream, Reference):
+            yield from _relation(upstream)
+            continue
+        declaration = declaration_of(upstream)
+        if declaration is not None:
+            yield dataclasses.replace(declaration, declared=_without_needs(declaration.declared))
+
+
+def _without_needs(declared: PythonFunction) -> PythonFunction:
+    return dataclasses.replace(declared, depends_on=(), pools=(), retry=None, isolated=False)
+
+
+def _relation(reference: Reference) -> Iterator[Declaration]:
+    place = Place(f"{reference.kind}s/{reference.name}")
+    match reference.kind:
+        case "model":
+            yield Model(
+                name=reference.name,
+                place=place,
+                sql="SELECT 1",
+                sql_line=1,
+                materialized=Materialization.TABLE,
+                sql_analysis=False,
+            )
+        case "source":
+            yield Source(name=reference.name, place=place, table=reference.name)
+        case "seed":
+            return  # the compiler says what is to be said about it
+
+
+def _pools(node: PythonNode, given: Mapping[str, int | Pool]) -> Iterator[Pool]:
+    for name, pool in given.items():
+        yield pool if isinstance(pool, Pool) else Pool(name=name, slots=pool)
+    for name in node.declared.pools:
+        if name not in given:
+            yield Pool(name=name, slots=1)
+
+
+class _NothingKept:
+    """`sqlbuild.interfaces.analysis_cache.AnalysisCache` that forgets."""
+
+    def load(self, key: str) -> str | None:
+        return None
+
+    def store(self, key: str, value: str) -> None:
+        """Not kept: there is nothing to analyse twice."""
+
+    def flush(self) -> None:
+        """Nothing was kept."""
