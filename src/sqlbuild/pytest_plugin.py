@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def sqb_project(tmp_path: Path) -> Callable[[Mapping[str, str]], ProjectFolder]:
-    """Call it with a mapping of file names and texts: it writes them as a project and gives the `ProjectFolder`.
+def sqb_project(tmp_path: Path) -> Callable[[Mapping[str, str] | PathLike[str]], ProjectFolder]:
+    """Call it with a mapping of file names and texts, or with the folder of a project: it makes a project of its own of
+    that and gives the `ProjectFolder`.
 
-    Texts may be indented as a whole. A `sqlbuild_project.toml` is added if there is none. Called again, it writes into
-    the same project.
+    Texts may be indented as a whole. A `sqlbuild_project.toml` is added if there is none. Of a folder everything is
+    copied but what was built. Called again, it writes into the same project.
     """
     # Every pytest session of an environment with sqlbuild loads this module, and most of them do without a project.
     from sqlbuild.testing.project_folder import ProjectFolder
 
     project = ProjectFolder(tmp_path / "project")
 
-    def write(files: Mapping[str, str]) -> ProjectFolder:
-        return project.write(files)
+    def make(given: Mapping[str, str] | PathLike[str]) -> ProjectFolder:
+        return project.copy(given) if isinstance(given, PathLike) else project.write(given)
 
-    return write
+    return make

@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from sqlbuild.errors import ProjectError
 from sqlbuild.project.settings_file import read_settings
 
 SETTINGS_FILE = "sqlbuild_project.toml"
+_NOT_COPIED = ("target", "*.duckdb", "*.duckdb.wal", ".git", ".venv", "node_modules", "__pycache__", ".*_cache")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,11 @@ class ProjectFolder:
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return self
+
+    def copy(self, project: str | os.PathLike[str]) -> ProjectFolder:
+        """Copy the project in a folder, without what was built of it."""
+        shutil.copytree(project, self.root, ignore=shutil.ignore_patterns(*_NOT_COPIED), dirs_exist_ok=True)
         return self
 
     def sqb(self, *arguments: str, timeout: float = 120.0) -> Finished:
