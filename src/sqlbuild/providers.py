@@ -5,6 +5,8 @@ Needs pydantic-settings: `pip install 'sqlbuild[providers]'`.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sqlbuild.errors import ExtraNotInstalled, Problem
@@ -55,3 +57,13 @@ class Provider(BaseSettings):
             super().__setattr__(name, value)
         else:
             object.__setattr__(self, name, value)
+
+
+def environment_variables(provider: Any) -> Mapping[str, tuple[str, str]]:
+    """Field (or its alias, which is a variable's name itself) -> the variable it comes from, and what that holds now."""
+    prefix = provider.model_config.get("env_prefix", "")
+    names = {field: f"{prefix}{field}".upper() for field in provider.model_fields}
+    aliases = {facts.validation_alias for facts in provider.model_fields.values()}
+    names |= {alias: alias for alias in aliases if isinstance(alias, str)}
+    values = {name.upper(): value for name, value in os.environ.items()}
+    return {field: (name, values.get(name.upper(), "")) for field, name in names.items()}

@@ -17,8 +17,10 @@ import sys
 import threading
 from typing import Any
 
+from sqlbuild.app.worker_providers import WorkerProviders
 from sqlbuild.errors import NodeCancelled
 from sqlbuild.executors.message_pipe import PipeClosed, WorkerSide, encoded
+from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.project.find_function import ProjectFunctions
 from sqlbuild.runner.carried_errors import carry
 from sqlbuild.runner.error_facts import describe_error
@@ -60,6 +62,7 @@ class _Worker:
         self._busy = False
         self._root = ""
         self._functions: ProjectFunctions | None = None
+        self._providers: WorkerProviders | None = None
 
     def work(self) -> None:
         _, facts = self._pipe.receive()
@@ -70,6 +73,8 @@ class _Worker:
         try:
             while (order := self._orders.get()) is not None:
                 self._carry_out(order)
+            if self._providers is not None:
+                self._providers.close()
         except NodeCancelled:
             # Before the node has begun, or while its end is told: the run has decided already.
             os._exit(128 + signal.SIGTERM)
@@ -107,7 +112,7 @@ class _Worker:
     # -- one order --------------------------------------------------------------------------------------------------
 
     def _carry_out(self, order: WorkerOrder) -> None:
-        session = RemoteSession(self._line, order)
+        session = RemoteSession(self._line, order, self._provide)
         with captured_output(), captured_logging():
             ending = self._ending_of(self._run(order, session))
         _flush()
@@ -124,6 +129,12 @@ class _Worker:
             return run_function(node, session, order.max_bytes)
         except BaseException as error:  # noqa: BLE001 - whatever a file does when it is imported ends this order only
             return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
+
+    def _provide(self, name: str, facts: NodeFacts) -> Any:
+        assert self._functions is not None
+        if self._providers is None:
+            self._providers = WorkerProviders(self._functions.providers, self._root)
+        return self._providers.get(name, facts)
 
     def _ending_of(self, outcome: Outcome) -> RemoteEnding:
         match outcome:

@@ -10,9 +10,12 @@ from pathlib import Path
 from sqlbuild.authoring.collecting import Collector, collecting
 from sqlbuild.domain.ids import NodeId, node_id
 from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
+from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import NodeError
 from sqlbuild.project.find_files import find_files
 from sqlbuild.project.import_finder import open_finder
+from sqlbuild.project.read_providers import read_providers
+from sqlbuild.project.run_factories import run_factory
 
 
 class ProjectFunctions:
@@ -20,8 +23,9 @@ class ProjectFunctions:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._files = find_files(root, []).python
-        self._finder, _ = open_finder(root, [str(Path(root, path)) for path in self._files])
+        files = find_files(root, [])
+        self._files, self._provider_files = files.python, files.providers
+        self._finder, _ = open_finder(root, [str(Path(root, path)) for path in (*files.providers, *files.python)])
         self._nodes: dict[NodeId, PythonNode] = {}
 
     def find(self, node: NodeId, path: str) -> PythonNode:
@@ -44,10 +48,24 @@ class ProjectFunctions:
         if path not in self._files:
             return
         with collecting(self._root) as collector, contextlib.redirect_stdout(sys.stderr):
-            importlib.import_module(".".join(path.removesuffix(".py").split("/")))
+            importlib.import_module(_module_of(path))
+            for factory in collector.factories:
+                list(run_factory(factory))
             self._keep(collector)
         self._finder.forget_loading()
+
+    def providers(self) -> tuple[ProviderDeclaration, ...]:
+        """What the files of `providers/` declare. Raises what an import raises."""
+        for path in self._provider_files:
+            with collecting(self._root), contextlib.redirect_stdout(sys.stderr):
+                importlib.import_module(_module_of(path))
+        self._finder.forget_loading()
+        return read_providers([str(Path(self._root, path)) for path in self._provider_files], {}, self._root)[0]
 
     def _keep(self, collector: Collector) -> None:
         for found in collector.nodes:
             self._nodes[node_id(kind_of_declaration(found), found.declared.name)] = found
+
+
+def _module_of(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")

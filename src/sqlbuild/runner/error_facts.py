@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterable
 
 from sqlbuild.domain.results import ErrorFacts
-from sqlbuild.errors import SqlbuildError
+from sqlbuild.errors import ProviderError, SqlbuildError
 
 _ENGINE = __file__.rpartition("/runner/")[0] + "/"
 MAX_MESSAGE = 100_000
@@ -16,7 +16,8 @@ MAX_EXCEPTIONS = 100
 
 def describe_error(error: BaseException, root: str) -> ErrorFacts:
     """Facts of `error`; paths inside `root` (the project) are shown relative to it. Never raises."""
-    frames = _author_frames(_first_cause(error), root) or _author_frames(error, root)
+    origin = error.__cause__ if isinstance(error, ProviderError) and error.__cause__ is not None else error
+    frames = _author_frames(_first_cause(origin), root) or _author_frames(origin, root)
     at = next((frame for frame in reversed(frames) if _inside(frame.filename, root)), frames[-1] if frames else None)
     return ErrorFacts(
         type=_type_name(error),
@@ -92,6 +93,9 @@ def _format(error: BaseException, root: str, seen: set[int]) -> str:
     if len(seen) == MAX_EXCEPTIONS:
         return "... and further exceptions\n"
     seen.add(id(error))
+    if isinstance(error, ProviderError) and error.__cause__ is not None:
+        # Of a provider that could not be set up the author's own traceback is all there is to tell.
+        return _format(error.__cause__, root, seen)
     parts: list[str] = []
     if error.__cause__ is not None:
         if not _comes_from_engine(error):

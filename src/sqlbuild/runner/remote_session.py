@@ -73,9 +73,10 @@ class RunLine:
 class RemoteSession:
     """`interfaces.node_session.NodeSession` for one attempt; its async functions never really wait, they block."""
 
-    def __init__(self, line: RunLine, order: WorkerOrder) -> None:
+    def __init__(self, line: RunLine, order: WorkerOrder, provide: Callable[[str, NodeFacts], Any]) -> None:
         self._line = line
         self._order = order
+        self._provide = provide
         self._left_undone: dict[int, tuple[object, str]] = {}
         self.over = False
         """Whether the attempt has ended: what it has left behind is not heard any more."""
@@ -120,6 +121,10 @@ class RemoteSession:
             'ctx.connection cannot be used with isolate="process": the connection belongs to another process',
             help="use ctx.query(...) and ctx.execute_sql(...), or leave isolate out",
         )
+
+    def provider(self, name: str) -> Any:
+        """Not asked of the run: a worker has instances of its own."""
+        return self._provide(name, self.facts)
 
     # -- telling ----------------------------------------------------------------------------------------------------
 
