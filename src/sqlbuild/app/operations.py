@@ -23,7 +23,7 @@ from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.ids import NodeId, NodeKind, kind_of, name_of
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult
@@ -128,6 +128,10 @@ def show_logs(compiled: Compiled, name: str, *, run_id: str | None, attempt: int
 
 def _one_node(compiled: Compiled, past: Past, name: str) -> Node:
     found = select_only(compiled.graph, past, Selection(select=(name,)))
+    # A managed source and its loader have one name; the loader is the one that has a history.
+    loaders = [node for node in found if kind_of(node) is NodeKind.LOADER]
+    if len(found) == 2 and len(loaders) == 1 and len({name_of(node) for node in found}) == 1:
+        found = frozenset(loaders)
     if len(found) != 1:
         raise SelectionError(f"{name!r} names {len(found)} nodes", help="give the name of one node")
     return compiled.graph.nodes[next(iter(found))]

@@ -34,6 +34,10 @@ class RunOptions:
     lock_timeout: float = 60.0
     backend: Backend = "asyncio"
     debug: bool = False
+    reload: bool = False
+    """Loaders are told to load everything again."""
+    dry_run: bool = False
+    """Call only nodes that are declared for it, read what is there, and write nothing."""
     embedded: bool = False
     """Part of a process that is not ours: its signals are left alone, and it is never ended."""
 

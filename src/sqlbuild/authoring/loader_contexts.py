@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from sqlbuild.authoring.contexts import AsyncTaskContext, NodeContext, TaskContext
+from sqlbuild.authoring.contexts import AsyncTaskContext, NodeContext, TaskContext, make_context
 from sqlbuild.authoring.pending import Pending
+from sqlbuild.domain.ids import NodeKind
 from sqlbuild.interfaces.node_session import NodeSession
 
 
@@ -112,8 +113,11 @@ class AsyncLoaderContext(AsyncTaskContext):
         return AsyncUpstreamTable(self._session, _checked_source(source_name))
 
 
-def make_loader_context(is_async: bool, session: NodeSession) -> NodeContext:
-    return AsyncLoaderContext(session) if is_async else LoaderContext(session)
+def context_for(kind: NodeKind, is_async: bool, session: NodeSession) -> NodeContext:
+    """The context for one attempt of a node. Raises ValueError for a kind that has none."""
+    if kind is NodeKind.LOADER:
+        return AsyncLoaderContext(session) if is_async else LoaderContext(session)
+    return make_context(kind, is_async, session)
 
 
 def _checked_loader(function: object) -> Callable[..., object]:

@@ -7,7 +7,7 @@ import typer
 
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.run_selection import refuse_two_documents, run_selection
-from sqlbuild.cli.selection_options import AllowEmpty, Exclude, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
 
 
 def finite_seconds(text: str) -> float:
@@ -29,9 +29,17 @@ def build(
     no_tests: Annotated[bool, typer.Option("--no-tests", help="Leave unit tests out.")] = False,  # noqa: ARG001
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     no_python: NoPython = False,
+    load: Load = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Tell loaders, by ctx.is_reload, to load everything again.")
+    ] = False,
     only: Only = False,
     allow_empty: AllowEmpty = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop the run at the first failure.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Write nothing: check SQL, and call only nodes declared with dry_run=True."),
+    ] = False,
     concurrency: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N async nodes at once.")
     ] = None,
@@ -52,12 +60,21 @@ def build(
     backend: Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop that runs it.")] = "asyncio",
     events: Annotated[bool, typer.Option("--events", help="Print one JSON object per event on stdout.")] = False,
 ) -> int:
-    """Run models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
+    """Run loaders, models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
     refuse_two_documents(options, events=events)
+    if reload and load is False:
+        raise typer.BadParameter("--reload and --no-load contradict each other; give one of them")
     from sqlbuild.app.operations import RunOptions
 
     selection = selection_of(
-        selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python, no_checks=no_audits
+        selectors,
+        select,
+        exclude,
+        only=only,
+        allow_empty=allow_empty,
+        no_python=no_python,
+        no_checks=no_audits,
+        load=True if reload else load,
     )
     run_options = RunOptions(
         concurrency=concurrency,
@@ -68,5 +85,7 @@ def build(
         lock_timeout=lock_timeout,
         backend=backend,
         debug=options.debug,
+        reload=reload,
+        dry_run=dry_run,
     )
     return run_selection(options, selection, run_options, events=events)

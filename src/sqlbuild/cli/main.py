@@ -22,6 +22,7 @@ from sqlbuild.cli.dag_command import dag
 from sqlbuild.cli.error_report import ErrorReport
 from sqlbuild.cli.init_command import init
 from sqlbuild.cli.list_command import list_nodes
+from sqlbuild.cli.load_command import load
 from sqlbuild.cli.options import SharedOptions, with_shared_options
 from sqlbuild.cli.output import flush_streams, prepare_streams, write_text
 from sqlbuild.cli.plan_command import plan
@@ -77,6 +78,7 @@ def make_app() -> typer.Typer:
     app.command()(with_shared_options(build))
     app.command()(with_shared_options(plan))
     app.command()(with_shared_options(check))
+    app.command()(with_shared_options(load))
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))

@@ -8,7 +8,7 @@ from sqlbuild.app.wording import counted, seconds_text
 from sqlbuild.cli.build_command import finite_seconds
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
-from sqlbuild.cli.selection_options import AllowEmpty, Exclude, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
 from sqlbuild.cli.text_table import table_lines
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def plan(
     select: Select = None,
     exclude: Exclude = None,
     no_python: NoPython = False,
+    load: Load = None,
     only: Only = False,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
@@ -39,7 +40,14 @@ def plan(
 
     compiled = open_project(options)
     selection = selection_of(
-        selectors, select, exclude, only=only, allow_empty=allow_empty, no_python=no_python, no_checks=no_audits
+        selectors,
+        select,
+        exclude,
+        only=only,
+        allow_empty=allow_empty,
+        no_python=no_python,
+        no_checks=no_audits,
+        load=load,
     )
     made = make_plan(compiled, selection, RunOptions(lock_timeout=lock_timeout, debug=options.debug))
     if options.json:

@@ -20,9 +20,15 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="SELECTOR", help="Leave these nodes out; may be repeated."),
 ]
+Load = Annotated[
+    bool | None,
+    typer.Option("--load/--no-load", help="Run loaders, or none of them.", show_default="as the settings say: --load"),
+]
 Only = Annotated[bool, typer.Option("--only", help="Add no upstream that the target lacks.")]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Succeed if the selection is empty.")]
-NoPython = Annotated[bool, typer.Option("--no-python", help="Leave out assets, tasks and checks.")]
+NoPython = Annotated[
+    bool, typer.Option("--no-python", help="Leave out assets, tasks and checks; what loaders need still runs.")
+]
 
 
 def selection_of(
@@ -35,6 +41,8 @@ def selection_of(
     no_python: bool = False,
     no_checks: bool = False,
     checks_alone: bool = False,
+    load: bool | None = None,
+    loaders_alone: bool = False,
 ) -> Selection:
     """What the options of a command ask for."""
     return Selection(
@@ -45,4 +53,6 @@ def selection_of(
         no_python=no_python,
         no_checks=no_checks,
         checks_alone=checks_alone,
+        load=load,
+        loaders_alone=loaders_alone,
     )

@@ -106,6 +106,8 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
             pass
     if node.relation is not None:
         facts.append(("relation", str(node.relation)))
+    if node.providers:
+        facts.append(("providers", ", ".join(node.providers)))
     if node.tags:
         facts.append(("tags", ", ".join(node.tags)))
     if node.group is not None:

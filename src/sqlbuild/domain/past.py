@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation
+from sqlbuild.domain.nodes import Source
 from sqlbuild.domain.results import SUCCESSES, RunResult, Status
 
 
@@ -35,18 +36,24 @@ class Past:
     def lacks(self, node: Node) -> bool:
         """Whether whoever reads `node` would find nothing in this target.
 
-        A model is there if its relation exists, a task or asset if a success of it is stored; a source always is.
+        A model and a managed source are there if their relation exists, a task or asset if a success of it is stored,
+        a loader if both are so; any other source always is.
         """
-        if node.kind is NodeKind.SOURCE:
+        if node.kind is NodeKind.SOURCE and not _is_managed(node):
             return False
+        if node.kind is NodeKind.LOADER and not self._has_success(node):
+            return True
         if node.relation is not None:
             relation = node.relation
             if relation in self.relations:
                 return False
             key = Relation(relation.database.lower(), relation.schema.lower(), relation.name.lower())
             return key not in self.relations
+        return not self._has_success(node)
+
+    def _has_success(self, node: Node) -> bool:
         stored = self.nodes.get(node.id)
-        return stored is None or stored.last_success_run_id is None
+        return stored is not None and stored.last_success_run_id is not None
 
     def after(self, run: RunResult, graph: Graph) -> Past:
         """The past that a run leaves behind. Typical durations of nodes that had one stay until the target is read."""
@@ -78,3 +85,7 @@ class Past:
             last_run_id=run.run_id,
             last_run={node: result.status for node, result in run.results.items()},
         )
+
+
+def _is_managed(node: Node) -> bool:
+    return isinstance(node.declaration, Source) and node.declaration.managed

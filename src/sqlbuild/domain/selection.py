@@ -19,7 +19,11 @@ class Selection:
     allow_empty: bool = False
     """A selection without any node is no error."""
     no_python: bool = False
-    """Leave out every asset, task and check."""
+    """Leave out every asset, task and check but those that a selected loader needs."""
+    load: bool | None = None
+    """False: leave out every loader. None: as the settings say."""
+    loaders_alone: bool = False
+    """Nothing but loaders: those that are selected and those of selected sources, and what they need and lack."""
     no_checks: bool = False
     """Leave out every check."""
     checks_alone: bool = False

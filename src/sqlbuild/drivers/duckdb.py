@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import duckdb
 
+from sqlbuild.drivers.duckdb_blocking import BlockingCursor
 from sqlbuild.drivers.duckdb_errors import first_line, not_a_database, translated, translated_opening
 from sqlbuild.drivers.duckdb_results import (
     BatchResult,
@@ -154,6 +155,10 @@ class DuckDBConnection:
             return BatchResult(cursor, columns, batches)
         columns, rows = await cursor.read(lambda: cursor.start_rows(values))
         return RowResult(cursor, columns, rows)
+
+    async def blocking(self, work: Callable[[BlockingCursor], T]) -> T:
+        """Run `work` on a worker thread, with a cursor of its own that is closed afterwards."""
+        return await self._run(lambda cursor: work(BlockingCursor(cursor)))
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):

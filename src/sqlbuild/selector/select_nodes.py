@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlbuild.domain.graph import Graph
-from sqlbuild.domain.ids import PYTHON_KINDS, NodeId, NodeKind
+from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import SelectionError
 from sqlbuild.selector.checks import checks_of, checks_of_graph, missing_for
 from sqlbuild.selector.grammar import Term, parse
+from sqlbuild.selector.loaders import loaders_of, loaders_of_graph, no_loader, python_that_reads
 from sqlbuild.selector.methods import NodeFinder
 from sqlbuild.selector.required_graph import required_graph
 
@@ -24,6 +25,8 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
     chosen, excluded = _chosen_and_excluded(graph, past, selection)
     if selection.checks_alone:
         return _checks_alone(graph, past, selection, chosen, excluded)
+    if selection.loaders_alone:
+        return _loaders_alone(graph, past, selection, chosen, excluded)
     if excluded and not selection.select:
         # Everything was meant: a check whose inputs are all excluded is not.
         chosen -= checks_of_graph(graph)
@@ -54,6 +57,16 @@ def _checks_alone(
     return Selected(nodes=frozenset(checks), required=frozenset(), allow_empty=selection.allow_empty)
 
 
+def _loaders_alone(
+    graph: Graph, past: Past, selection: Selection, chosen: set[NodeId], excluded: set[NodeId]
+) -> Selected:
+    loaders = loaders_of(graph, chosen) - excluded
+    if not loaders and not selection.allow_empty:
+        raise no_loader(graph, is_narrowed=bool(selection.select or selection.exclude))
+    required = required_graph(graph, past, loaders, excluded=excluded)
+    return Selected(nodes=frozenset(loaders | required), required=required, allow_empty=selection.allow_empty)
+
+
 def select_only(graph: Graph, past: Past, selection: Selection) -> frozenset[NodeId]:
     """The selected nodes alone, possibly none. Raises SelectionError for a selector that names nothing."""
     chosen, _ = _chosen_and_excluded(graph, past, selection)
@@ -67,7 +80,11 @@ def _chosen_and_excluded(graph: Graph, past: Past, selection: Selection) -> tupl
     if selection.no_checks:
         excluded |= checks_of_graph(graph)
     if selection.no_python:
-        excluded.update(node.id for node in graph.nodes.values() if node.kind in PYTHON_KINDS)
+        # A loader that comes in because the target lacks it may still bring what it needs.
+        excluded |= python_that_reads(graph, loaders_of_graph(graph))
+        chosen -= python_that_reads(graph, chosen)
+    if selection.load is False:
+        excluded |= loaders_of_graph(graph)
     chosen -= excluded
     return chosen, excluded
 

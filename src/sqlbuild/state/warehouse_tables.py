@@ -1,7 +1,8 @@
 """The lasting state of a target: append-only tables beside its data, readable in SQL.
 
-`_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_meta`
-the version of this layout. Times are UTC; `stored_at` orders rows. Newest means latest stored: a node that never
+`_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_commits`
+one per load that is in its table, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at` orders rows.
+Newest means latest stored: a node that never
 started has no time of its own.
 """
 
@@ -33,6 +34,10 @@ _CREATE_RUNS = """
     run_id VARCHAR, target VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, exit_code INTEGER, stopped_by VARCHAR,
     counts VARCHAR, warnings VARCHAR, stored_at TIMESTAMP
 """
+
+COMMITS_TABLE = "_sqlbuild_commits"
+"""One row for each load that is in its table, written in the load's own transaction."""
+_CREATE_COMMITS = "run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP"
 
 # Hash aggregates read half a million results four times as fast as window functions do.
 _PAST = """
@@ -77,6 +82,7 @@ class WarehouseStateStore:
         self._warehouse = warehouse
         self._results = Relation(database, schema, "_sqlbuild_node_results")
         self._runs = Relation(database, schema, "_sqlbuild_runs")
+        self._commits = Relation(database, schema, COMMITS_TABLE)
         self._meta = Relation(database, schema, "_sqlbuild_meta")
         self._now = now
         self._last_stored_at: datetime.datetime | None = None
@@ -126,25 +132,27 @@ class WarehouseStateStore:
         return tuple(map(_result, await self._rows(sql, [node, limit])))
 
     async def begin(self) -> None:
-        if await self._has_tables():
+        relations = await self._warehouse.relations()
+        commits = f"CREATE TABLE IF NOT EXISTS {quote_relation(self._commits)} ({_CREATE_COMMITS})"
+        if await self._has_tables(relations):
             rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
             self._last_stored_at = rows[0][0]
+            if not _has(relations, self._commits):
+                # Made by a sqlbuild that did not load.
+                await self._execute_together([(commits, None)])
             return
         if not self._results.database:
             await self._warehouse.create_schemas([self._results.schema])
         meta = quote_relation(self._meta)
-        connection = self._warehouse.connect()
-        try:
-            await connection.execute_together(
-                [
-                    (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._results)} ({_CREATE_RESULTS})", None),
-                    (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._runs)} ({_CREATE_RUNS})", None),
-                    (f"CREATE TABLE IF NOT EXISTS {meta} (schema_version INTEGER, created_at TIMESTAMP)", None),
-                    (f"INSERT INTO {meta} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
-                ]
-            )
-        finally:
-            await connection.close()
+        await self._execute_together(
+            [
+                (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._results)} ({_CREATE_RESULTS})", None),
+                (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._runs)} ({_CREATE_RUNS})", None),
+                (commits, None),
+                (f"CREATE TABLE IF NOT EXISTS {meta} (schema_version INTEGER, created_at TIMESTAMP)", None),
+                (f"INSERT INTO {meta} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
+            ]
+        )
 
     async def append_results(self, records: list[str]) -> None:
         if records:
@@ -181,8 +189,7 @@ class WarehouseStateStore:
 
     async def _has_tables(self, relations: frozenset[Relation] | None = None) -> bool:
         relations = await self._warehouse.relations() if relations is None else relations
-        schema, name = self._meta.schema.lower(), self._meta.name
-        if not {Relation(database, schema, name) for database in ("", self._meta.database.lower())} & relations:
+        if not _has(relations, self._meta):
             return False
         rows = await self._rows(f"SELECT max(schema_version) FROM {quote_relation(self._meta)}")
         version = rows[0][0]
@@ -197,12 +204,24 @@ class WarehouseStateStore:
             )
         return version is not None
 
+    async def _execute_together(self, statements: list[tuple[str, Parameters]]) -> None:
+        connection = self._warehouse.connect()
+        try:
+            await connection.execute_together(statements)
+        finally:
+            await connection.close()
+
     async def _rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         connection = self._warehouse.connect()
         try:
             return await (await connection.query(sql, parameters)).fetch()
         finally:
             await connection.close()
+
+
+def _has(relations: frozenset[Relation], table: Relation) -> bool:
+    schema = table.schema.lower()
+    return any(Relation(database, schema, table.name) in relations for database in ("", table.database.lower()))
 
 
 def _result(row: Sequence[Any]) -> NodeResult:

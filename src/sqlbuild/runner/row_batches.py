@@ -1,0 +1,171 @@
+"""What a loader returns or yields becomes batches of bounded size, column by column."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlbuild.authoring.queries import import_pyarrow
+from sqlbuild.errors import NodeError
+from sqlbuild.interfaces.loading import RowBatch
+from sqlbuild.runner.value_columns import value_column
+
+MAX_ROWS = 50_000
+FIRST_ROWS = 1_000
+TARGET_BYTES = 16_000_000
+"""Of the values of a batch, as far as a few of its rows tell."""
+_SAMPLE = 64
+_DATAFRAMES = ("pandas", "polars", "pyarrow", "duckdb")
+
+
+class RowBatches:
+    """Collects rows in `pending` until they are worth a batch; whoever appends there looks at `limit`.
+
+    The first batch is small; after it as many rows are taken as make about `TARGET_BYTES`, at most `most`.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
+        self._most = most or MAX_ROWS
+        self.pending: list[Any] = []
+        self.limit = min(FIRST_ROWS, self._most)
+        self.rows = 0
+        """In the batches so far."""
+
+    def take(self, item: object) -> Iterator[RowBatch]:
+        """The batches that are full with one thing that a loader gave: a row, a list of rows, or something columnar."""
+        if isinstance(item, Mapping):
+            self.pending.append(dict(item))
+            if len(self.pending) >= self.limit:
+                yield self.cut()
+        elif is_columnar(item):
+            yield from self.flush()
+            for part in record_batches(item):
+                yield self._of_arrow(part)
+        elif isinstance(item, list | tuple):
+            for row in item:
+                self.pending.append(row if type(row) is dict else _as_row(row, self.rows + len(self.pending) + 1))
+                if len(self.pending) >= self.limit:
+                    yield self.cut()
+        else:
+            raise _no_row(item, self.rows + len(self.pending) + 1)
+
+    def flush(self) -> Iterator[RowBatch]:
+        """The rows that are still pending."""
+        if self.pending:
+            yield self.cut()
+
+    def rest(self) -> list[RowBatch]:
+        return list(self.flush())
+
+    def cut(self) -> RowBatch:
+        """A batch of all pending rows, which must be dicts. Raises NodeError for what no column can hold."""
+        rows = self.pending[:]
+        self.pending.clear()
+        batch = batch_of_rows(rows, self.rows + 1)
+        self.rows += len(rows)
+        wanted = TARGET_BYTES * len(rows) // max(1, _size(batch))
+        self.limit = max(1, min(self._most, wanted, 10 * self.limit))
+        return batch
+
+    def _of_arrow(self, part: Any) -> RowBatch:
+        batch = RowBatch(rows=part.num_rows, first_row=self.rows + 1, arrow=part)
+        self.rows += part.num_rows
+        return batch
+
+
+def batch_of_rows(rows: list[dict[str, Any]], first: int) -> RowBatch:
+    """Rows as columns; a key that a row lacks is None in it. `first` is the number of the first row, for messages."""
+    names = rows[0].keys()
+    alike = True
+    for row in rows:
+        if row.keys() != names:
+            alike = False
+            break
+    ordered = list(names) if alike else list(dict.fromkeys(name for row in rows for name in row))
+    _check_names(ordered, rows, first)
+    return RowBatch(
+        rows=len(rows),
+        first_row=first,
+        columns={
+            name: value_column(name, [row[name] for row in rows] if alike else [row.get(name) for row in rows], first)
+            for name in ordered
+        },
+    )
+
+
+def _check_names(names: list[Any], rows: list[dict[str, Any]], first: int) -> None:
+    seen: dict[str, str] = {}
+    for name in names:
+        if not isinstance(name, str) or not name:
+            number = first + next(index for index, row in enumerate(rows) if name in row)
+            raise NodeError(f"row {number} has the key {name!r}, which is no column name", help="use texts as keys")
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise NodeError(
+                f"the columns {other} and {name} differ only in upper and lower case", help="rename one of them"
+            )
+    if not all(rows):
+        number = first + next(index for index, row in enumerate(rows) if not row)
+        raise NodeError(f"row {number} is an empty dict", help="leave such rows out")
+
+
+def is_columnar(item: object) -> bool:
+    """Whether `item` is an Arrow table, batch, reader or a dataframe: anything that gives Arrow data."""
+    return hasattr(item, "__arrow_c_stream__") or hasattr(item, "__arrow_c_array__")
+
+
+def record_batches(item: Any) -> Iterable[Any]:
+    """The Arrow record batches of something columnar. Raises MissingExtra without pyarrow."""
+    arrow: Any = import_pyarrow()
+    if isinstance(item, arrow.RecordBatch):
+        return (item,)
+    if type(item).__module__.partition(".")[0] == "pandas":
+        # Its own stream would make a column of an index that has a name.
+        item = arrow.Table.from_pandas(item, preserve_index=False)
+    if hasattr(item, "__arrow_c_stream__"):
+        return _of_reader(arrow, arrow.RecordBatchReader.from_stream(item))
+    return (arrow.record_batch(item),)
+
+
+def _of_reader(arrow: Any, reader: Any) -> Iterator[Any]:
+    """A reader without batches gives one without rows, so that its columns are known."""
+    is_empty = True
+    for batch in reader:
+        is_empty = False
+        yield batch
+    if is_empty:
+        yield arrow.RecordBatch.from_pylist([], schema=reader.schema)
+
+
+def _as_row(row: object, number: int) -> dict[str, Any]:
+    if isinstance(row, Mapping):
+        return dict(row)
+    raise _no_row(row, number)
+
+
+def _no_row(item: object, number: int) -> NodeError:
+    name = type(item).__name__
+    advice = "give dicts, lists of dicts, Arrow tables or dataframes"
+    if hasattr(item, "model_dump"):
+        advice = "write row.model_dump() for each row"
+    elif hasattr(item, "__dataclass_fields__"):
+        advice = "write dataclasses.asdict(row) for each row"
+    elif item is None:
+        advice = "leave such rows out; to load nothing, return an empty list"
+    elif isinstance(item, list | tuple):
+        advice = "a row is a dict of column names and values; a list may stand around rows, not in place of one"
+    shown = "None" if item is None else f"of type {name}"
+    return NodeError(f"row {number} is {shown}, which is no row", help=advice)
+
+
+def _size(batch: RowBatch) -> int:
+    """Bytes of a batch's values, guessed from some of its rows."""
+    step = max(1, batch.rows // _SAMPLE)
+    sampled = 0
+    size = 0
+    for column in batch.columns.values():
+        values = column.values[::step]
+        sampled = len(values)
+        size += sum(map(sys.getsizeof, values))
+    return size * batch.rows // max(1, sampled)
