@@ -68,9 +68,17 @@ async def test_only_beginning_creates_anything(duckdb_file, make_record):
     with pytest.raises(WarehouseError):
         await store.append_results([make_record()])
     await store.begin()
-    assert await duckdb_file.relations() == {
-        Relation("", "dev schema", name) for name in ("_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_meta")
-    }
+    names = ("_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_commits", "_sqlbuild_meta")
+    assert await duckdb_file.relations() == {Relation("", "dev schema", name) for name in names}
+
+
+async def test_a_target_that_has_no_table_of_commits_yet_gets_one(duckdb_file):
+    await WarehouseStateStore(duckdb_file, "dev").begin()
+    connection = duckdb_file.connect()
+    await connection.execute("DROP TABLE dev._sqlbuild_commits")
+    await connection.close()
+    await WarehouseStateStore(duckdb_file, "dev").begin()
+    assert Relation("", "dev", "_sqlbuild_commits") in await duckdb_file.relations()
 
 
 async def test_a_clock_that_runs_backwards_does_not_reorder_results(duckdb_file, make_record):

@@ -2,8 +2,7 @@
 
 `_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_commits`
 one per load that is in its table, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at` orders rows.
-Newest means latest stored: a node that never
-started has no time of its own.
+Newest means latest stored: a node that never started has no time of its own.
 """
 
 from __future__ import annotations

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import Protocol, cast
+from typing import Protocol
 
-from sqlbuild.authoring.contexts import make_context
-from sqlbuild.authoring.functions import takes_context
-from sqlbuild.domain.nodes import Asset, Check, PythonNode, kind_of_declaration
+from sqlbuild.authoring.loader_contexts import context_for
+from sqlbuild.domain.nodes import Asset, Check, Loader, PythonNode, kind_of_declaration
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
 from sqlbuild.interfaces.node_session import NodeSession
+from sqlbuild.runner.kinds.calling import call_function
 from sqlbuild.runner.kinds.check import outcome_of_check
+from sqlbuild.runner.kinds.loader import load_async, load_sync
 from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.outcomes import NOTHING_RETURNED, Cancelled, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
@@ -28,7 +28,7 @@ class CalledSession(NodeSession, Protocol):
 def run_function(node: PythonNode, session: CalledSession, max_bytes: int) -> Outcome:
     """Call a `def` node, on a worker thread or in a worker process. Never raises."""
     try:
-        context = make_context(kind_of_declaration(node), False, session)
+        context = context_for(kind_of_declaration(node), False, session)
         return call_sync(node, context, session, max_bytes)
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
         return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
@@ -50,10 +50,11 @@ def exited(error: BaseException) -> BaseException:
 
 def call_sync(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On a worker thread."""
-    function = node.declared.function
+    if type(node) is Loader:
+        return load_sync(node, context, session, max_bytes, outcome_of)
     token = begin_output(session.log)
     try:
-        value = function(context) if takes_context(function) else function()
+        value = call_function(node, context, session)
     finally:
         end_output(token)
     return outcome_of(node, value, session, max_bytes)
@@ -61,10 +62,11 @@ def call_sync(node: PythonNode, context: object, session: CalledSession, max_byt
 
 async def call_async(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On the event loop."""
-    function = cast(Callable[..., Awaitable[object]], node.declared.function)
+    if type(node) is Loader:
+        return await load_async(node, context, session, max_bytes, outcome_of)
     token = begin_output(session.log)
     try:
-        value = await (function(context) if takes_context(function) else function())
+        value = await call_function(node, context, session)
     finally:
         end_output(token)
     return outcome_of(node, value, session, max_bytes)
