@@ -38,17 +38,17 @@ def result_document(result: NodeResult, graph: Graph) -> dict[str, Any]:
     node = graph.nodes.get(result.node_id)
     return {
         "id": result.node_id,
-        "kind": result.kind.value,
+        "kind": str(result.kind),
         "name": result.name,
         "path": node.place.path if node is not None else None,
         "line": node.place.line if node is not None else None,
-        "status": result.status.value,
+        "status": str(result.status),
         "attempt": result.attempt,
         "materialized": result.materialized,
-        "payload": _json(result.payload),
-        "metadata": _json(result.metadata),
+        "payload": None if result.payload is None else json.loads(result.payload),
+        "metadata": None if result.metadata is None else json.loads(result.metadata),
         "error": None if result.error is None else _error(result.error),
-        "retried": [_error(error) for error in result.retried],
+        "retried": [_error(error) for error in result.retried] if result.retried else [],
         "skip_reason": result.skip_reason,
         "skip_mode": result.skip_mode.value if result.skip_mode is not None else None,
         "because_of": list(result.because_of),
@@ -71,10 +71,6 @@ def _error(error: ErrorFacts) -> dict[str, Any]:
         "line": error.line,
         "help": error.help,
     }
-
-
-def _json(text: str | None) -> Any:
-    return None if text is None else json.loads(text)
 
 
 def _time(seconds: float | None) -> str | None:
