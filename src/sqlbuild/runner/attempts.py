@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import time
+from collections.abc import Callable
 
 import anyio
 
@@ -13,7 +15,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
-from sqlbuild.errors import NodeError, NodeTimeout, SqlbuildError, WarehouseError
+from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
@@ -23,6 +25,15 @@ from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 
 _NO_SCOPE = contextlib.nullcontext()
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
+class LoopBlock:
+    """A time in which an attempt kept the event loop from running, at `place`; until None it still does."""
+
+    place: str
+    since: float
+    until: float | None = None
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -40,10 +51,20 @@ class Attempt:
     """Its end was written down already; what still comes of it is too late."""
     left_scope_open: bool = False
     """The task it ran in cannot be used for another node."""
+    blocks: tuple[LoopBlock, ...] | None = None
+    """Added to by the loop's watchdog, from its thread."""
 
     @property
     def node(self) -> Node:
         return self.step.node
+
+    def seconds_of_blocks(self) -> float:
+        now = time.monotonic()
+        return sum((now if block.until is None else block.until) - block.since for block in self.blocks or ())
+
+
+LimitOf = Callable[[Attempt, float], contextlib.AbstractContextManager[object]]
+"""Makes the scope that ends an attempt after so many seconds."""
 
 
 def lane_of(node: Node) -> Lane:
@@ -76,7 +97,9 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
     return run_function(declaration, attempt.session, max_bytes)
 
 
-async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, guard_scopes: bool) -> Outcome:
+async def run_async(
+    attempt: Attempt, max_bytes: int, warehouse: Warehouse, limit: LimitOf, *, guard_scopes: bool
+) -> Outcome:
     """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too.
 
     With `guard_scopes` a cancel scope that the node leaves open fails it and can do no harm to what comes after it.
@@ -85,13 +108,13 @@ async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, g
     raised: BaseException | None = None
     timeout = limits_of(attempt.node).timeout
     try:
-        with _scope(timeout) if guard_scopes or timeout is not None else _NO_SCOPE:
+        with _scope(attempt, timeout, limit, guard_scopes):
             try:
                 outcome = await _called(attempt, max_bytes, warehouse)
             except BaseException as error:
                 raised = error
                 raise
-        return outcome or Raised(NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s"))
+        return outcome or Raised(too_late(timeout))
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
         if isinstance(error, RuntimeError) and error is not raised and not isinstance(error, SqlbuildError):
             # The scope around the node could not be left, because one inside of it was not.
@@ -105,8 +128,16 @@ async def run_async(attempt: Attempt, max_bytes: int, warehouse: Warehouse, *, g
         raised = None  # it holds this frame
 
 
-def _scope(timeout: float | None) -> anyio.CancelScope:
-    return anyio.CancelScope(deadline=math.inf if timeout is None else anyio.current_time() + timeout)
+def _scope(
+    attempt: Attempt, timeout: float | None, limit: LimitOf, guarded: bool
+) -> contextlib.AbstractContextManager[object]:
+    if timeout is not None:
+        return limit(attempt, timeout)
+    return anyio.CancelScope() if guarded else _NO_SCOPE
+
+
+def too_late(timeout: float | None) -> NodeTimeout:
+    return NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s")
 
 
 async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
@@ -149,7 +180,7 @@ def retry_delay(
     policy: RetryPolicy | None, node: Node, number: int, error: BaseException, elapsed: float, draw: float
 ) -> float | None:
     """Seconds until the next attempt, or None if there is none."""
-    if policy is None:
+    if policy is None or isinstance(error, LoopBlocked):
         return None
     transient = isinstance(error, NodeTimeout) or (isinstance(error, WarehouseError) and error.transient)
     if node.kind is NodeKind.MODEL and not transient:

@@ -45,12 +45,15 @@ from sqlbuild.runner.attempts import (
     retry_delay,
     run_async,
     run_sync,
+    too_late,
 )
+from sqlbuild.runner.blocked_loop import judged
 from sqlbuild.runner.capacity import Capacity, Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionRequest, ConnectionSlots
 from sqlbuild.runner.isolated import Isolation
 from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
+from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.own_task import OwnTask
@@ -60,6 +63,7 @@ from sqlbuild.runner.run_facts import CANCELLATION, critical_path, exit_code_of
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.scheduler import Command, Ready, Scheduler, Settle
 from sqlbuild.runner.stop_signals import stop_signals
+from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
 
 SLICE_SECONDS = 0.005
 """How long workers may go on without letting anything else use the event loop."""
@@ -171,6 +175,16 @@ class _Execution:
         self._nodes: TaskGroup | None = None
         self._idle = anyio.Event()
         self._threads_idle = anyio.Event()
+        self._watchdog = LoopWatchdog(
+            seconds=order.blocked_loop_seconds,
+            root=order.root,
+            ring=self.bridge.ring,
+            running=lambda: list(self._running.values()),
+            publish=services.publish,
+            now=services.clock.now,
+        )
+        self._time_limits = TimeLimits(self.alarms, services.clock, self._watchdog.stolen, order.grace)
+        self._overdue: dict[NodeId, Attempt] = {}
         self._grace_ends = 0.0
         self._grace_is_over = anyio.Event()
         self._over = False
@@ -195,10 +209,15 @@ class _Execution:
             if self.stopped_by is None:
                 self._apply(self._scheduler.begin())
                 self._check_idle()
+                self._watchdog.start()
                 try:
                     await self._idle.wait()
                 finally:
+                    self._watchdog.stop()
                     self.bridge.close()
+                if self._overdue:
+                    nodes.cancel_scope.cancel()
+                    self._grace_is_over.set()
         self._nodes = None
 
     async def try_to_conclude(self) -> None:
@@ -315,6 +334,14 @@ class _Execution:
     def _check_idle(self) -> None:
         if len(self.results) == len(self.plan.steps):
             self._idle.set()
+        elif self._overdue and not self._can_go_on():
+            # What has not started yet waits for slots that a node will not give back.
+            self.stop("a node that does not end")
+            self._grace_is_over.set()
+
+    def _can_go_on(self) -> bool:
+        waits_to_be_retried = any(node not in self.results for node in self._records.history)
+        return bool(self._running or self._to_await or waits_to_be_retried)
 
     def _engine_failed(self, error: EngineError) -> None:
         self.engine_error = self.engine_error or error
@@ -410,7 +437,11 @@ class _Execution:
             if not self._begin(attempt):
                 return
             outcome = await run_async(
-                attempt, self.order.max_payload_bytes, self.services.warehouse, guard_scopes=own_task.guards_scopes
+                attempt,
+                self.order.max_payload_bytes,
+                self.services.warehouse,
+                self._limit,
+                guard_scopes=own_task.guards_scopes,
             )
             if isinstance(outcome, Cancelled):
                 self.stop(CANCELLATION)
@@ -446,10 +477,39 @@ class _Execution:
     async def _close_and_end(self, attempt: Attempt, outcome: Outcome) -> None:
         self._attempt_ended(attempt, await close_session(attempt, outcome))
 
+    def _limit(self, attempt: Attempt, seconds: float) -> TimeLimit:
+        return self._time_limits.scope(
+            seconds, attempt.seconds_of_blocks, functools.partial(self._is_overdue, attempt, seconds)
+        )
+
+    def _is_overdue(self, attempt: Attempt, limit: float) -> None:
+        """Cancelled at its time limit, it goes on: its end is written now, and its slots are its own while it lasts."""
+        if attempt.over or self.stopped_by is not None:
+            return
+        attempt.over = True
+        node = attempt.node
+        self._running.pop(node.id, None)
+        self._overdue[node.id] = attempt
+        self.left_running.append(node.id)
+        error = too_late(limit)
+        warning = f"it did not end within {self.order.grace:g} s of being cancelled, and still ran"
+        facts = {"error": self._records.describe(attempt, error), "warnings": (warning,)}
+        self._end(self._records.of_attempt(attempt, status_of_error(node, error), **facts))
+        self._check_idle()
+
+    def _ended_at_last(self, attempt: Attempt) -> None:
+        if self._overdue.pop(attempt.node.id, None) is not None and self.result is None:
+            self.left_running.remove(attempt.node.id)
+            self._capacity.give_back(attempt.need)
+            self._grant()
+
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.over:
+            self._ended_at_last(attempt)
             return
         failpoint("node.returned")
+        if attempt.blocks is not None and self.order.strict_async:
+            outcome = judged(attempt, outcome)
         if attempt.session is not None:
             attempt.session.over = True
         node = attempt.node
@@ -510,6 +570,7 @@ class _Execution:
     def _try_again(self, node: NodeId) -> None:
         self._enqueue(node)
         self._grant()
+        self._check_idle()
 
     def _end(self, result: NodeResult) -> None:
         self._record(result)

@@ -17,10 +17,10 @@ import anyio
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.nodes import PythonNode
-from sqlbuild.errors import NodeCancelled, NodeError, NodeTimeout, WorkerLost
+from sqlbuild.errors import NodeCancelled, NodeError, WorkerLost
 from sqlbuild.interfaces.process_executor import Ending, ProcessExecutor, WorkerDied, WorkerEnded, WorkerKilled
 from sqlbuild.interfaces.warehouse import OpenResult
-from sqlbuild.runner.attempts import Attempt
+from sqlbuild.runner.attempts import Attempt, too_late
 from sqlbuild.runner.carried_errors import carry, uncarry
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_output import Speaker
@@ -271,7 +271,7 @@ class _AttemptElsewhere:
             case WorkerDied(how, by_signal):
                 return Raised(WorkerLost(f"the worker process {how}", help=_HELP.get(by_signal or "", "")))
             case WorkerKilled(late=True):
-                return Raised(NodeTimeout(f"the attempt took longer than its timeout of {self.time_limit:g} s"))
+                return Raised(too_late(self.time_limit))
             case WorkerKilled():
                 return Cancelled(NodeCancelled())
 

@@ -58,6 +58,10 @@ class LoopBridge:
             self._bell_rung = True
             self._wake_loop(self._ring)
 
+    def ring(self, function: Callable[[], None]) -> None:
+        """Run a function within the loop itself, from any thread. Raises RuntimeError when the loop is gone."""
+        self._wake_loop(function)
+
     def _ring(self) -> None:
         self._bell.set()
 

@@ -11,6 +11,7 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.runner.attempts import Attempt
+from sqlbuild.runner.blocked_loop import blocks_text
 from sqlbuild.runner.error_facts import describe_error
 
 
@@ -39,6 +40,8 @@ class Records:
         step = attempt.step
         node = step.node
         errors = self.history[node.id].errors
+        if attempt.blocks is not None:
+            facts["warnings"] = (*facts.get("warnings", ()), *blocks_text(attempt))  # type: ignore[misc]
         return NodeResult(
             run_id=self._run_id,
             node_id=node.id,

@@ -30,6 +30,10 @@ class RunOrder:
     fail_fast: bool = False
     grace: float = 10.0
     handle_signals: bool = False
+    blocked_loop_seconds: float = 0.25
+    """For so long async nodes may keep the event loop from running before they are named."""
+    strict_async: bool = False
+    """A named node fails."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
