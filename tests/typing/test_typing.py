@@ -63,11 +63,12 @@ def errors_of(request, tmp_path):
     return lambda file: check(file, tmp_path)
 
 
-def test_a_users_project_is_accepted(errors_of):
-    assert errors_of(HERE / "right_use.py") == set()
+@pytest.mark.parametrize("file", sorted(HERE.glob("right_*.py")), ids=lambda file: file.stem)
+def test_a_users_project_is_accepted(errors_of, file):
+    assert errors_of(file) == set()
 
 
-def test_a_wrong_argument_is_a_type_error(errors_of):
-    file = HERE / "wrong_use.py"
+@pytest.mark.parametrize("file", sorted(HERE.glob("wrong_*.py")), ids=lambda file: file.stem)
+def test_a_wrong_argument_is_a_type_error(errors_of, file):
     marked = {number for number, line in enumerate(file.read_text().splitlines(), 1) if line.endswith("# wrong")}
     assert errors_of(file) == marked
