@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, TypeVar, overload
 
 from sqlbuild.authoring.callers import place_of_caller
+from sqlbuild.authoring.doing_much import Awaiting, Blocking, Checkpoints, keep_checkpoint
 from sqlbuild.authoring.pending import Pending
 from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
@@ -118,6 +119,16 @@ class NodeContext:
                 raise TypeError(f"ctx.progress(): {name} must be a number, not {type(value).__name__}")
         self._session.progress(done, total, message)
 
+    def checkpoint(self, key: str, value: object) -> None:
+        """Keep `value` as JSON under `key` for the next attempt of this node and for a resumed run; it is in the run's
+        journal when the call returns. Raises UnstorableResult."""
+        keep_checkpoint(self._session, key, value)
+
+    @property
+    def checkpoints(self) -> Mapping[str, Any]:
+        """What `ctx.checkpoint` has kept, by key; from earlier attempts too."""
+        return Checkpoints(self._session.work.checkpoints(""))
+
     def log(self, message: str, level: Level = "info", **fields: object) -> None:
         """Write a line to the node's log. Raises ValueError for an unknown level."""
         if level not in _LEVELS:
@@ -125,7 +136,7 @@ class NodeContext:
         self._session.log(str(message), level, fields)
 
 
-class AssetContext(NodeContext):
+class AssetContext(NodeContext, Blocking):
     """What a `def` asset receives."""
 
     __slots__ = ()
@@ -148,7 +159,7 @@ class AssetContext(NodeContext):
         self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
 
 
-class TaskContext(NodeContext):
+class TaskContext(NodeContext, Blocking):
     """What a `def` task receives."""
 
     __slots__ = ()
@@ -170,7 +181,7 @@ class TaskContext(NodeContext):
         self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
 
 
-class AsyncAssetContext(NodeContext):
+class AsyncAssetContext(NodeContext, Awaiting):
     """What an `async def` asset receives."""
 
     __slots__ = ()
@@ -195,7 +206,7 @@ class AsyncAssetContext(NodeContext):
         return _execute(self._session, sql, params)
 
 
-class AsyncTaskContext(NodeContext):
+class AsyncTaskContext(NodeContext, Awaiting):
     """What an `async def` task receives."""
 
     __slots__ = ()
@@ -245,7 +256,7 @@ class _Verdicts(NodeContext):
         return found
 
 
-class CheckContext(_Verdicts):
+class CheckContext(_Verdicts, Blocking):
     """What a `def` check receives."""
 
     __slots__ = ()
@@ -263,7 +274,7 @@ class CheckContext(_Verdicts):
         self._session.wait(self._session.execute, *checked_statement("ctx.execute_sql", sql, params))
 
 
-class AsyncCheckContext(_Verdicts):
+class AsyncCheckContext(_Verdicts, Awaiting):
     """What an `async def` check receives."""
 
     __slots__ = ()

@@ -123,6 +123,8 @@ Event = (
     | LogLinesDropped
     | NodeRetrying
     | NodeFinished
+    | PoolPaused
+    | PoolUse
     | RunStopping
     | RunWarning
     | RunFinished

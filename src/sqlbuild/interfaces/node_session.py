@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.interfaces.loading import LoadSession
+from sqlbuild.interfaces.node_work import NodeWork
 from sqlbuild.interfaces.warehouse import OpenResult, Parameters
 from sqlbuild.refs import Reference
 
@@ -43,6 +44,10 @@ class NodeSession(Protocol):
     @property
     def loading(self) -> LoadSession:
         """Of a loader."""
+
+    @property
+    def work(self) -> NodeWork:
+        """Pools, checkpoints and maps; from any thread."""
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         """The result of a declared upstream. Raises UndeclaredDependency, UpstreamHasNoResult."""

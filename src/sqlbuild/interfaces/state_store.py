@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from sqlbuild.domain.ids import NodeId
@@ -17,6 +17,14 @@ class Journal(Protocol):
     def started(self, node: NodeId, attempt: int, at: float) -> None: ...
 
     def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None: ...
+
+    def checkpoints(
+        self, node: NodeId, attempt: int, at: float, fingerprint: str, scope: str, entries: Sequence[tuple[str, str]]
+    ) -> None:
+        """What an attempt keeps for the next one: keys and JSON texts, by scope (see `RunCheckpoints`).
+
+        They are good for a resumed run only if the node's `fingerprint` is the same then.
+        """
 
     def finished(self, record: str) -> None:
         """`record` is the JSON object text of `domain.results.NodeResult`, made once for journal and warehouse."""

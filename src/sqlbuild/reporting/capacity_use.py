@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlbuild.domain.events import Event, NodeFinished, NodeRetrying, NodeStarted, RunStarted
+from sqlbuild.domain.events import (
+    Event,
+    NodeFinished,
+    NodeRetrying,
+    NodeStarted,
+    PoolPaused,
+    PoolUse,
+    RunStarted,
+)
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Source, Task
 from sqlbuild.domain.plans import Step
@@ -18,6 +26,10 @@ class CapacityUse:
         self.used: dict[str, int] = {}
         self.waiting: dict[str, int] = {}
         """A node is counted where it waits: in its pools if it names any, else in its lane."""
+        self.paused_until: dict[str, float] = {}
+        """Pool -> seconds since the epoch."""
+        self._used_by_blocks: Mapping[str, int] = {}
+        self._waiting_blocks: Mapping[str, int] = {}
         self._steps: Mapping[NodeId, Step] = {}
         self._downstream: Mapping[NodeId, tuple[NodeId, ...]] = {}
         self._missing: dict[NodeId, int] = {}
@@ -41,6 +53,10 @@ class CapacityUse:
                             self._join_queue(below)
             case NodeRetrying(node=node):
                 self._release(node)
+            case PoolUse(used=used, waiting=waiting):
+                self._used_by_blocks, self._waiting_blocks = used, waiting
+            case PoolPaused(at=at, pool=pool, seconds=seconds):
+                self.paused_until[f"pool:{pool}"] = at + seconds
             case RunStarted(plan=plan, lanes=lanes):
                 self.limits = lanes
                 self._steps = plan.steps
@@ -51,6 +67,14 @@ class CapacityUse:
                         self._join_queue(node)
             case _:
                 return
+
+    def used_of(self, place: str) -> int:
+        """Slots that nodes and ctx.pool blocks hold."""
+        return self.used.get(place, 0) + self._used_by_blocks.get(place, 0)
+
+    def waiting_for(self, place: str) -> int:
+        """Nodes and ctx.pool blocks."""
+        return self.waiting.get(place, 0) + self._waiting_blocks.get(place, 0)
 
     def _places(self, node: NodeId) -> tuple[str, ...]:
         step = self._steps.get(node)

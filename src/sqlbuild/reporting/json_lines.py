@@ -15,6 +15,8 @@ from sqlbuild.domain.events import (
     NodeProgress,
     NodeRetrying,
     NodeStarted,
+    PoolPaused,
+    PoolUse,
     RunFinished,
     RunStarted,
     RunStopping,
@@ -67,6 +69,10 @@ def event_document(event: Event) -> Document:
         case NodeRetrying(at=at, node=node, attempt=attempt, delay=delay, error=error):
             retrying = {"node": node, "attempt": attempt, "delay": delay, "error": _error(error)}
             return _document("node_retrying", at, retrying)
+        case PoolPaused(at=at, pool=pool, seconds=seconds, node=node):
+            return _document("pool_paused", at, {"pool": pool, "seconds": seconds, "node": node})
+        case PoolUse(at=at, used=used, waiting=waiting):
+            return _document("pool_use", at, {"used_by_blocks": dict(used), "waiting_blocks": dict(waiting)})
         case RunWarning(at=at, message=message):
             return _document("run_warning", at, {"message": message})
         case RunStarted():

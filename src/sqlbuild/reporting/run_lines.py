@@ -13,6 +13,8 @@ from sqlbuild.domain.events import (
     NodeProgress,
     NodeRetrying,
     NodeStarted,
+    PoolPaused,
+    PoolUse,
     RunFinished,
     RunStarted,
     RunStopping,
@@ -64,6 +66,10 @@ class RunLines:
                 return []
             case NodeRetrying():
                 return self._retrying(event)
+            case PoolPaused():
+                return self._pool_paused(event)
+            case PoolUse():
+                return []
             case RunWarning(message=message):
                 self._warnings[message] = None
                 return [] if self._quiet else [self._warning(message)]
@@ -148,6 +154,12 @@ class RunLines:
         kind = event.node.partition(":")[0]
         name = f"{event.name:<{self._name_width}}"
         return [self._under(f"{label} {kind:<{self._kind_width}} {name}  in {seconds_text(event.delay)}, {what}")]
+
+    def _pool_paused(self, event: PoolPaused) -> list[str]:
+        if self._quiet:
+            return []
+        label = self._paint(f"{'paused':<11}", "notice")
+        return [self._under(f"{label} pool {event.pool} for {seconds_text(event.seconds)}, as {event.name} was told")]
 
     def _logged(self, event: NodeLogged) -> list[str]:
         if not self._shows(event.level):

@@ -34,7 +34,7 @@ def window_lines(
         lines.append((f"  and {more:,} more running" if room else f"  {more:,} running", "faint"))
     if progress.retrying:
         lines.append((f"  {_retrying_text(progress, now)}", "notice"))
-    slots = _slots_text(capacity)
+    slots = _slots_text(capacity, now)
     if slots:
         lines.append((f"  {slots}", "faint"))
     totals: list[Line] = [(f"  {counts_text(progress.counts) or 'nothing finished yet'}", None)]
@@ -67,14 +67,17 @@ def _due_text(seconds: float) -> str:
     return f"in {tenths_text(seconds)}" if seconds > 0 else "due"
 
 
-def _slots_text(capacity: CapacityUse) -> str:
+def _slots_text(capacity: CapacityUse, now: float) -> str:
     parts = []
     for place, limit in capacity.limits.items():
-        used, waiting = capacity.used.get(place, 0), capacity.waiting.get(place, 0)
-        if not used and not waiting:
+        used, waiting = capacity.used_of(place), capacity.waiting_for(place)
+        paused = capacity.paused_until.get(place, now) - now
+        if not used and not waiting and paused <= 0:
             continue
         name = _LANE_NAMES.get(place) or place.replace(":", " ", 1)
         parts.append(f"{name} {used:,}/{limit:,}" + (f", {waiting:,} waiting" if waiting else ""))
+        if paused > 0:
+            parts[-1] += f", paused {tenths_text(paused)}"
     return "   ".join(parts)
 
 

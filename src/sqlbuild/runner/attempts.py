@@ -17,7 +17,7 @@ from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
-from sqlbuild.retries import RetryAfter, RetryPolicy
+from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
 from sqlbuild.runner.kinds.sql_model import build_model
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
@@ -177,15 +177,23 @@ def _scope_left_open(error: RuntimeError) -> NodeError:
 
 
 def retry_delay(
-    policy: RetryPolicy | None, node: Node, number: int, error: BaseException, elapsed: float, draw: float
+    policy: RetryPolicy | None,
+    node: Node,
+    number: int,
+    error: BaseException,
+    elapsed: float,
+    draw: float,
+    asked_wait: float | None = None,
 ) -> float | None:
-    """Seconds until the next attempt, or None if there is none."""
+    """Seconds until the next attempt, or None if there is none; not before a service that asked to wait allows it."""
     if policy is None or isinstance(error, LoopBlocked):
         return None
     transient = isinstance(error, NodeTimeout) or (isinstance(error, WarehouseError) and error.transient)
     if node.kind is NodeKind.MODEL and not transient:
         return None
     delay = policy.delay_after(number, error, elapsed, jitter_draw=draw)
-    if delay is not None and isinstance(error, RetryAfter):
-        delay = max(delay, error.seconds)
-    return delay
+    if delay is None or asked_wait is None or asked_wait <= delay:
+        return delay
+    if policy.max_elapsed_seconds is not None and elapsed + asked_wait > policy.max_elapsed_seconds:
+        return None
+    return asked_wait

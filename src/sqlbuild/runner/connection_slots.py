@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from sqlbuild.interfaces.warehouse import Connection, Warehouse
-from sqlbuild.runner.capacity import Capacity
+from sqlbuild.runner.capacity import Capacity, Waiter
 
 
 class ConnectionRequest:
@@ -20,7 +20,7 @@ class ConnectionRequest:
 class ConnectionSlots:
     """`grant` lets whatever may start now start."""
 
-    def __init__(self, capacity: Capacity[ConnectionRequest], warehouse: Warehouse, grant: Callable[[], None]) -> None:
+    def __init__(self, capacity: Capacity[Waiter], warehouse: Warehouse, grant: Callable[[], None]) -> None:
         self._capacity = capacity
         self._warehouse = warehouse
         self._grant = grant

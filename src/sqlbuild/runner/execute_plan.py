@@ -20,6 +20,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
+from sqlbuild.authoring.pool_blocks import hold_nothing
 from sqlbuild.domain.events import (
     NodeFinished,
     NodeRetrying,
@@ -48,13 +49,14 @@ from sqlbuild.runner.attempts import (
     too_late,
 )
 from sqlbuild.runner.blocked_loop import judged
-from sqlbuild.runner.capacity import Capacity, Lane, Need, need_of, pool_key
-from sqlbuild.runner.connection_slots import ConnectionRequest, ConnectionSlots
+from sqlbuild.runner.capacity import Capacity, Lane, Need, Waiter, need_of, pool_key
+from sqlbuild.runner.connection_slots import ConnectionSlots
 from sqlbuild.runner.isolated import Isolation
 from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
+from sqlbuild.runner.node_work import begin_work
 from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.records import History, Records
@@ -141,7 +143,9 @@ class _Execution:
             },
         )
         pools = {pool_key(name): slots for name, slots in order.pools.items()}
-        self._capacity: Capacity[ConnectionRequest] = Capacity({**order.limits, **pools})
+        rates = {pool_key(name): rate for name, rate in order.rates.items()}
+        self._capacity: Capacity[Waiter] = Capacity({**order.limits, **pools}, rates, services.clock.monotonic)
+        hold_nothing()
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
         make = services.make_processes
         self._isolation = Isolation(
@@ -150,6 +154,17 @@ class _Execution:
             plan.graph,
             max_bytes=order.max_payload_bytes,
             helpers=order.limits[Lane.THREADS.value],
+        )
+        self._node_work = begin_work(
+            order,
+            services,
+            self._capacity,
+            alarms=self.alarms,
+            bridge=self.bridge,
+            executor=self._executor,
+            grant=self._grant,
+            failed=self._engine_failed,
+            thread_came_back=self._check_threads,
         )
         self._environment = NodeEnvironment(
             run_id=order.run_id,
@@ -161,6 +176,7 @@ class _Execution:
             store=services.store,
             slots=ConnectionSlots(self._capacity, services.warehouse, self._grant),
             bridge=self.bridge,
+            work=self._node_work,
             clock=services.clock,
             publish=services.publish,
             said=services.publish if services.logs is None else services.logs.said,
@@ -261,6 +277,7 @@ class _Execution:
         self._scheduler.stop()
         self.services.publish(RunStopping(self.services.clock.now(), cause, self.order.grace))
         self.alarms.clear()
+        self._node_work.gate.alarms_are_cleared()
         self._grace_ends = self.services.clock.monotonic() + self.order.grace
         self.alarms.at(self._grace_ends, self._grace_is_over.set)
         while self._to_await:
@@ -376,6 +393,8 @@ class _Execution:
             self._start(node, need)
         for statement in statements:
             statement.granted.set()
+        if self._capacity.due is not None or self._node_work.threads.out:
+            self._node_work.after_grant(self._capacity.due)
 
     def _start(self, node: NodeId, need: Need) -> None:
         step = self.plan.steps[node]
@@ -471,6 +490,9 @@ class _Execution:
             self.bridge.start(functools.partial(self._close_and_end, attempt, outcome))
         else:
             self._attempt_ended(attempt, outcome)
+        self._check_threads()
+
+    def _check_threads(self) -> None:
         if self.stopped_by is not None and not self._executor.in_flight:
             self._threads_idle.set()
 
@@ -514,7 +536,11 @@ class _Execution:
             attempt.session.over = True
         node = attempt.node
         self._running.pop(node.id, None)
-        self._capacity.give_back(attempt.need)
+        work = attempt.session.begun_work if attempt.session is not None else None
+        if work is None:
+            self._capacity.give_back(attempt.need)
+        else:
+            work.end(self._capacity, attempt.need)
         match outcome:
             case Returned():
                 result = self._records.of_attempt(attempt, Status.SUCCEEDED)
@@ -536,6 +562,8 @@ class _Execution:
                 self._failed(attempt, error)
             case Cancelled():
                 self._end(self._records.of_attempt(attempt, Status.CANCELLED))
+        if work is not None and node.id in self.results:
+            self._node_work.checkpoints.forget(node.id)
         self._check_idle()
 
     def _failed(self, attempt: Attempt, error: BaseException, told: ErrorFacts | None = None) -> None:
@@ -544,10 +572,10 @@ class _Execution:
             self.services.on_error(node.id, error)
         facts = self._records.describe(attempt, error, told)
         history = self._records.history[node.id]
+        wait = self._node_work.wait_asked_by(error, node)
         if self.stopped_by is None:
-            delay = retry_delay(
-                limits_of(node).retry, node, attempt.number, error, now - history.first_started, self.services.jitter()
-            )
+            elapsed, draw = now - history.first_started, self.services.jitter()
+            delay = retry_delay(limits_of(node).retry, node, attempt.number, error, elapsed, draw, wait)
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
                 return

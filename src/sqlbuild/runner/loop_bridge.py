@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from sqlbuild.errors import MissingAwait, NodeCancelled
+from sqlbuild.errors import MissingAwait, NodeCancelled, SqlbuildError
 
 T = TypeVar("T")
 
@@ -79,6 +79,11 @@ class LoopBridge:
             self._tasks.start_soon(function)
 
     @property
+    def is_open(self) -> bool:
+        """False once the run is being stopped."""
+        return self._tasks is not None
+
+    @property
     def on_loop(self) -> bool:
         """Whether the caller is on the event loop's thread."""
         return threading.get_ident() == self._thread
@@ -104,6 +109,18 @@ class LoopBridge:
             raise NodeCancelled from None
         return future
 
+    def call(self, function: Callable[..., T], *args: Any) -> T:
+        """From a worker thread: call a plain function on the event loop, also while the run is being stopped.
+
+        Raises NodeCancelled when the run is over.
+        """
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        try:
+            self.call_soon(_answer, future, function, args)
+        except RuntimeError:
+            raise NodeCancelled from None
+        return future.result()
+
     def _begin(
         self, future: concurrent.futures.Future[T], function: Callable[..., Awaitable[T]], args: tuple[Any, ...]
     ) -> None:
@@ -126,3 +143,12 @@ class LoopBridge:
                 raise
         else:
             future.set_result(value)
+
+
+def _answer(future: concurrent.futures.Future[T], function: Callable[..., T], args: tuple[Any, ...]) -> None:
+    try:
+        value = function(*args)
+    except SqlbuildError as error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)

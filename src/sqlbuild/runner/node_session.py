@@ -23,6 +23,7 @@ from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.loop_bridge import LoopBridge
+from sqlbuild.runner.node_work import WorkOfNode, WorkServices
 from sqlbuild.runner.upstream_results import as_upstream_result, last_upstream_results
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
@@ -52,6 +53,7 @@ class NodeEnvironment:
     stored: Mapping[NodeId, NodeResult]
     store: StateStore
     slots: ConnectionSlots
+    work: WorkServices
     bridge: LoopBridge
     clock: Clock
     publish: Callable[[Event], None]
@@ -70,6 +72,7 @@ class RunningNode:
         "_left_undone",
         "_lock",
         "_node",
+        "_work",
         "attempt",
         "over",
     )
@@ -85,6 +88,7 @@ class RunningNode:
         """Whether the attempt has ended: nothing more is done for what it has left behind."""
         self._lock: anyio.Lock | None = None
         self._left_undone: dict[int, tuple[object, str]] | None = None
+        self._work: WorkOfNode | None = None
 
     @property
     def facts(self) -> NodeFacts:
@@ -100,6 +104,19 @@ class RunningNode:
                 dry_run=environment.dry_run,
             )
         return self._facts
+
+    @property
+    def work(self) -> WorkOfNode:
+        if self._work is None:
+            services = self._environment.work
+            with services.lock:
+                self._work = self._work or WorkOfNode(services, self._node, self.attempt, self.progress)
+        return self._work
+
+    @property
+    def begun_work(self) -> WorkOfNode | None:
+        """None for a node that never asked for any."""
+        return self._work
 
     # -- upstreams --------------------------------------------------------------------------------------------------
 
@@ -249,12 +266,15 @@ class RunningNode:
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""
         self.over = True
+        if self._work is not None:
+            await self._work.close()
         self._in_use = 1
         await self._release()
 
     @property
     def holds_connection(self) -> bool:
-        return self._connection is not None
+        """Or something else that must be closed when the node has ended."""
+        return self._connection is not None or (self._work is not None and self._work.must_be_closed)
 
     # -- telling ----------------------------------------------------------------------------------------------------
 

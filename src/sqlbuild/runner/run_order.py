@@ -15,6 +15,8 @@ from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.runner.checkpoints import Scopes
+from sqlbuild.runner.rates import Rate
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,11 @@ class RunOrder:
     root: str
     limits: Mapping[str, int]
     pools: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """In the order of the settings."""
+    rates: Mapping[str, Rate] = dataclasses.field(default_factory=dict)
+    """Pool name -> rate, of those that have one."""
+    checkpoints: Mapping[NodeId, Scopes] = dataclasses.field(default_factory=dict)
+    """What nodes kept in the run that this one resumes."""
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
     max_payload_bytes: int = 1_048_576
     fail_fast: bool = False

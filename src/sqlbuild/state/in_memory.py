@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
@@ -29,6 +29,14 @@ class InMemoryJournal:
 
     def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
         self._append({"failed": node, "attempt": attempt, "at": at, "error": error})
+
+    def checkpoints(
+        self, node: NodeId, attempt: int, at: float, fingerprint: str, scope: str, entries: Sequence[tuple[str, str]]
+    ) -> None:
+        self._append(
+            {"checkpoints": node, "attempt": attempt, "at": at, "fingerprint": fingerprint}
+            | {"scope": scope, "values": list(entries)}
+        )
 
     def finished(self, record: str) -> None:
         self._append({"finished": json.loads(record)}, record)

@@ -11,6 +11,16 @@ from sqlbuild.domain.ids import NodeId
 VERSION = 1
 
 Entry = Mapping[str, Any]
+_Texts = dict[str, dict[str, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCheckpoints:
+    """What a node has kept: scope -> key -> JSON text. The scope is empty for `ctx.checkpoint`, else it names the
+    function of a `ctx.map`. It is good for code with that fingerprint (`Fingerprint.total`) only."""
+
+    fingerprint: str
+    texts: Mapping[str, Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +36,7 @@ class RunJournal:
     """The last attempt that began, of every node that did."""
     failed_attempts: Mapping[NodeId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """What each attempt that was to be tried again failed with."""
+    checkpoints: Mapping[NodeId, NodeCheckpoints] = dataclasses.field(default_factory=dict)
     records: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
     """The record text of every node that ended; the last one, should there be several."""
     ended_with: int | None = None
@@ -50,6 +61,7 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
     facts: dict[str, Any] = {}
     started: dict[NodeId, int] = {}
     failed: dict[NodeId, tuple[str, ...]] = {}
+    checkpoints: dict[NodeId, tuple[str, _Texts]] = {}
     records: dict[NodeId, str] = {}
     ended_with: int | None = None
     for entry, record in entries:
@@ -61,6 +73,8 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
         elif "failed" in entry:
             node = NodeId(entry["failed"])
             failed[node] = (*failed.get(node, ()), entry["error"])
+        elif "checkpoints" in entry:
+            _add_checkpoints(checkpoints, entry)
         elif "finished" in entry and record is not None:
             records[NodeId(entry["finished"]["node_id"])] = record
         elif "ended" in entry:
@@ -69,7 +83,19 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
         **facts,
         started=started,
         failed_attempts=failed,
+        checkpoints={
+            node: NodeCheckpoints(fingerprint=fingerprint, texts=texts)
+            for node, (fingerprint, texts) in checkpoints.items()
+        },
         records=records,
         ended_with=ended_with,
         dropped_bytes=dropped_bytes,
     )
+
+
+def _add_checkpoints(checkpoints: dict[NodeId, tuple[str, _Texts]], entry: Entry) -> None:
+    """Those of other code count no more."""
+    node, fingerprint = NodeId(entry["checkpoints"]), entry["fingerprint"]
+    if node not in checkpoints or checkpoints[node][0] != fingerprint:
+        checkpoints[node] = (fingerprint, {})
+    checkpoints[node][1].setdefault(entry["scope"], {}).update(entry["values"])

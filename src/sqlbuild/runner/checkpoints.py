@@ -1,0 +1,44 @@
+"""What nodes keep between their attempts, in the journal first and then in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlbuild.domain.graph import Node
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.errors import EngineError
+from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.state_store import Journal
+
+Scopes = Mapping[str, Mapping[str, str]]
+"""Scope -> key -> JSON text."""
+
+
+class RunCheckpoints:
+    """`stored` are those of the run that this one resumes; `failed` is told when the journal cannot be written."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, failed: Callable[[EngineError], None], stored: Mapping[NodeId, Scopes]
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._failed = failed
+        self._kept: dict[NodeId, dict[str, dict[str, str]]] = {
+            node: {scope: dict(texts) for scope, texts in scopes.items()} for node, scopes in stored.items()
+        }
+
+    def of_node(self, node: NodeId, scope: str) -> dict[str, str]:
+        return self._kept.setdefault(node, {}).setdefault(scope, {})
+
+    def keep(self, node: Node, attempt: int, scope: str, entries: Sequence[tuple[str, str]]) -> None:
+        """On the event loop; returns when they are written. Raises EngineError."""
+        try:
+            self._journal.checkpoints(node.id, attempt, self._clock.now(), node.fingerprint.total, scope, entries)
+        except EngineError as error:
+            self._failed(error)
+            raise
+        self.of_node(node.id, scope).update(entries)
+
+    def forget(self, node: NodeId) -> None:
+        """It has ended: nobody asks any more."""
+        self._kept.pop(node, None)
