@@ -46,6 +46,17 @@ async def test_a_node_that_never_succeeded_has_no_success(store, make_record):
     assert await store.latest_success(["task:a"]) == {}
 
 
+async def test_a_warned_check_counts_as_a_success(store, make_record):
+    await store.begin()
+    await store.append_results(
+        [make_record("check:a", run_id="r1", status=Status.WARNED, fingerprint="f1", duration=3.0)]
+    )
+    past = (await store.past()).nodes["check:a"]
+    assert (past.last_status, past.last_success_run_id, past.typical_seconds) == (Status.WARNED, "r1", 3.0)
+    assert (await store.latest_success(["check:a"]))["check:a"].status is Status.WARNED
+    assert [result.run_id for result in await store.last_successes("check:a", 5)] == ["r1"]
+
+
 async def test_the_last_run_is_the_one_stored_last(store, make_record):
     await store.begin()
     await store.append_results([make_record("task:a", run_id="zz"), make_record("task:b", run_id="zz")])

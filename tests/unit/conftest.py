@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
-from sqlbuild.domain.nodes import Asset, Declaration, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, Source, Task
 
 settings.register_profile("unit", settings(deadline=None))
 settings.load_profile("unit")
@@ -20,7 +20,10 @@ _FOLDERS = {
     NodeKind.MODEL: ("models", "sql"),
     NodeKind.TASK: ("tasks", "py"),
     NodeKind.ASSET: ("assets", "py"),
+    NodeKind.LOADER: ("loaders", "py"),
+    NodeKind.CHECK: ("checks", "py"),
 }
+_RECORDS = {NodeKind.TASK: Task, NodeKind.ASSET: Asset, NodeKind.LOADER: Loader, NodeKind.CHECK: Check}
 
 
 def _nothing(ctx: object) -> None:
@@ -39,10 +42,10 @@ def _declaration(node_id: NodeId, place: Place, values: Mapping[str, object]) ->
         case NodeKind.MODEL:
             return Model(name=name, place=place, **{"sql": "SELECT 1", "sql_line": 1, **values})
         case kind:
-            own = {key: value for key, value in values.items() if key in ("columns", "column_lineage")}
+            own = {key: value for key, value in values.items() if key in ("columns", "column_lineage", "severity")}
             rest = {key: value for key, value in values.items() if key not in own}
             common = PythonFunction(**{"function": _nothing, "is_async": False, "name": name, "place": place, **rest})
-            return Task(declared=common) if kind is NodeKind.TASK else Asset(declared=common, **own)
+            return _RECORDS[kind](declared=common, **own)
 
 
 def _make_node(

@@ -14,7 +14,7 @@ from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, Place, node_id
-from sqlbuild.domain.nodes import Asset, Task, kind_of_declaration
+from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Connection
@@ -48,7 +48,7 @@ def plan_of(functions: Mapping[Callable[..., object], tuple[Callable[..., object
         node = node_of(function)
         above = tuple(node_of(other) for other in upstream)
         declaration = declaration_of(function)
-        assert isinstance(declaration, Task | Asset)
+        assert isinstance(declaration, PythonNode)
         nodes[node] = Node(
             id=node,
             kind=kind_of_declaration(declaration),
@@ -56,6 +56,7 @@ def plan_of(functions: Mapping[Callable[..., object], tuple[Callable[..., object
             place=Place("tasks/t.py", 1),
             declaration=declaration,
             depends_on=above,
+            providers=declaration.declared.providers,
             fingerprint=NOTHING,
         )
         downstream.setdefault(node, ())
@@ -81,7 +82,7 @@ def plan_without(plan: Plan, functions: Collection[Callable[..., object]]) -> Pl
 
 def node_of(function: Callable[..., object]) -> NodeId:
     declaration = declaration_of(function)
-    assert isinstance(declaration, Task | Asset)
+    assert isinstance(declaration, PythonNode)
     return node_id(kind_of_declaration(declaration), declaration.declared.name)
 
 
