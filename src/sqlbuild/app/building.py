@@ -38,6 +38,7 @@ from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.reporting.dispatcher import EventDispatcher
 from sqlbuild.runner.execute_plan import execute_plan
+from sqlbuild.runner.rates import Rate
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes
 from sqlbuild.state.journal import FileJournal
@@ -125,7 +126,7 @@ async def _build(
         store = make_store(warehouse, project.settings)
         past = await store.past()
         plan = plan_from(compiled, selection, past)
-        for text in (*(problem.message for problem in graph.warnings), *plan.warnings, *_unapplied_rates(compiled)):
+        for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
             events.publish(RunWarning(_now(), text))
         await warehouse.create_schemas(sorted(_schemas(compiled)))
         await store.begin()
@@ -236,15 +237,6 @@ async def _open_when_free(warehouse: Warehouse, lock_timeout: float, publish: Ca
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
-def _unapplied_rates(compiled: Compiled) -> list[str]:
-    """What the settings ask for and this version does not do is said at every run."""
-    return [
-        f"pool {pool.name}: rate is not applied yet, only its {pool.slots} slots are"
-        for pool in compiled.project.settings.pools.values()
-        if pool.rate is not None
-    ]
-
-
 async def close_warehouse(warehouse: Warehouse) -> None:
     with anyio.CancelScope(shield=True):
         await warehouse.close()
@@ -261,6 +253,11 @@ def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
             "connections": options.connections or settings.run.connections,
         },
         pools={name: pool.slots for name, pool in settings.pools.items()},
+        rates={
+            name: Rate(per_second=pool.rate, burst=pool.burst)
+            for name, pool in settings.pools.items()
+            if pool.rate is not None
+        },
         vars=settings.vars,
         max_payload_bytes=settings.run.max_payload_bytes,
         fail_fast=options.fail_fast,
