@@ -15,12 +15,14 @@ from typing import Any
 import anyio
 
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
 from sqlbuild.interfaces.node_logs import NodeLogs
+from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
@@ -75,6 +77,7 @@ def make_services(
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
+    providers: ProviderSet | None = None,
 ) -> RunServices:
     from sqlbuild.state.node_result_json import result_to_json
 
@@ -92,7 +95,19 @@ def make_services(
         leave_now=leave_now,
         abandon=abandon,
         stop_asked=stop_asked,
+        providers=providers,
     )
+
+
+def make_providers(declarations: Sequence[ProviderDeclaration], used: Iterable[str]) -> ProviderSet | None:
+    """The providers of one run, if the project has any. Raises ProjectError for fields of `used` ones that are wrong."""
+    if not declarations:
+        return None
+    from sqlbuild.app.project_providers import ProjectProviders
+
+    providers = ProjectProviders(declarations)
+    providers.validate(used)
+    return providers
 
 
 def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:

@@ -12,6 +12,7 @@ from sqlbuild.authoring.callers import place_of_caller
 from sqlbuild.authoring.doing_much import Awaiting, Blocking, Checkpoints, keep_checkpoint
 from sqlbuild.authoring.pending import Pending
 from sqlbuild.authoring.project_vars import ProjectVars
+from sqlbuild.authoring.provided import Provided
 from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip, SkipMode, UpstreamResult, Verdict
@@ -72,6 +73,11 @@ class NodeContext:
         """32 hexadecimal digits, the same for every attempt of this node in this run and when the run is resumed, and
         never for anything else: hand it to services that do a request with a known key only once."""
         return self._session.facts.idempotency_key
+
+    @property
+    def providers(self) -> Provided:
+        """The project's shared clients as attributes, for example `ctx.providers.crm_client`."""
+        return Provided(self._session)
 
     @property
     def connection(self) -> Any:

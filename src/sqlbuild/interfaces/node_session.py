@@ -66,6 +66,12 @@ class NodeSession(Protocol):
     def connection(self) -> Any:
         """The driver's own object. From a `def` node it is called on the node's thread."""
 
+    def provider(self, name: str) -> Any:
+        """A provider of the project. On a `def` node's thread it is set up first; for an `async def` it must be.
+
+        Raises ProviderError.
+        """
+
     def progress(self, done: float, total: float | None, message: str | None) -> None: ...
 
     def log(self, message: str, level: str, fields: Mapping[str, object]) -> None: ...

@@ -15,7 +15,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
-from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, SqlbuildError, WarehouseError
+from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
@@ -108,6 +108,9 @@ async def run_async(
     raised: BaseException | None = None
     timeout = limits_of(attempt.node).timeout
     try:
+        if attempt.node.providers and attempt.session is not None:
+            # Before the time limit: it bounds the author's function, not what others may have to wait for too.
+            await attempt.session.set_up_providers()
         with _scope(attempt, timeout, limit, guard_scopes):
             try:
                 outcome = await _called(attempt, max_bytes, warehouse)
@@ -186,7 +189,8 @@ def retry_delay(
     asked_wait: float | None = None,
 ) -> float | None:
     """Seconds until the next attempt, or None if there is none; not before a service that asked to wait allows it."""
-    if policy is None or isinstance(error, LoopBlocked):
+    # A provider is set up once in a run, however often its nodes are tried.
+    if policy is None or isinstance(error, LoopBlocked | ProviderError):
         return None
     transient = isinstance(error, NodeTimeout) or (isinstance(error, WarehouseError) and error.transient)
     if node.kind is NodeKind.MODEL and not transient:

@@ -59,6 +59,7 @@ from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
 from sqlbuild.runner.node_work import begin_work
 from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.own_task import OwnTask
+from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import History, Records
 from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_facts import CANCELLATION, critical_path, exit_code_of
@@ -100,6 +101,8 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
             await background.start(stop_signals, execution.bridge.call_soon, execution.stop, execution.leave)
         if services.stop_asked is not None:
             background.start_soon(execution.stop_when, services.stop_asked)
+        if execution.providing is not None:
+            execution.providing.open(background)
         await execution.run()
         # The signals are still heard: one that comes now must not interrupt the writing.
         await execution.try_to_conclude()
@@ -166,7 +169,9 @@ class _Execution:
             failed=self._engine_failed,
             thread_came_back=self._check_threads,
         )
+        self.providing = make_providing(plan, order, services, self.bridge.call_soon)
         self._environment = NodeEnvironment(
+            providing=self.providing,
             run_id=order.run_id,
             target=plan.target,
             vars=order.vars,
@@ -214,9 +219,15 @@ class _Execution:
                 await self._wait_for_threads()
                 self._settle_stopped()
         finally:
+            await self._close_providers()
             self._over = True
             await self._isolation.end()
             self._executor.close()
+
+    async def _close_providers(self) -> None:
+        if self.providing is not None:
+            with anyio.CancelScope(shield=True):
+                await self.providing.close(self._grace_is_over)
 
     async def _run_nodes(self) -> None:
         async with anyio.create_task_group() as nodes:
@@ -305,6 +316,7 @@ class _Execution:
             return
         self._leave_running()
         self._settle_stopped()
+        await self._close_providers()
         self._over = True
         await self.try_to_conclude()
         if self.result is not None:

@@ -24,6 +24,8 @@ from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_work import WorkOfNode, WorkServices
+from sqlbuild.runner.providing import Providing, not_set_up, provided_by
+from sqlbuild.runner.reading_sql import refuse_writing
 from sqlbuild.runner.upstream_results import as_upstream_result, last_upstream_results
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
@@ -58,6 +60,8 @@ class NodeEnvironment:
     clock: Clock
     publish: Callable[[Event], None]
     said: Callable[[NodeLogged], None]
+    providing: Providing | None = None
+    """Of a project that has providers."""
     dry_run: bool = False
 
 
@@ -273,8 +277,28 @@ class RunningNode:
 
     @property
     def holds_connection(self) -> bool:
-        """Or something else that must be closed when the node has ended."""
-        return self._connection is not None or (self._work is not None and self._work.must_be_closed)
+        """Whether there is something that `close` has to do."""
+        return (
+            self._connection is not None
+            or (self._load is not None and self._load.is_open)
+            or (self._work is not None and self._work.must_be_closed)
+        )
+
+    # -- providers --------------------------------------------------------------------------------------------------
+
+    def provider(self, name: str) -> Any:
+        providing = provided_by(self._environment.providing, name)
+        ready = providing.ready(name)
+        if ready:
+            return ready[0]
+        if self._environment.bridge.on_loop:
+            raise not_set_up(name, self._node.name)
+        return self._environment.bridge.wait(providing.get, name)
+
+    async def set_up_providers(self) -> None:
+        """Those that the node may use, before it is called. Raises ProviderError."""
+        for name in self._node.providers:
+            await provided_by(self._environment.providing, name).get(name)
 
     # -- telling ----------------------------------------------------------------------------------------------------
 

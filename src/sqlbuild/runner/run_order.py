@@ -13,6 +13,7 @@ from sqlbuild.interfaces.executor import Executor
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
+from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.checkpoints import Scopes
@@ -53,6 +54,8 @@ class RunServices:
     clock: Clock
     publish: Callable[[Event], None]
     make_executor: Callable[[int, Callable[[Callable[[], None]], None]], Executor]
+    providers: ProviderSet | None = None
+    """Of a project that has any."""
     encode: Callable[[NodeResult], str]
     jitter: Callable[[], float]
     leave_now: Callable[[int], None]
