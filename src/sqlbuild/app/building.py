@@ -7,7 +7,7 @@ import datetime
 import functools
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -17,6 +17,9 @@ from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.run_to_its_end import run_to_its_end
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
+    make_empty_warehouse,
+    make_loading,
+    make_providers,
     make_services,
     make_store,
     make_warehouse,
@@ -27,13 +30,16 @@ from sqlbuild.app.wiring import (
 from sqlbuild.artifacts.run_results_json import run_results_document
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.ids import NodeKind, Relation
+from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import EngineError, ProjectError, TargetLocked
 from sqlbuild.interfaces.event_sink import EventSink
-from sqlbuild.interfaces.state_store import StateStore
+from sqlbuild.interfaces.providers import ProviderSet
+from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.reporting.dispatcher import EventDispatcher
@@ -41,9 +47,11 @@ from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.rates import Rate
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes
+from sqlbuild.state.in_memory import InMemoryJournal, ReadOnlyStateStore
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.node_logs import LOGS_FOLDER, NodeLogFiles
 from sqlbuild.state.past_file import write_past
+from sqlbuild.state.warehouse_tables import COMMITS_TABLE
 
 LOCK_RETRY_SECONDS = 0.1
 LEFT_BEHIND_SECONDS = 1.0
@@ -89,6 +97,8 @@ async def build_here(
 
 
 def plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
+    if selection.load is None:
+        selection = dataclasses.replace(selection, load=compiled.project.settings.run.auto_load_sources)
     selected: Selected = select_nodes(compiled.graph, past, selection)
     return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
 
@@ -119,18 +129,24 @@ async def _build(
     leave_now: Callable[[int], None],
 ) -> RunResult:
     project, graph = compiled.project, compiled.graph
-    folder = target_folder(project.root)
+    folder = "" if options.dry_run else target_folder(project.root)
     warehouse = make_warehouse(project.settings, project.root)
-    await _open_when_free(warehouse, options.lock_timeout, events.publish)
+    if options.dry_run and not warehouse.exists():
+        warehouse = make_empty_warehouse(project.settings, project.root)
+    await _open_when_free(warehouse, options.lock_timeout, events.publish, read_only=options.dry_run)
     try:
         store = make_store(warehouse, project.settings)
+        if options.dry_run:
+            store = ReadOnlyStateStore(store)
         past = await store.past()
         plan = plan_from(compiled, selection, past)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
             events.publish(RunWarning(_now(), text))
-        await warehouse.create_schemas(sorted(_schemas(compiled)))
-        await store.begin()
-        prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
+        providers = make_providers(project.providers, _providers_of(plan, called_only=options.dry_run))
+        if not options.dry_run:
+            await warehouse.create_schemas(sorted(_schemas(compiled)))
+            await store.begin()
+            prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
         return await run_to_its_end(
             functools.partial(
                 _run,
@@ -141,6 +157,7 @@ async def _build(
                     past=past,
                     warehouse=warehouse,
                     store=store,
+                    providers=providers,
                     events=events,
                     leave_now=leave_now,
                 ),
@@ -148,6 +165,14 @@ async def _build(
         )
     finally:
         await close_warehouse(warehouse)
+
+
+def _providers_of(plan: Plan, *, called_only: bool) -> Iterable[str]:
+    """`called_only`: only what a dry run needs."""
+    for step in plan.steps.values():
+        declaration = step.node.declaration
+        if not called_only or (isinstance(declaration, PythonNode) and declaration.declared.dry_run):
+            yield from step.node.providers
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +185,7 @@ class _Prepared:
     past: Past
     warehouse: Warehouse
     store: StateStore
+    providers: ProviderSet | None
     events: EventDispatcher
     leave_now: Callable[[int], None]
 
@@ -167,16 +193,15 @@ class _Prepared:
 async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> RunResult:
     """From the first record in the journal to the last file: what has begun is written to its end."""
     compiled = run.compiled
-    folder = target_folder(compiled.project.root)
     run_id = new_run_id()
-    journal = FileJournal(
-        os.path.join(folder, "runs", run_id),
-        run_id=run_id,
-        target=run.plan.target,
-        fsync=compiled.project.settings.run.fsync,
-    )
+    if run.options.dry_run:
+        folder = None
+        journal: Journal = InMemoryJournal(run_id=run_id, target=run.plan.target)
+    else:
+        folder = os.path.join(target_folder(compiled.project.root), "runs", run_id)
+        journal = FileJournal(folder, run_id=run_id, target=run.plan.target, fsync=compiled.project.settings.run.fsync)
     logs = NodeLogFiles(
-        os.path.join(folder, "runs", run_id, LOGS_FOLDER),
+        None if folder is None else os.path.join(folder, LOGS_FOLDER),
         f"target/runs/{run_id}/{LOGS_FOLDER}",
         show=run.events.publish_log,
         warn=lambda text: run.events.publish(RunWarning(_now(), text)),
@@ -189,7 +214,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
 
         def abandon(result: RunResult) -> None:
             try:
-                _write_artifacts(compiled, result, run.past, folder)
+                _write_artifacts(compiled, result, run.past)
             finally:
                 leave_now(result.exit_code)
 
@@ -199,34 +224,41 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             journal=journal,
             publish=run.events.publish,
             logs=logs,
+            loading=make_loading(compiled.project.settings),
             leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
+            providers=run.providers,
         )
         result = await execute_plan(run.plan, order_of(compiled, run.options, run_id), services)
     finally:
         logs.close()
         journal.close()
-    _write_artifacts(compiled, result, run.past, folder)
+    _write_artifacts(compiled, result, run.past)
     return result
 
 
-def _write_artifacts(compiled: Compiled, result: RunResult, past: Past, folder: str) -> None:
+def _write_artifacts(compiled: Compiled, result: RunResult, past: Past) -> None:
     """Raises EngineError: the nodes have run by now, so a file that cannot be written is no project error."""
+    if result.dry_run:
+        return
     try:
+        folder = target_folder(compiled.project.root)
         write_past(state_json(compiled.project.root), past.after(result, compiled.graph), result)
         write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
     except ProjectError as error:
         raise EngineError(f"the run ended, but its results could not be written: {error}") from error
 
 
-async def _open_when_free(warehouse: Warehouse, lock_timeout: float, publish: Callable[[Event], None]) -> None:
-    """Open for writing; while another process holds the target, wait up to `lock_timeout` seconds. Raises TargetLocked."""
+async def _open_when_free(
+    warehouse: Warehouse, lock_timeout: float, publish: Callable[[Event], None], *, read_only: bool
+) -> None:
+    """While another process holds the target, wait up to `lock_timeout` seconds. Raises TargetLocked."""
     told = False
     give_up_at = anyio.current_time() + lock_timeout
     while True:
         try:
-            await warehouse.open()
+            await warehouse.open(read_only=read_only)
             return
         except TargetLocked as error:
             if anyio.current_time() >= give_up_at:
@@ -261,15 +293,22 @@ def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
         vars=settings.vars,
         max_payload_bytes=settings.run.max_payload_bytes,
         fail_fast=options.fail_fast,
+        blocked_loop_seconds=settings.run.blocked_loop_seconds,
+        strict_async=options.strict_async,
         grace=options.grace,
         handle_signals=not options.embedded,
+        dry_run=options.dry_run,
+        is_reload=options.reload,
+        commits=Relation(settings.target.database, settings.target.schema, COMMITS_TABLE),
     )
 
 
 def _schemas(compiled: Compiled) -> set[str]:
     schemas = {compiled.project.settings.target.schema}
     return schemas | {
-        node.relation.schema for node in compiled.graph.nodes.values() if node.kind == "model" and node.relation
+        node.relation.schema
+        for node in compiled.graph.nodes.values()
+        if node.kind in (NodeKind.MODEL, NodeKind.LOADER) and node.relation
     }
 
 

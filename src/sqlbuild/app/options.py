@@ -30,6 +30,8 @@ class RunOptions:
     threads: int | None = None
     connections: int | None = None
     fail_fast: bool = False
+    strict_async: bool = False
+    """An async node that blocks the event loop fails."""
     grace: float = 10.0
     lock_timeout: float = 60.0
     backend: Backend = "asyncio"

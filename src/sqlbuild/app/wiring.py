@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib.util
 import json
 import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import anyio
@@ -21,6 +22,7 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
+from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
@@ -55,6 +57,25 @@ def make_warehouse(settings: Settings, root: str) -> Warehouse:
             )
 
 
+def make_loading(settings: Settings) -> Loading:
+    """What fills tables of the chosen target's warehouse with rows."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb_loading import DuckDBLoading
+
+            return DuckDBLoading()
+        case adapter:
+            raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
+def make_empty_warehouse(settings: Settings, root: str) -> Warehouse:
+    """What stands for a target that was never built where nothing may be written: it is gone when it is closed."""
+    connection = settings.target.connection
+    in_memory = dataclasses.replace(connection, options={**connection.options, "database": ":memory:"})
+    target = dataclasses.replace(settings.target, connection=in_memory)
+    return make_warehouse(dataclasses.replace(settings, target=target), root)
+
+
 def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:
     from sqlbuild.state.warehouse_tables import WarehouseStateStore
 
@@ -74,6 +95,7 @@ def make_services(
     journal: Journal,
     publish: Callable[[Event], None],
     logs: NodeLogs,
+    loading: Loading,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -88,6 +110,7 @@ def make_services(
         clock=SystemClock(),
         publish=publish,
         logs=logs,
+        loading=loading,
         make_executor=ThreadLane,
         make_processes=make_processes,
         encode=result_to_json,

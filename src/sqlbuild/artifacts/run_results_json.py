@@ -26,6 +26,7 @@ def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
         "duration": round(result.finished_at - result.started_at, 6),
         "exit_code": result.exit_code,
         "stopped_by": result.stopped_by,
+        "dry_run": result.dry_run,
         "counts": {status.value: count for status, count in result.counts().items()},
         "critical_path": list(result.critical_path),
         "warnings": list(result.warnings),

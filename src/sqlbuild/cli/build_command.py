@@ -36,6 +36,9 @@ def build(
     only: Only = False,
     allow_empty: AllowEmpty = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop the run at the first failure.")] = False,
+    strict_async: Annotated[
+        bool, typer.Option("--strict-async", help="Let an async node fail that blocks the event loop.")
+    ] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Write nothing: check SQL, and call only nodes declared with dry_run=True."),
@@ -81,6 +84,7 @@ def build(
         threads=threads,
         connections=connections,
         fail_fast=fail_fast,
+        strict_async=strict_async,
         grace=grace,
         lock_timeout=lock_timeout,
         backend=backend,

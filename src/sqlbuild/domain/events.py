@@ -18,6 +18,7 @@ class RunStarted:
     plan: Plan
     lanes: Mapping[str, int]
     """Lane or pool name -> limit."""
+    dry_run: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ class Status(enum.StrEnum):
     UNKNOWN = "unknown"
     WARNED = "warned"
     """A check that did not pass and whose severity or verdict is `warn`; counts as success."""
+    WOULD_RUN = "would_run"
+    """In a dry run: it was not called. `skip_reason` tells why it would run. Never stored."""
 
 
 SUCCESSES = frozenset({Status.SUCCEEDED, Status.WARNED})
@@ -214,6 +216,8 @@ class RunResult:
     warnings: tuple[str, ...] = ()
     records: Mapping[NodeId, str] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """The text that journal and warehouse got of each result; what is not in it is encoded anew where it is needed."""
+    dry_run: bool = False
+    """Nothing was written: neither data nor results."""
     left_running: tuple[NodeId, ...] = ()
     """Nodes whose threads still ran when the run ended; the process must not wait for them."""
 

@@ -17,5 +17,8 @@ class NodeLogs(Protocol):
     def failed(self, name: str, attempt: int, at: float, error: ErrorFacts, retry_in: float | None) -> str | None:
         """Keep why an attempt failed; `retry_in` is in seconds, None if it was the last. Returns what `path` does."""
 
+    def flush(self) -> None:
+        """When it returns, everything said before is written, or it was warned that it cannot be."""
+
     def path(self, name: str, attempt: int) -> str | None:
         """Where an attempt's log is, relative to the project's root; None if it has none or cannot be written."""

@@ -108,6 +108,8 @@ def _ended(status: Status) -> str:
             return "end unknown"
         case Status.WARNED:
             return "warned"
+        case Status.WOULD_RUN:
+            return "would run"
         case _:
             assert_never(status)
 

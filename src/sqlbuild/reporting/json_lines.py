@@ -105,6 +105,7 @@ def _run_started(event: RunStarted) -> Document:
     return {
         "run_id": event.run_id,
         "target": event.target,
+        "dry_run": event.dry_run,
         "total": len(event.plan.steps),
         "lanes": dict(event.lanes),
         "nodes": list(event.plan.steps),
@@ -177,6 +178,7 @@ def _run_result(run: RunResult) -> Document:
     return {
         "run_id": run.run_id,
         "target": run.target,
+        "dry_run": run.dry_run,
         "exit_code": run.exit_code,
         "stopped_by": run.stopped_by,
         "started_at": _iso(run.started_at),

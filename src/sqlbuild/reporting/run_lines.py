@@ -94,7 +94,7 @@ class RunLines:
         for step in plan.steps.values():
             kinds[step.node.kind] += 1
         of_kinds = ", ".join(counted(number, str(kind)) for kind, number in kinds.items() if number)
-        head = f"run {event.run_id} on target {event.target}: {counted(len(plan.steps), 'node')}"
+        head = f"{'dry run' if event.dry_run else 'run'} {event.run_id} on target {event.target}: {counted(len(plan.steps), 'node')}"
         return [f"{head} ({of_kinds})" if of_kinds else head]
 
     def _finished(self, result: NodeResult) -> list[str]:
@@ -110,6 +110,8 @@ class RunLines:
             text += "  not materialized"
         if result.because_of:
             text += f"  because of {first_few(result.because_of, 3)}"
+        elif result.status is Status.WOULD_RUN:
+            text += f"  {one_line(result.skip_reason or '', 1_000)}"
         elif result.skip_reason:
             text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
         if result.kind is NodeKind.CHECK:

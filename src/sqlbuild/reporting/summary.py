@@ -21,6 +21,7 @@ STATUS_STYLES: Mapping[Status, Style] = {
     Status.SKIPPED: "faint",
     Status.CANCELLED: "notice",
     Status.NOT_STARTED: "faint",
+    Status.WOULD_RUN: "strong",
 }
 """In the order in which counts are given."""
 
@@ -65,10 +66,14 @@ def _verdict(run: RunResult, paint: Paint) -> str:
         head = paint("failed", "bad")
     else:
         head = paint("done", "good")
+    if run.dry_run:
+        return f"dry run {head} in {took}: {counts}; nothing was written"
     return f"{head} in {took}: {counts}"
 
 
 def _next_steps(run: RunResult) -> list[str]:
+    if run.dry_run:
+        return []
     counts = run.counts()
     selectors = ["result:failed+"] if any(counts.get(status) for status in FAILURES) else []
     selectors += [f"result:{status}" for status in (Status.CANCELLED, Status.NOT_STARTED) if counts.get(status)]

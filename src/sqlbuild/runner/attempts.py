@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import anyio
 
-from sqlbuild.authoring.contexts import make_context
+from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
@@ -147,7 +147,7 @@ async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Out
     declaration = attempt.node.declaration
     if isinstance(declaration, PythonNode):
         assert attempt.session is not None
-        context = make_context(attempt.node.kind, True, attempt.session)
+        context = context_for(attempt.node.kind, True, attempt.session)
         return await call_async(declaration, context, attempt.session, max_bytes)
     return await build_model(attempt.node, warehouse)
 

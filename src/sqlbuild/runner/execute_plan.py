@@ -57,10 +57,11 @@ from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
 from sqlbuild.runner.node_work import begin_work
-from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself
+from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself, WouldRun
 from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import History, Records
+from sqlbuild.runner.rehearsal import Rehearsal
 from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_facts import CANCELLATION, critical_path, exit_code_of
 from sqlbuild.runner.run_order import RunOrder, RunServices
@@ -78,7 +79,7 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         upstream
         for step in plan.steps.values()
         for upstream in step.node.depends_on
-        if upstream not in plan.steps and plan.graph.nodes[upstream].kind in PYTHON_KINDS
+        if (order.dry_run or upstream not in plan.steps) and plan.graph.nodes[upstream].kind in PYTHON_KINDS
     }
     stored = await services.store.latest_success(outside) if outside else {}
     started_at = services.clock.now()
@@ -90,6 +91,7 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
             target=plan.target,
             plan=plan,
             lanes={**order.limits, **{pool_key(name): slots for name, slots in order.pools.items()}},
+            dry_run=order.dry_run,
         )
     )
     async with anyio.create_task_group() as background:
@@ -184,8 +186,13 @@ class _Execution:
             work=self._node_work,
             clock=services.clock,
             publish=services.publish,
+            is_reload=order.is_reload,
+            loading=services.loading,
+            commits=order.commits,
+            dry_run=order.dry_run,
             said=services.publish if services.logs is None else services.logs.said,
         )
+        self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
         self._records = Records(plan, order.run_id, order.root, services.clock, services.logs)
@@ -257,6 +264,8 @@ class _Execution:
                 self.engine_error = error
 
     async def _conclude(self) -> None:
+        if self.services.logs is not None:
+            self.services.logs.flush()
         results = self.results.values()
         result = RunResult(
             run_id=self.order.run_id,
@@ -269,6 +278,7 @@ class _Execution:
             critical_path=critical_path(self.plan, self.results),
             records=self._record_texts,
             left_running=tuple(self.left_running),
+            dry_run=self.order.dry_run,
         )
         self.services.journal.ended(result)
         try:
@@ -419,7 +429,10 @@ class _Execution:
             self._never_began(attempt)
         elif need[0] == Lane.THREADS.value:
             if self._begin(attempt):
-                if is_isolated(step.node):
+                work: Callable[[], Outcome]
+                if self._rehearsal is not None and not self._rehearsal.calls(step.node):
+                    work = functools.partial(WouldRun, step.why)
+                elif is_isolated(step.node):
                     work = functools.partial(self._isolation.run, attempt)
                 else:
                     work = functools.partial(run_sync, attempt, self.order.max_payload_bytes)
@@ -467,13 +480,16 @@ class _Execution:
                 self._need_worker()
             if not self._begin(attempt):
                 return
-            outcome = await run_async(
-                attempt,
-                self.order.max_payload_bytes,
-                self.services.warehouse,
-                self._limit,
-                guard_scopes=own_task.guards_scopes,
-            )
+            if self._rehearsal is not None and not self._rehearsal.calls(attempt.node):
+                outcome = await self._rehearsal.outcome_of(attempt.node)
+            else:
+                outcome = await run_async(
+                    attempt,
+                    self.order.max_payload_bytes,
+                    self.services.warehouse,
+                    self._limit,
+                    guard_scopes=own_task.guards_scopes,
+                )
             if isinstance(outcome, Cancelled):
                 self.stop(CANCELLATION)
             as_new = own_task.is_as_new() and not attempt.left_scope_open
@@ -570,6 +586,8 @@ class _Execution:
             case Checked(status, payload, metadata, wrong):
                 said = {"payload": payload, "metadata": metadata, "error": wrong}
                 self._end(self._records.of_attempt(attempt, status, **said))
+            case WouldRun(why):
+                self._end(self._records.of_node(node.id, Status.WOULD_RUN, skip_reason=why))
             case Cancelled(error) if self.stopped_by is None:
                 self._failed(attempt, error)
             case Cancelled():

@@ -12,17 +12,19 @@ import anyio.to_thread
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
 from sqlbuild.domain.graph import Graph, Node
-from sqlbuild.domain.ids import NodeId, name_of, node_id
+from sqlbuild.domain.ids import NodeId, Relation, name_of, node_id
 from sqlbuild.domain.nodes import Source, kind_of_declaration
-from sqlbuild.domain.results import SUCCESSES, NodeResult, UpstreamResult
+from sqlbuild.domain.results import SUCCESSES, NodeResult, Status, UpstreamResult
 from sqlbuild.errors import UndeclaredDependency, UpstreamHasNoResult, WarehouseError
 from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.loop_bridge import LoopBridge
+from sqlbuild.runner.node_load import NodeLoad
 from sqlbuild.runner.node_work import WorkOfNode, WorkServices
 from sqlbuild.runner.providing import Providing, not_set_up, provided_by
 from sqlbuild.runner.reading_sql import refuse_writing
@@ -55,7 +57,6 @@ class NodeEnvironment:
     stored: Mapping[NodeId, NodeResult]
     store: StateStore
     slots: ConnectionSlots
-    work: WorkServices
     bridge: LoopBridge
     clock: Clock
     publish: Callable[[Event], None]
@@ -63,6 +64,12 @@ class NodeEnvironment:
     providing: Providing | None = None
     """Of a project that has providers."""
     dry_run: bool = False
+    is_reload: bool = False
+    loading: Loading | None = None
+    """Of a run that may have loaders."""
+    commits: Relation | None = None
+    """`_sqlbuild_commits` of the target."""
+    work: WorkServices
 
 
 class RunningNode:
@@ -74,6 +81,7 @@ class RunningNode:
         "_facts",
         "_in_use",
         "_left_undone",
+        "_load",
         "_lock",
         "_node",
         "_work",
@@ -92,6 +100,7 @@ class RunningNode:
         """Whether the attempt has ended: nothing more is done for what it has left behind."""
         self._lock: anyio.Lock | None = None
         self._left_undone: dict[int, tuple[object, str]] | None = None
+        self._load: NodeLoad | None = None
         self._work: WorkOfNode | None = None
 
     @property
@@ -105,6 +114,7 @@ class RunningNode:
                 attempt=self.attempt,
                 target=environment.target,
                 vars=environment.vars,
+                is_reload=environment.is_reload,
                 dry_run=environment.dry_run,
             )
         return self._facts
@@ -122,12 +132,31 @@ class RunningNode:
         """None for a node that never asked for any."""
         return self._work
 
+    @property
+    def loading(self) -> NodeLoad:
+        if self._load is None:
+            environment = self._environment
+            assert environment.loading is not None
+            assert environment.commits is not None
+            self._load = NodeLoad(
+                self._node,
+                environment.graph,
+                environment.loading,
+                environment.commits,
+                run_id=environment.run_id,
+                clock=environment.clock,
+                hold=self._hold,
+                release=self._release,
+                dry_run=environment.dry_run,
+            )
+        return self._load
+
     # -- upstreams --------------------------------------------------------------------------------------------------
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         upstream = self._declared(function)
         result = self._environment.results.get(upstream)
-        if result is not None:
+        if result is not None and result.status is not Status.WOULD_RUN:
             if result.status not in SUCCESSES:
                 raise UpstreamHasNoResult(
                     f"{name_of(upstream)} has no result in this run: it was {result.status}",
@@ -194,6 +223,8 @@ class RunningNode:
     # -- statements -------------------------------------------------------------------------------------------------
 
     async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
+        if self._environment.dry_run:
+            refuse_writing(sql)
         connection = await self._hold()
         try:
             result = await connection.query(sql, parameters, arrow=arrow)
@@ -206,6 +237,8 @@ class RunningNode:
         return _HeldResult(result, self)
 
     async def execute(self, sql: str, parameters: Parameters) -> None:
+        if self._environment.dry_run:
+            refuse_writing(sql)
         connection = await self._hold()
         try:
             await connection.execute(sql, parameters)
@@ -269,6 +302,8 @@ class RunningNode:
 
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""
+        if self._load is not None:
+            await self._load.discard()
         self.over = True
         if self._work is not None:
             await self._work.close()

@@ -51,4 +51,11 @@ class Cancelled:
     error: BaseException
 
 
-Outcome = Returned | SkippedItself | Checked | Raised | Cancelled
+@dataclasses.dataclass(frozen=True, slots=True)
+class WouldRun:
+    """A dry run did not call it; `why` tells what would happen."""
+
+    why: str
+
+
+Outcome = WouldRun | Returned | SkippedItself | Checked | Raised | Cancelled

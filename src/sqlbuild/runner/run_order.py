@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 
 from sqlbuild.domain.events import Event
-from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
@@ -38,10 +38,15 @@ class RunOrder:
     fail_fast: bool = False
     grace: float = 10.0
     handle_signals: bool = False
+    dry_run: bool = False
     blocked_loop_seconds: float = 0.25
     """For so long async nodes may keep the event loop from running before they are named."""
     strict_async: bool = False
     """A named node fails."""
+    is_reload: bool = False
+    """What `ctx.is_reload` tells loaders."""
+    commits: Relation | None = None
+    """`_sqlbuild_commits` of the target, where loads leave their markers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

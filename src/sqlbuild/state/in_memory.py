@@ -10,6 +10,7 @@ from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult
 from sqlbuild.errors import EngineError
+from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.state.node_result_json import result_from_json
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
@@ -96,6 +97,34 @@ class InMemoryStateStore:
 
     async def append_run(self, result: RunResult) -> None:
         self.runs.append(result)
+
+
+class ReadOnlyStateStore:
+    """`sqlbuild.interfaces.state_store.StateStore` that reads another one and keeps nothing, for dry runs."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    async def past(self) -> Past:
+        return await self._store.past()
+
+    async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
+        return await self._store.latest_success(nodes)
+
+    async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return await self._store.last_results(node, limit)
+
+    async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
+        return await self._store.last_successes(node, limit)
+
+    async def begin(self) -> None:
+        """Nothing is created."""
+
+    async def append_results(self, records: list[str]) -> None:
+        """Nothing is kept."""
+
+    async def append_run(self, result: RunResult) -> None:
+        """Nothing is kept."""
 
 
 def _past_node(results: list[NodeResult]) -> PastNode:

@@ -89,7 +89,7 @@ class NodeLogFiles:
         return f"{self._shown_folder}/{file_name}"
 
     def flush(self) -> None:
-        """When it returns, everything said before is in its file."""
+        """When it returns, everything said before is in its file, or it was warned that it cannot be."""
         with self._writing:
             with self._adding:
                 waiting, self._waiting = self._waiting, []

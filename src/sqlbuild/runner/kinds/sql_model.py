@@ -35,6 +35,20 @@ async def build_model(node: Node, warehouse: Warehouse) -> Outcome:
     return Returned()
 
 
+async def explain_model(node: Node, warehouse: Warehouse) -> None:
+    """Let the warehouse look at a model's SQL without running it. Raises WarehouseError as `build_model` does."""
+    model = node.declaration
+    assert isinstance(model, Model)
+    assert node.sql is not None
+    connection = warehouse.connect()
+    try:
+        await connection.query(f"EXPLAIN {node.sql}")
+    except WarehouseError as error:
+        raise _placed(error, model, node.sql) from error
+    finally:
+        await connection.close()
+
+
 def _placed(error: WarehouseError, model: Model, sql: str) -> WarehouseError:
     """The same error with the line of the model's file instead of the line of the statement.
 
