@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from sqlbuild.assets import asset
 from sqlbuild.checks import check
+from sqlbuild.domain.nodes import LoadSettings
 from sqlbuild.loaders import loader
 from sqlbuild.refs import model
 from sqlbuild.tasks import task
@@ -44,7 +45,7 @@ def test_a_check_looks_at_a_source_and_not_at_the_loader_that_fills_it(make):
     @check(depends_on=raw_orders)
     def raw_ok(ctx): ...
 
-    found = make.problems(make.project(make.source("raw_orders", managed=True), raw_orders, raw_ok))
+    found = make.problems(make.project(make.source("raw_orders", load=LoadSettings()), raw_orders, raw_ok))
     assert [(problem.code, problem.help) for problem in found] == [
         ("CHECK_BOUNDARY", 'check the source: depends_on=source("raw_orders")')
     ]
