@@ -35,6 +35,8 @@ def encode(batch: RowBatch, *, with_arrow: bool) -> Encoded:
     if batch.arrow is not None:
         return Encoded(types=None, values={}, arrow=batch.arrow)
     columns = {name: column for name, column in batch.columns.items() if column.kind is not None}
+    if not columns:
+        return Encoded(types={}, values={})
     return _as_arrow(columns) if with_arrow else _as_json(columns)
 
 

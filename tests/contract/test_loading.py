@@ -1,0 +1,479 @@
+"""What every warehouse promises of filling tables with rows; see `sqlbuild.interfaces.loading`."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import uuid
+
+import anyio
+import pyarrow
+import pytest
+
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.nodes import WriteStrategy
+from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.loading import CommitMarker, LoadOrder, RowBatch
+from sqlbuild.runner.row_batches import batch_of_rows
+from sqlbuild.warehouses.duckdb_loading import DuckDBLoading
+
+ORDERS = Relation("", "dev", "orders")
+COMMITS = Relation("", "dev", "_sqlbuild_commits")
+
+
+@pytest.fixture(params=["with pyarrow", "without pyarrow"])
+def loading(request):
+    return DuckDBLoading(with_arrow=request.param == "with pyarrow")
+
+
+class Table:
+    """Loads into dev.orders, and what is in it then."""
+
+    def __init__(self, loading, warehouse, connection) -> None:
+        self.loading = loading
+        self.warehouse = warehouse
+        self.connection = connection
+        self.loads = 0
+
+    async def load(self, *batches, strategy="table", **order):
+        """Batches are lists of dicts or Arrow tables."""
+        given = {"relation": ORDERS, "staging": "_staging", "strategy": WriteStrategy(strategy)}
+        load = self.loading.begin(LoadOrder(**{**given, **order}))
+        first = 1
+        try:
+            for batch in batches:
+                made = (
+                    batch_of_rows(batch, first)
+                    if isinstance(batch, list)
+                    else RowBatch(rows=batch.num_rows, first_row=first, arrow=batch)
+                )
+                await load.add(self.connection, made)
+                first += made.rows
+            self.loads += 1
+            marker = CommitMarker(
+                relation=COMMITS, run_id=f"r{self.loads}", node=NodeId("loader:orders"), part="load", at=1_800_000_000.5
+            )
+            return await load.apply(self.connection, marker)
+        except WarehouseError:
+            await load.discard(self.connection)
+            raise
+
+    async def rows(self, sql="SELECT * FROM dev.orders ORDER BY ALL"):
+        return await (await self.connection.query(sql)).fetch()
+
+    async def types(self):
+        sql = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'orders' ORDER BY column_index"
+        return dict(await self.rows(sql))
+
+    async def commits(self):
+        return [run for (run,) in await self.rows("SELECT run_id FROM dev._sqlbuild_commits ORDER BY ALL")]
+
+
+@pytest.fixture
+async def table(loading, warehouse, connection):
+    await connection.execute(
+        "CREATE TABLE dev._sqlbuild_commits (run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP)"
+    )
+    return Table(loading, warehouse, connection)
+
+
+async def relations_of(table):
+    return {relation.name for relation in await table.warehouse.relations()}
+
+
+# -- strategies -------------------------------------------------------------------------------------------------------
+
+
+async def test_table_replaces_all_rows_and_columns(table):
+    await table.load([{"id": 1, "old": "x"}, {"id": 2, "old": "y"}])
+    loaded = await table.load([{"id": 3, "new": 1.5}])
+    assert (loaded.rows, loaded.has_table) == (1, True)
+    assert await table.rows() == [(3, 1.5)]
+    assert await table.types() == {"id": "BIGINT", "new": "DOUBLE"}
+
+
+async def test_append_adds_rows(table):
+    await table.load([{"id": 1}], strategy="append")
+    await table.load([{"id": 1}], [{"id": 2}], strategy="append")
+    assert await table.rows() == [(1,), (1,), (2,)]
+
+
+async def test_delete_insert_replaces_the_range_of_its_cursor(table):
+    order = {"strategy": "delete_insert", "cursor_column": "day"}
+    await table.load([{"day": day, "v": "old"} for day in range(1, 6)], **order)
+    await table.load([{"day": 4, "v": "new"}, {"day": 2, "v": "new"}], **order)
+    assert await table.rows() == [(1, "old"), (2, "new"), (4, "new"), (5, "old")]
+
+
+async def test_merge_updates_what_has_the_key_and_inserts_the_rest(table):
+    order = {"strategy": "merge", "unique_key": ("id", "Kind")}
+    await table.load(
+        [{"id": 1, "kind": "a", "v": 1, "kept": "x"}, {"id": 1, "kind": "b", "v": 2, "kept": "y"}], **order
+    )
+    await table.load([{"id": 1, "kind": "b", "v": 20}, {"id": 2, "kind": "a", "v": 30}], **order)
+    assert await table.rows() == [(1, "a", 1, "x"), (1, "b", 20, "y"), (2, "a", 30, None)]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_of_several_rows_with_one_key_the_last_one_is_merged(table, times):
+    for _ in range(times):
+        await table.load(
+            [{"id": 1, "v": "a"}, {"id": 2, "v": "b"}], [{"id": 1, "v": "c"}], strategy="merge", unique_key=("id",)
+        )
+    assert await table.rows() == [(1, "c"), (2, "b")]
+
+
+async def test_of_several_rows_with_one_key_the_one_with_the_highest_cursor_is_merged(table):
+    rows = [{"id": 1, "at": 5, "v": "new"}, {"id": 1, "at": 3, "v": "old"}, {"id": 1, "at": None, "v": "none"}]
+    await table.load(rows, strategy="merge", unique_key=("id",), cursor_column="at")
+    assert await table.rows() == [(1, 5, "new")]
+
+
+async def test_a_merge_of_keys_alone_adds_those_that_are_missing(table):
+    for ids in ((1, 2), (2, 3)):
+        await table.load([{"id": id} for id in ids], strategy="merge", unique_key=("id",))
+    assert await table.rows() == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("order", "message"),
+    [
+        (
+            {"strategy": "merge", "unique_key": ("id",)},
+            "column id is NULL in 1 of 2 rows, but it belongs to the unique key",
+        ),
+        (
+            {"strategy": "delete_insert", "cursor_column": "id"},
+            "column id is NULL in 1 of 2 rows, but it is the cursor column",
+        ),
+        ({"strategy": "merge", "unique_key": ("key",)}, "unique_key key: the rows have no such column"),
+        ({"strategy": "append", "cursor_column": "at"}, "cursor_column at: the rows have no such column"),
+    ],
+)
+async def test_rows_without_the_columns_of_their_strategy_are_refused(table, order, message):
+    with pytest.raises(WarehouseError, match=message):
+        await table.load([{"id": 1}, {"id": None}], **order)
+    assert await relations_of(table) == {"_sqlbuild_commits"}
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+UTC = datetime.UTC
+VALUES = {
+    "flag": (True, "BOOLEAN"),
+    "number": (-(2**63), "BIGINT"),
+    "large": (2**100, "DECIMAL(38,0)"),
+    "ratio": (0.1, "DOUBLE"),
+    "price": (decimal.Decimal("-12.3450"), "DECIMAL(38,4)"),
+    "name": ("it's \"ü\" \\ \n 注文 {'a'}", "VARCHAR"),
+    "data": (b"\x00\xff'\\x", "BLOB"),
+    "day": (datetime.date(1600, 2, 29), "DATE"),
+    "time": (datetime.time(23, 59, 59, 999_999), "TIME"),
+    "at": (datetime.datetime.fromisoformat("2024-05-01T12:00:00.000001"), "TIMESTAMP"),
+    "at_utc": (datetime.datetime(2024, 5, 1, 12, tzinfo=UTC), "TIMESTAMP WITH TIME ZONE"),
+    "took": (datetime.timedelta(days=-1, seconds=5, microseconds=7), "INTERVAL"),
+    "key": (uuid.UUID(int=7), "UUID"),
+    "lines": ([{"sku": "ä", "n": [1, None]}], "JSON"),
+    "tags": ({"a": {"b": 1.5}, "at": datetime.date(2024, 1, 1)}, "JSON"),
+}
+
+
+async def test_every_kind_of_value_arrives_as_it_is(table):
+    row = {name: value for name, (value, _) in VALUES.items()}
+    await table.load([row, dict.fromkeys(row)])
+    assert await table.types() == {name: type_ for name, (_, type_) in VALUES.items()}
+    found = dict(zip(row, (await table.rows("SELECT * FROM dev.orders WHERE name IS NOT NULL"))[0], strict=True))
+    assert found.pop("lines") == '[{"sku":"ä","n":[1,null]}]'
+    assert found.pop("tags") == '{"a":{"b":1.5},"at":"2024-01-01"}'
+    assert found.pop("large") == 2**100
+    assert found.pop("at_utc").astimezone(UTC) == row["at_utc"]
+    assert found == {name: row[name] for name in found}
+
+
+async def test_floats_without_a_value_of_their_own_arrive(table):
+    await table.load([{"v": float("nan")}, {"v": float("inf")}, {"v": float("-inf")}])
+    assert [str(value) for (value,) in await table.rows()] == ["-inf", "inf", "nan"]
+
+
+async def test_what_a_column_cannot_hold_is_refused_by_its_name(table):
+    for value, message in (
+        (10**40, "column v holds a whole number of more than 38 digits"),
+        ("\ud800", "column v holds text with a lone surrogate"),
+    ):
+        with pytest.raises(WarehouseError, match=message):
+            await table.load([{"v": value}])
+
+
+async def test_arrow_data_keeps_its_types_nested_ones_too(table):
+    data = pyarrow.table(
+        {
+            "id": pyarrow.array([1, 2], pyarrow.int32()),
+            "line": pyarrow.array([{"sku": "a", "n": 1}, None]),
+            "tags": pyarrow.array([["x"], []]),
+            "kind": pyarrow.array(["a", "b"]).dictionary_encode(),
+        }
+    )
+    await table.load(data)
+    assert await table.types() == {
+        "id": "INTEGER",
+        "line": "STRUCT(sku VARCHAR, n BIGINT)",
+        "tags": "VARCHAR[]",
+        "kind": "VARCHAR",
+    }
+    assert await table.rows() == [(1, {"sku": "a", "n": 1}, ["x"], "a"), (2, None, [], "b")]
+
+
+@pytest.mark.parametrize("name", ["select", "two words", 'with "quotes"', "it's; --", "übersicht", "a.b"])
+async def test_names_of_columns_survive(table, name):
+    for strategy in ("append", "merge"):
+        await table.load([{name: 1, "v": 2}], strategy=strategy, unique_key=(name,) if strategy == "merge" else ())
+    assert await table.types() == {name: "BIGINT", "v": "BIGINT"}
+    assert await table.loading.highest(table.connection, ORDERS, name) == 1
+
+
+# -- columns that come, change and go ---------------------------------------------------------------------------------
+
+
+async def test_rows_may_lack_columns_and_bring_new_ones(table):
+    await table.load([{"a": 1}, {"b": "x"}], [{"c": True}, {"a": 2, "c": False}])
+    assert await table.rows("FROM dev.orders") == [
+        (1, None, None),
+        (None, "x", None),
+        (None, None, True),
+        (2, None, False),
+    ]
+
+
+async def test_new_columns_are_added_to_the_table(table):
+    await table.load([{"id": 1}], strategy="append")
+    loaded = await table.load([{"id": 2, "name": "x"}], strategy="append")
+    assert loaded.added_columns == ("name",)
+    assert await table.rows() == [(1, None), (2, "x")]
+
+
+async def test_values_of_one_load_find_a_common_type_wherever_its_batches_end(table):
+    first, second = (
+        {"n": 1, "d": datetime.date(2024, 1, 1), "p": 7},
+        {"n": 0.5, "d": datetime.datetime.fromisoformat("2024-01-01T06:00"), "p": decimal.Decimal("0.25")},
+    )
+    for batches in ([[first, second]], [[first], [second]], [[second], [first]]):
+        await table.load(*batches)
+        assert await table.types() == {"n": "DOUBLE", "d": "TIMESTAMP", "p": "DECIMAL(38,2)"}
+        assert await table.rows("SELECT n, p FROM dev.orders ORDER BY 1") == [
+            (0.5, decimal.Decimal("0.25")),
+            (1.0, decimal.Decimal(7)),
+        ]
+
+
+async def test_types_of_the_table_only_become_wider(table):
+    small = pyarrow.table({"n": pyarrow.array([1], pyarrow.int16()), "f": pyarrow.array([0.5], pyarrow.float32())})
+    await table.load(small, strategy="append")
+    loaded = await table.load([{"n": 2**40, "f": 0.25}], strategy="append")
+    assert loaded.widened_columns == ("n: SMALLINT to BIGINT", "f: FLOAT to DOUBLE")
+    loaded = await table.load(small, strategy="append")
+    assert loaded.widened_columns == ()
+    assert await table.types() == {"n": "BIGINT", "f": "DOUBLE"}
+    assert await table.rows() == [(1, 0.5), (1, 0.5), (2**40, 0.25)]
+
+
+async def test_what_does_not_fit_names_column_and_both_types_and_changes_nothing(table):
+    await table.load([{"id": 1, "v": 1}], strategy="append")
+    for value, given in (("x", "VARCHAR"), (1.5, "DOUBLE"), (True, "BOOLEAN")):
+        message = f"column v: dev.orders has BIGINT, the new rows have {given}"
+        with pytest.raises(WarehouseError, match=message) as raised:
+            await table.load([{"id": 2, "v": value, "new": 1}], strategy="append")
+        assert "declare `type: BIGINT` for the column" in raised.value.help
+    assert await table.rows() == [(1, 1)]
+    assert await table.commits() == ["r1"]
+    assert await relations_of(table) == {"orders", "_sqlbuild_commits"}
+
+
+async def test_two_types_in_one_load_name_column_and_both_types(table):
+    with pytest.raises(WarehouseError, match="column v: earlier rows of this load are BIGINT, later ones VARCHAR"):
+        await table.load([{"v": 1}], [{"v": "x"}])
+
+
+async def test_a_column_without_values_is_left_out_until_it_has_a_type(table):
+    loaded = await table.load([{"id": 1, "v": None}], strategy="append")
+    assert (loaded.left_out_columns, await table.types()) == (("v",), {"id": "BIGINT"})
+    await table.load([{"id": 2, "v": "x"}], strategy="append")
+    loaded = await table.load([{"id": 3, "v": None}], strategy="append")
+    assert loaded.left_out_columns == ()
+    assert await table.rows() == [(1, None), (2, "x"), (3, None)]
+
+
+async def test_a_replaced_table_keeps_the_type_of_a_column_that_has_no_values_now(table):
+    await table.load([{"id": 1, "v": 1.5}])
+    await table.load([{"id": 2, "v": None}])
+    assert await table.types() == {"id": "BIGINT", "v": "DOUBLE"}
+
+
+async def test_rows_before_the_first_value_are_not_lost(table):
+    await table.load([{"v": None}, {"v": None}], [{"v": 1}], [{"v": None}])
+    assert await table.rows("FROM dev.orders") == [(None,), (None,), (1,), (None,)]
+
+
+async def test_rows_without_any_value_are_refused(table):
+    with pytest.raises(WarehouseError, match="all values of all 2 rows are NULL"):
+        await table.load([{"v": None}, {"v": None}])
+
+
+# -- declared columns -------------------------------------------------------------------------------------------------
+
+DECLARED = (Column(name="id", type="int"), Column(name="Price", type="decimal(10, 2)"), Column(name="note"))
+
+
+async def test_values_are_cast_to_declared_types_in_the_declared_order(table):
+    await table.load(
+        [{"note": "x", "price": "1.50", "id": 7}, {"id": "8", "price": 2, "note": None}][:1], columns=DECLARED
+    )
+    assert await table.types() == {"id": "INTEGER", "Price": "DECIMAL(10,2)", "note": "VARCHAR"}
+    await table.load([{"id": "8", "price": 2}], columns=DECLARED, strategy="append")
+    assert await table.rows("SELECT id, price, note FROM dev.orders ORDER BY 1") == [
+        (7, decimal.Decimal("1.50"), "x"),
+        (8, decimal.Decimal("2.00"), None),
+    ]
+
+
+async def test_json_is_cast_to_a_declared_nested_type(table):
+    columns = (Column(name="tags", type="INTEGER[]"), Column(name="who", type="STRUCT(name VARCHAR, age INTEGER)"))
+    await table.load([{"tags": [1, 2], "who": {"age": 3, "name": "x"}}], columns=columns)
+    assert await table.rows() == [([1, 2], {"name": "x", "age": 3})]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("abc", r"column id: 'abc' \(VARCHAR\) is no INTEGER, the declared type \(within rows 1 to 2\)"),
+        (2**40, r"column id: '1099511627776' \(BIGINT\) is no INTEGER"),
+        (1.5, "column id: 1.5 is no whole number, the declared type is INTEGER"),
+    ],
+)
+async def test_a_value_that_cannot_be_cast_is_told_with_its_column(table, value, message):
+    with pytest.raises(WarehouseError, match=message):
+        await table.load([{"id": value}, {"id": value}], columns=DECLARED)
+
+
+async def test_floats_that_are_whole_fit_whole_numbers(table):
+    await table.load([{"id": 3.0}, {"id": None}], columns=DECLARED)
+    assert await table.rows("SELECT id FROM dev.orders ORDER BY 1") == [(3,), (None,)]
+
+
+async def test_a_declared_type_may_change_the_table_where_nothing_gets_lost(table):
+    await table.load([{"id": 1, "v": 1}], strategy="append")
+    loaded = await table.load([{"id": 2, "v": 0.5}], columns=(Column(name="v", type="DOUBLE"),), strategy="append")
+    assert loaded.widened_columns == ("v: BIGINT to DOUBLE",)
+    with pytest.raises(WarehouseError, match=r"dev.orders has DOUBLE, the new rows have VARCHAR"):
+        await table.load([{"id": 3, "v": "x"}], columns=(Column(name="v", type="VARCHAR"),), strategy="append")
+
+
+async def test_an_enforced_contract_allows_no_other_column_and_no_null_where_none_may_be(table):
+    enforced = {"columns": (Column(name="id", type="INTEGER", nullable=False), Column(name="v")), "enforced": True}
+    await table.load([{"id": 1, "v": "x"}], **enforced)
+    with pytest.raises(WarehouseError, match="the column extra is not declared, and the contract is enforced"):
+        await table.load([{"id": 1, "extra": None}], **enforced)
+    with pytest.raises(WarehouseError, match="column id is NULL in 1 of 2 rows, but it is declared not nullable"):
+        await table.load([{"id": 1}, {"v": "x"}], **enforced)
+    assert await table.rows() == [(1, "x")]
+
+
+# -- no rows ----------------------------------------------------------------------------------------------------------
+
+
+async def test_no_rows_make_an_empty_table_of_what_is_declared(table):
+    loaded = await table.load(columns=DECLARED)
+    assert (loaded.rows, loaded.has_table) == (0, True)
+    assert await table.types() == {"id": "INTEGER", "Price": "DECIMAL(10,2)"}
+
+
+async def test_no_rows_and_nothing_declared_make_no_table_and_are_no_error(table):
+    loaded = await table.load()
+    assert (loaded.rows, loaded.has_table) == (0, False)
+    assert await table.commits() == ["r1"]
+    assert not await table.loading.has_relation(table.connection, ORDERS)
+
+
+async def test_an_arrow_table_without_rows_tells_the_columns(table):
+    await table.load(pyarrow.table({"id": pyarrow.array([], pyarrow.int64())}))
+    assert await table.types() == {"id": "BIGINT"}
+
+
+async def test_no_rows_empty_a_table_that_is_replaced_and_leave_any_other(table):
+    await table.load([{"id": 1, "v": "x"}])
+    for strategy in ("append", "delete_insert", "merge"):
+        await table.load(strategy=strategy, cursor_column="id", unique_key=("id",))
+        assert await table.rows() == [(1, "x")]
+    await table.load(columns=DECLARED[:1])
+    assert (await table.rows(), await table.types()) == ([], {"id": "BIGINT", "v": "VARCHAR"})
+    assert await relations_of(table) == {"orders", "_sqlbuild_commits"}
+
+
+# -- all or nothing ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_marker_stands_in_the_loads_own_transaction(table):
+    await table.load([{"id": 1}])
+    found = await table.rows("FROM dev._sqlbuild_commits")
+    assert found == [("r1", "loader:orders", "load", datetime.datetime.fromisoformat("2027-01-15T08:00:00.5"))]
+    await table.connection.execute("DROP TABLE dev._sqlbuild_commits")
+    for strategy in WriteStrategy:
+        with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
+            await table.load([{"id": 2}], strategy=strategy, cursor_column="id", unique_key=("id",))
+    assert await table.rows() == [(1,)]
+    assert await relations_of(table) == {"orders"}
+
+
+async def test_rows_that_are_staged_are_not_in_the_table_and_can_be_discarded(table):
+    await table.load([{"id": 1}])
+    load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.TABLE))
+    await load.add(table.connection, batch_of_rows([{"id": 2}], 1))
+    assert await table.rows() == [(1,)]
+    await load.discard(table.connection)
+    await load.discard(table.connection)
+    assert await relations_of(table) == {"orders", "_sqlbuild_commits"}
+
+
+async def test_what_an_earlier_process_left_in_staging_is_replaced(table):
+    load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.TABLE))
+    await load.add(table.connection, batch_of_rows([{"old": 2}], 1))
+    await table.load([{"id": 1}])
+    assert await table.rows() == [(1,)]
+
+
+async def test_a_view_in_the_place_of_the_table_is_an_error(table):
+    await table.connection.execute("CREATE VIEW dev.orders AS SELECT 1 AS id")
+    with pytest.raises(WarehouseError, match=r"dev.orders is a view, and a loader fills a table"):
+        await table.load([{"id": 1}])
+
+
+async def test_a_cancelled_apply_leaves_the_table_as_it_was(table):
+    await table.load([{"id": 1}], strategy="append")
+    load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.APPEND))
+    await load.add(table.connection, batch_of_rows([{"id": 2}], 1))
+    marker = CommitMarker(relation=COMMITS, run_id="r2", node=NodeId("loader:orders"), part="load", at=0.0)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await load.apply(table.connection, marker)
+    assert (await table.rows(), await table.commits()) == ([(1,)], ["r1"])
+
+
+async def test_readers_see_the_old_rows_until_the_load_is_applied(table):
+    await table.load([{"id": id} for id in range(5)])
+    open_result = await table.connection.query("SELECT * FROM dev.orders")
+    await table.load([{"id": 9}])
+    assert len(await open_result.fetch()) == 5
+
+
+# -- the highest value ------------------------------------------------------------------------------------------------
+
+
+async def test_the_highest_value_is_none_without_rows_and_without_a_table(table):
+    highest = table.loading.highest
+    assert await highest(table.connection, ORDERS, "id") is None
+    await table.load(columns=DECLARED)
+    assert await highest(table.connection, ORDERS, "id") is None
+    await table.load([{"id": 5}, {"id": 7}], columns=DECLARED)
+    assert await highest(table.connection, ORDERS, "ID") == 7
+    with pytest.raises(WarehouseError, match=r"dev.orders has no column at"):
+        await highest(table.connection, ORDERS, "at")
