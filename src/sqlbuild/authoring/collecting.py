@@ -143,8 +143,15 @@ def current_collector() -> Collector | None:
 def collecting(root: str = "") -> Iterator[Collector]:
     """Collect what is declared in this context; places below `root` are made relative to it."""
     collector = Collector(root)
+    with adding_to(collector):
+        yield collector
+
+
+@contextlib.contextmanager
+def adding_to(collector: Collector) -> Iterator[None]:
+    """Collect what is declared in this context too, for example on another thread."""
     token = _collector.set(collector)
     try:
-        yield collector
+        yield
     finally:
         _collector.reset(token)

@@ -50,7 +50,7 @@ class ProjectFunctions:
         with collecting(self._root) as collector, contextlib.redirect_stdout(sys.stderr):
             importlib.import_module(_module_of(path))
             for factory in collector.factories:
-                list(run_factory(factory))
+                list(run_factory(factory, collector))
             self._keep(collector)
         self._finder.forget_loading()
 

@@ -136,7 +136,7 @@ def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iter
 def _run_factory(factory: Factory, finder: ProjectFinder, collector: Collector) -> list[Problem]:
     found: list[Problem] = []
     folder = _current_folder()
-    error = _error_of(lambda: found.extend(run_factory(factory)))
+    error = _error_of(lambda: found.extend(run_factory(factory, collector)))
     place = factory.place
     # What a factory raises when a file calls it while it is imported was that file's error.
     if error is not None and id(error) not in set(map(id, finder.failures.values())):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
-import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
@@ -12,14 +10,15 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from sqlbuild.authoring.collecting import Collector, adding_to
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.authoring.factory_calls import Factory
 from sqlbuild.errors import Problem
 
 
-def run_factory(factory: Factory) -> Iterator[Problem]:
+def run_factory(factory: Factory, collector: Collector) -> Iterator[Problem]:
     """Call it to its end, on an event loop of its own if it is async. Raises whatever it raises."""
-    made = _run_to_its_end(factory.call_async) if factory.is_async else factory.call()
+    made = _run_to_its_end(factory.call_async, collector) if factory.is_async else factory.call()
     wrong = _wrong_with(made, factory.name)
     if wrong is not None:
         message, help = wrong
@@ -54,7 +53,7 @@ def _undecorated(function: FunctionType, what: str) -> tuple[str, str]:
     return f"{what} `{function.__name__}`, which is not a node", "decorate it, for example with @asset or @task"
 
 
-def _run_to_its_end(function: Callable[[], Any]) -> Any:
+def _run_to_its_end(function: Callable[[], Any], collector: Collector) -> Any:
     if not _loop_is_running():
         return anyio.run(function)
     # The caller's loop cannot wait for another one on its own thread.
@@ -62,11 +61,13 @@ def _run_to_its_end(function: Callable[[], Any]) -> Any:
 
     def run() -> None:
         try:
-            ended.append((anyio.run(function), None))
+            # Not in a copy of this context, which says that an event loop runs.
+            with adding_to(collector):
+                ended.append((anyio.run(function), None))
         except BaseException as error:  # noqa: BLE001 - handed over to the thread that waits
             ended.append((None, error))
 
-    thread = threading.Thread(target=functools.partial(contextvars.copy_context().run, run), daemon=True)
+    thread = threading.Thread(target=run, name="sqlbuild-factory", daemon=True)
     thread.start()
     thread.join()
     made, error = ended[0]
