@@ -19,6 +19,7 @@ from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Connection
 from sqlbuild.executors.local import ThreadLane
+from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.state_store import Journal
 from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.run_order import RunOrder, RunServices
@@ -38,6 +39,17 @@ class Ran:
 
     def statuses(self) -> dict[str, str]:
         return {result.name: str(result.status) for result in self.result.results.values()}
+
+
+class GivenProviders:
+    """Instances that are there already."""
+
+    def __init__(self, instances: Mapping[str, object]) -> None:
+        self.names = tuple(instances)
+        self._instances = instances
+
+    def make(self, name: str) -> Any:
+        return self._instances[name]
 
 
 def plan_of(functions: Mapping[Callable[..., object], tuple[Callable[..., object], ...]]) -> Plan:
@@ -97,6 +109,8 @@ def run_plan() -> Callable[..., Any]:
         store: InMemoryStateStore | None = None,
         run_id: str = "r1",
         without: Collection[Callable[..., object]] = (),
+        clock: Clock | None = None,
+        providers: Mapping[str, object] | None = None,
         **order: Any,
     ) -> Ran:
         events = [] if events is None else events
@@ -107,13 +121,14 @@ def run_plan() -> Callable[..., Any]:
             warehouse=warehouse,
             store=store,
             journal=wrap_journal(journal),
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             publish=events.append,
             make_executor=ThreadLane,
             encode=result_to_json,
             jitter=lambda: 0.0,
             leave_now=lambda code: None,
             abandon=abandon or (lambda result: None),
+            providers=None if providers is None else GivenProviders(providers),
         )
         try:
             result = await execute_plan(
