@@ -323,7 +323,7 @@ class Capacity(Generic[Request]):
         """Of each pool now; if not, remember when."""
         if not self._buckets:
             return True
-        at = max((self._buckets[name].next_at() for name in pools if name in self._buckets), default=-math.inf)
+        at = max((self._buckets[name].next_at for name in pools if name in self._buckets), default=-math.inf)
         if at <= self._now:
             return True
         self.due = at if self.due is None else min(self.due, at)
