@@ -7,7 +7,6 @@ process (its modules, a finder, a place on the import path, the working director
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import math
 import os
 import threading
@@ -41,11 +40,16 @@ def build(
     vars: Mapping[str, object] | None = None,
     only: bool = False,
     no_python: bool = False,
+    no_audits: bool = False,
+    load: bool | None = None,
+    reload: bool = False,
     allow_empty: bool = False,
+    dry_run: bool = False,
     concurrency: int | None = None,
     threads: int | None = None,
     connections: int | None = None,
     fail_fast: bool = False,
+    strict_async: bool = False,
     lock_timeout: float = 60.0,
     grace: float = 10.0,
     backend: Backend = "asyncio",
@@ -59,11 +63,15 @@ def build(
     select, exclude     selectors as `sqb build` takes them: one text, or several; nothing selected is everything
     target, vars        a target of the settings; variables over those of the settings
     only                add no upstream that the target lacks
-    no_python           leave out assets and tasks
+    no_python           leave out assets, tasks and checks; what loaders need still runs
+    no_audits           leave out checks
+    load, reload        run loaders or none of them, instead of what the settings say; tell them to load everything again
     allow_empty         a selection without any node is no error
+    dry_run             write nothing: check SQL, and call only nodes that are declared with `dry_run=True`
     concurrency, threads, connections
                         limits of this run instead of those of the settings
     fail_fast           stop at the first failure
+    strict_async        an async node that blocks the event loop fails
     lock_timeout        seconds to wait for a target that another process writes to
     grace               seconds to wait for threads when the run is stopped
     backend             the event loop that runs it
@@ -80,14 +88,35 @@ def build(
             "sqlbuild.build() was called inside a running event loop (as in a notebook): "
             "write `await sqlbuild.abuild(...)` instead"
         )
-    request = _request(
-        project_dir, target, vars, select, exclude, only=only, no_python=no_python, allow_empty=allow_empty
+    project = _project(project_dir, target, vars)
+    selection = _selection(
+        select,
+        exclude,
+        only=only,
+        no_python=no_python,
+        no_audits=no_audits,
+        load=_load(load, reload),
+        allow_empty=allow_empty,
     )
-    options = _run_options(concurrency, threads, connections, fail_fast, lock_timeout, grace, backend)
-    with _project_in_process(request.project):
-        compiled = open_project(request.project)
+    options = _checked(
+        RunOptions(
+            concurrency=concurrency,
+            threads=threads,
+            connections=connections,
+            fail_fast=fail_fast,
+            strict_async=strict_async,
+            lock_timeout=lock_timeout,
+            grace=grace,
+            backend=backend,
+            reload=reload,
+            dry_run=dry_run,
+            embedded=True,
+        )
+    )
+    with _project_in_process(project):
+        compiled = open_project(project)
         with captured_output(), captured_logging():
-            return run_build(compiled, request.selection, options, _sinks(on_event, output))
+            return run_build(compiled, selection, options, _sinks(on_event, output))
 
 
 async def abuild(
@@ -99,11 +128,16 @@ async def abuild(
     vars: Mapping[str, object] | None = None,
     only: bool = False,
     no_python: bool = False,
+    no_audits: bool = False,
+    load: bool | None = None,
+    reload: bool = False,
     allow_empty: bool = False,
+    dry_run: bool = False,
     concurrency: int | None = None,
     threads: int | None = None,
     connections: int | None = None,
     fail_fast: bool = False,
+    strict_async: bool = False,
     lock_timeout: float = 60.0,
     grace: float = 10.0,
     on_event: Callable[[Event], object] | None = None,
@@ -115,76 +149,82 @@ async def abuild(
     async nodes are cancelled, SQL is interrupted, threads are waited for up to `grace` seconds, journal and state are
     written; then the cancellation goes on. The project's files are imported on a worker thread.
     """
-    request = _request(
-        project_dir, target, vars, select, exclude, only=only, no_python=no_python, allow_empty=allow_empty
+    project = _project(project_dir, target, vars)
+    selection = _selection(
+        select,
+        exclude,
+        only=only,
+        no_python=no_python,
+        no_audits=no_audits,
+        load=_load(load, reload),
+        allow_empty=allow_empty,
     )
-    options = _run_options(concurrency, threads, connections, fail_fast, lock_timeout, grace)
-    with _project_in_process(request.project):
+    options = _checked(
+        RunOptions(
+            concurrency=concurrency,
+            threads=threads,
+            connections=connections,
+            fail_fast=fail_fast,
+            strict_async=strict_async,
+            lock_timeout=lock_timeout,
+            grace=grace,
+            reload=reload,
+            dry_run=dry_run,
+            embedded=True,
+        )
+    )
+    with _project_in_process(project):
         # Where no event loop runs, as in `sqb build`: a file of the project may start one while it is imported.
-        compiled = await anyio.to_thread.run_sync(open_project, request.project)
+        compiled = await anyio.to_thread.run_sync(open_project, project)
         with captured_output(), captured_logging():
-            return await build_here(compiled, request.selection, options, _sinks(on_event, output))
+            return await build_here(compiled, selection, options, _sinks(on_event, output))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    project: ProjectOptions
-    selection: Selection
+def _project(
+    project_dir: str | os.PathLike[str], target: str | None, vars: Mapping[str, object] | None
+) -> ProjectOptions:
+    root = find_root(os.fspath(project_dir))
+    return ProjectOptions(root=root, target=target, vars=dict(vars or {}), environ=dict(os.environ))
 
 
-def _request(
-    project_dir: str | os.PathLike[str],
-    target: str | None,
-    vars: Mapping[str, object] | None,
+def _selection(
     select: str | Iterable[str],
     exclude: str | Iterable[str],
     *,
     only: bool,
     no_python: bool,
+    no_audits: bool,
+    load: bool | None,
     allow_empty: bool,
-) -> _Request:
-    project = ProjectOptions(
-        root=find_root(os.fspath(project_dir)), target=target, vars=dict(vars or {}), environ=dict(os.environ)
-    )
-    selection = Selection(
-        select=_selectors(select),
-        exclude=_selectors(exclude),
+) -> Selection:
+    return Selection(
+        select=split_selectors([select] if isinstance(select, str) else select),
+        exclude=split_selectors([exclude] if isinstance(exclude, str) else exclude),
         only=only,
         no_python=no_python,
+        no_checks=no_audits,
+        load=load,
         allow_empty=allow_empty,
     )
-    return _Request(project=project, selection=selection)
 
 
-def _selectors(given: str | Iterable[str]) -> tuple[str, ...]:
-    return split_selectors([given] if isinstance(given, str) else given)
+def _load(load: bool | None, reload: bool) -> bool | None:
+    if reload and load is False:
+        raise ValueError("reload=True and load=False contradict each other: give one of them")
+    return True if reload else load
 
 
-def _run_options(
-    concurrency: int | None,
-    threads: int | None,
-    connections: int | None,
-    fail_fast: bool,
-    lock_timeout: float,
-    grace: float,
-    backend: Backend = "asyncio",
-) -> RunOptions:
-    for name, limit in (("concurrency", concurrency), ("threads", threads), ("connections", connections)):
+def _checked(options: RunOptions) -> RunOptions:
+    """Raises ValueError for a limit that makes no sense."""
+    for name in ("concurrency", "threads", "connections"):
+        limit = getattr(options, name)
         if limit is not None and limit < 1:
             raise ValueError(f"{name} must be 1 or more, not {limit}")
-    for name, seconds in (("lock_timeout", lock_timeout), ("grace", grace)):
+    for name in ("lock_timeout", "grace"):
+        seconds = getattr(options, name)
         if not math.isfinite(seconds) or seconds < 0:
             raise ValueError(f"{name} must be a number of seconds of at least 0, not {seconds}")
-    return RunOptions(
-        concurrency=concurrency,
-        threads=threads,
-        connections=connections,
-        fail_fast=fail_fast,
-        lock_timeout=lock_timeout,
-        grace=grace,
-        backend=backend,
-        embedded=True,
-    )
+    return options
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ class InMemoryWarehouse(DuckDBWarehouse):
         self.statements: list[str] = []
         self._relations = {relation: _checked(relation, rows) for relation, rows in relations.items()}
         self._is_open = False
+        self._for_loading = False
         self._opening: anyio.Lock | None = None
 
     async def open(self, *, read_only: bool = False) -> None:
@@ -61,8 +62,25 @@ class InMemoryWarehouse(DuckDBWarehouse):
         if self._is_open:
             await super().close()
 
+    async def rows_of(self, relation: Relation) -> tuple[dict[str, Any], ...]:
+        """All that a table of the open warehouse holds; nothing if there is no such table."""
+        if Relation("", relation.schema.lower(), relation.name.lower()) not in await self.relations():
+            return ()
+        connection = super().connect()
+        try:
+            result = await connection.query(f"SELECT * FROM {quote_relation(relation)}")
+            return tuple(dict(zip(result.columns, row, strict=True)) for row in await result.fetch())
+        finally:
+            await connection.close()
+
     def connect(self) -> Connection:
-        return _OpeningConnection(self, super().connect())
+        # What loads rows needs the driver's own connection.
+        return super().connect() if self._for_loading else _OpeningConnection(self, super().connect())
+
+    async def open_for_loading(self) -> None:
+        """For a loader, which reads and writes anyway; its statements are not remembered."""
+        self._for_loading = True
+        await self.open()
 
 
 class _OpeningConnection:

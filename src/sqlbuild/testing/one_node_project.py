@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from sqlbuild.app.options import Compiled
 from sqlbuild.authoring.declare import declaration_of
@@ -14,6 +14,8 @@ from sqlbuild.domain.ids import NodeId, Place, node_id
 from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
+    Loader,
+    LoadSettings,
     Materialization,
     Model,
     PythonFunction,
@@ -45,9 +47,14 @@ def id_of(declaration: Declaration) -> NodeId:
 
 
 def compile_one_node(
-    node: PythonNode, *, vars: Mapping[str, object], pools: Mapping[str, int | Pool], retry: bool
+    node: PythonNode,
+    *,
+    vars: Mapping[str, object],
+    pools: Mapping[str, int | Pool],
+    providers: Collection[str],
+    retry: bool,
 ) -> Compiled:
-    """Raises ProjectError for what `sqb compile` would refuse in this node."""
+    """`providers` are names. Raises ProjectError for what `sqb compile` would refuse in this node."""
     declarations: list[Declaration] = [_alone(node, retry=retry), *_stubs(node)]
     target = Target(name=TARGET, connection=SETTINGS, schema=SCHEMA)
     settings = Settings(
@@ -61,7 +68,7 @@ def compile_one_node(
         root=os.getcwd(),
         settings=settings,
         declarations=tuple(declarations),
-        problems=tuple(signature_problems(node.declared, kind_of_declaration(node))),
+        problems=tuple(signature_problems(node.declared, kind_of_declaration(node), providers)),
     )
     return Compiled(project=project, graph=compile_project(project, _NothingKept()))
 
@@ -75,6 +82,9 @@ def _alone(node: PythonNode, *, retry: bool) -> PythonNode:
 
 
 def _stubs(node: PythonNode) -> Iterator[Declaration]:
+    if isinstance(node, Loader):
+        name = node.declared.name
+        yield Source(name=name, place=Place(f"sources/{name}"), load=LoadSettings())
     for upstream in node.declared.depends_on:
         if isinstance(upstream, Reference):
             yield from _relation(upstream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, MappingProxyType
@@ -12,15 +13,17 @@ import anyio
 import anyio.lowlevel
 
 from sqlbuild.app.building import order_of
-from sqlbuild.app.options import Backend, Compiled, RunOptions
+from sqlbuild.app.options import Backend, RunOptions
 from sqlbuild.app.run_output import captured_logging, captured_output
-from sqlbuild.app.wiring import SystemClock, run_async
+from sqlbuild.app.wiring import SystemClock, make_loading, run_async
 from sqlbuild.authoring.functions import layers_of
+from sqlbuild.domain.check_results import message_of, verdict_of
 from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
-from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.ids import NodeKind, Relation, node_id
 from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.past import Past
-from sqlbuild.domain.results import FAILURES, NodeOutcome, NodeResult, NodeValue, SkipMode, Status
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import SUCCESSES, NodeOutcome, NodeResult, NodeValue, SkipMode, Status, Verdict
 from sqlbuild.domain.selection import Selected
 from sqlbuild.domain.settings import Pool
 from sqlbuild.executors.local import ThreadLane
@@ -29,9 +32,11 @@ from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.refs import Reference
 from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.plain_json import plain_json_text
-from sqlbuild.runner.run_order import RunServices
+from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
 from sqlbuild.state.node_result_json import result_to_json
+from sqlbuild.state.warehouse_tables import WarehouseStateStore
+from sqlbuild.testing.given_providers import GivenProviders
 from sqlbuild.testing.in_memory import InMemoryWarehouse, Rows
 from sqlbuild.testing.one_node_project import SCHEMA, TARGET, compile_one_node, declaration_to_test, id_of
 from sqlbuild.testing.virtual_clock import VirtualClock
@@ -52,17 +57,25 @@ class NodeRun:
     materialized: bool | None
     skip_reason: str | None
     skip_mode: SkipMode | None
+    verdict: Verdict | None
+    """What a check found; None for other nodes, and if it raised or was skipped."""
+    message: str | None
+    """What a check said with it."""
+    rows: tuple[dict[str, Any], ...] | None
+    """Of a loader that succeeded: all that its table holds then."""
     error: BaseException | None
-    """What the last attempt raised, if it failed."""
+    """What the last attempt raised, if it did."""
     errors: tuple[BaseException, ...]
     """What every attempt raised that failed, in their order."""
     attempts: int
     warnings: tuple[str, ...]
+    checkpoints: Mapping[str, Any]
+    """What `ctx.checkpoint` has kept, with what was given."""
     logs: tuple[NodeLogged, ...]
     """What the node logged and printed: `.message`, `.level` ("print" and "stderr" for what it printed), `.fields`."""
     progress: tuple[NodeProgress, ...]
     statements: tuple[str, ...]
-    """The SQL that was sent, in its order; not what went through `ctx.connection`."""
+    """The SQL that was sent, in its order; not that of loaders, nor what went through `ctx.connection`."""
 
 
 def run_node(
@@ -72,6 +85,9 @@ def run_node(
     relations: Mapping[Reference, Rows] = _NOTHING,
     vars: Mapping[str, object] = _NOTHING,
     pools: Mapping[str, int | Pool] = _NOTHING,
+    providers: Mapping[str, object] = _NOTHING,
+    checkpoints: Mapping[str, object] = _NOTHING,
+    reload: bool = False,
     retry: bool = False,
     clock: Clock | None = None,
     raises: bool = True,
@@ -83,6 +99,9 @@ def run_node(
     relations   what models and sources hold: dicts of column name and value, an Arrow table, a dataframe, or a SELECT
     vars        the project's variables
     pools       pools of the settings: slots, or a `Pool`; those that the node declares are there, with one slot
+    providers   what stands for the providers that the node uses, by name
+    checkpoints what `ctx.checkpoint` has kept in the run that this one goes on with
+    reload      what `ctx.is_reload` tells a loader
     retry       apply the node's retry policy; without a `clock`, on one that waits for nothing
     clock       what retries and rates go by
     raises      raise what a failed node raised, itself; else it is `.error`
@@ -97,9 +116,19 @@ def run_node(
         raise RuntimeError(
             "run_node() was called inside a running event loop: write `await arun_node(...)` in an async test"
         )
-    prepared = _Prepared.of(function, results, relations, vars, pools, retry, clock)
-    run: NodeRun = run_async(prepared.run, backend=backend)
-    return prepared.judged(run, raises=raises)
+    given = _Given(
+        results=results,
+        relations=relations,
+        vars=vars,
+        pools=pools,
+        providers=providers,
+        checkpoints=checkpoints,
+        reload=reload,
+        retry=retry,
+        clock=clock,
+    )
+    run: NodeRun = run_async(_OneRun(function, given).run, backend=backend)
+    return _judged(run, raises=raises)
 
 
 async def arun_node(
@@ -109,84 +138,139 @@ async def arun_node(
     relations: Mapping[Reference, Rows] = _NOTHING,
     vars: Mapping[str, object] = _NOTHING,
     pools: Mapping[str, int | Pool] = _NOTHING,
+    providers: Mapping[str, object] = _NOTHING,
+    checkpoints: Mapping[str, object] = _NOTHING,
+    reload: bool = False,
     retry: bool = False,
     clock: Clock | None = None,
     raises: bool = True,
 ) -> NodeRun:
     """`run_node` for async tests, on asyncio or trio; takes the same, without `backend`."""
-    prepared = _Prepared.of(function, results, relations, vars, pools, retry, clock)
-    return prepared.judged(await prepared.run(), raises=raises)
+    given = _Given(
+        results=results,
+        relations=relations,
+        vars=vars,
+        pools=pools,
+        providers=providers,
+        checkpoints=checkpoints,
+        reload=reload,
+        retry=retry,
+        clock=clock,
+    )
+    return _judged(await _OneRun(function, given).run(), raises=raises)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Prepared:
-    compiled: Compiled
-    node: NodeId
-    upstream: tuple[NodeResult, ...]
-    warehouse: InMemoryWarehouse
-    opens_at_once: bool
-    clock: Clock
+class _Given:
+    results: Mapping[NodeFunction, object]
+    relations: Mapping[Reference, Rows]
+    vars: Mapping[str, object]
+    pools: Mapping[str, int | Pool]
+    providers: Mapping[str, object]
+    checkpoints: Mapping[str, object]
+    reload: bool
+    retry: bool
+    clock: Clock | None
 
-    @classmethod
-    def of(
-        cls,
-        function: NodeFunction,
-        results: Mapping[NodeFunction, object],
-        relations: Mapping[Reference, Rows],
-        vars: Mapping[str, object],
-        pools: Mapping[str, int | Pool],
-        retry: bool,
-        clock: Clock | None,
-    ) -> _Prepared:
+
+class _OneRun:
+    """Everything that can be wrong with what is given is found when it is made."""
+
+    def __init__(self, function: NodeFunction, given: _Given) -> None:
         declaration = declaration_to_test(function)
-        compiled = compile_one_node(declaration, vars=vars, pools=pools, retry=retry)
-        clock = clock or (VirtualClock() if retry else SystemClock())
-        rows = {Relation("", SCHEMA, reference.name): given for reference, given in relations.items()}
-        return cls(
-            compiled=compiled,
-            node=id_of(declaration),
-            upstream=tuple(_stored(upstream, value, clock) for upstream, value in results.items()),
-            warehouse=InMemoryWarehouse(rows),
-            # ctx.connection cannot wait for it in an async node.
-            opens_at_once="connection" in _names(declaration),
-            clock=clock,
+        self._declaration = declaration
+        self._given = given
+        self._compiled = compile_one_node(
+            declaration, vars=given.vars, pools=given.pools, providers=tuple(given.providers), retry=given.retry
         )
+        self._node = self._compiled.graph.nodes[id_of(declaration)]
+        self._clock = given.clock or (VirtualClock() if given.retry else SystemClock())
+        self._upstream = [result_to_json(_stored(each, value, self._clock)) for each, value in given.results.items()]
+        self._checkpoints = {
+            key: plain_json_text(value, f"checkpoints[{key!r}]", sys.maxsize) or "null"
+            for key, value in given.checkpoints.items()
+        }
+        self._warehouse = InMemoryWarehouse(
+            {self._relation_of(reference): rows for reference, rows in given.relations.items()}
+        )
+
+    def _relation_of(self, reference: Reference) -> Relation:
+        node = self._compiled.graph.nodes.get(node_id(reference.kind, reference.name))
+        return node.relation if node is not None and node.relation else Relation("", SCHEMA, reference.name)
 
     async def run(self) -> NodeRun:
         events: list[Event] = []
         errors: list[BaseException] = []
-        store = InMemoryStateStore()
-        await store.append_results([result_to_json(result) for result in self.upstream])
-        services = RunServices(
-            warehouse=self.warehouse,
+        store, journal = InMemoryStateStore(), InMemoryJournal(run_id=RUN_ID, target=TARGET)
+        await store.append_results(self._upstream)
+        try:
+            await self._prepare_warehouse()
+            services = self._services(store, journal, events.append, errors.append)
+            with captured_output(), captured_logging():
+                run = await execute_plan(self._plan(), self._order(), services)
+            result = run.results[self._node.id]
+            rows = await self._loaded_rows() if result.status in SUCCESSES else None
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._warehouse.close()
+        return self._told(result, events, errors, journal, rows)
+
+    async def _prepare_warehouse(self) -> None:
+        if self._node.kind is NodeKind.LOADER:
+            # A load is committed together with a record of it, in a table of the engine.
+            await self._warehouse.open_for_loading()
+            await WarehouseStateStore(self._warehouse, SCHEMA).begin()
+        elif "connection" in _names(self._declaration):
+            # ctx.connection cannot wait for it in an async node.
+            await self._warehouse.open()
+
+    def _plan(self) -> Plan:
+        selected = Selected(nodes=frozenset({self._node.id}), required=frozenset())
+        return build_plan(self._compiled.graph, selected, Past(), target=TARGET)
+
+    def _order(self) -> RunOrder:
+        order = order_of(self._compiled, RunOptions(embedded=True, reload=self._given.reload), RUN_ID)
+        return dataclasses.replace(order, checkpoints={self._node.id: {"": self._checkpoints}})
+
+    def _services(
+        self,
+        store: InMemoryStateStore,
+        journal: InMemoryJournal,
+        publish: Callable[[Event], None],
+        on_error: Callable[[BaseException], None],
+    ) -> RunServices:
+        return RunServices(
+            warehouse=self._warehouse,
             store=store,
-            journal=InMemoryJournal(run_id=RUN_ID, target=TARGET),
-            clock=self.clock,
-            publish=events.append,
+            journal=journal,
+            clock=self._clock,
+            publish=publish,
             make_executor=ThreadLane,
+            providers=GivenProviders(self._given.providers),
+            loading=make_loading(self._compiled.project.settings),
             encode=result_to_json,
             jitter=lambda: 1.0,
             leave_now=lambda _exit_code: None,
             abandon=lambda _result: None,
-            on_error=lambda _node, error: errors.append(error),
+            on_error=lambda _node, error: on_error(error),
         )
-        plan = build_plan(
-            self.compiled.graph,
-            Selected(nodes=frozenset({self.node}), required=frozenset()),
-            Past(),
-            target=TARGET,
-        )
-        try:
-            if self.opens_at_once:
-                await self.warehouse.open()
-            with captured_output(), captured_logging():
-                result = await execute_plan(plan, order_of(self.compiled, RunOptions(embedded=True), RUN_ID), services)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self.warehouse.close()
-        return self._told(NodeOutcome.of(result.results[self.node]), events, errors)
 
-    def _told(self, outcome: NodeOutcome, events: list[Event], errors: list[BaseException]) -> NodeRun:
+    async def _loaded_rows(self) -> tuple[dict[str, Any], ...] | None:
+        if self._node.kind is not NodeKind.LOADER or self._node.relation is None:
+            return None
+        return await self._warehouse.rows_of(self._node.relation)
+
+    def _told(
+        self,
+        result: NodeResult,
+        events: list[Event],
+        errors: list[BaseException],
+        journal: InMemoryJournal,
+        rows: tuple[dict[str, Any], ...] | None,
+    ) -> NodeRun:
+        outcome = NodeOutcome.of(result)
+        kept = journal.read().checkpoints.get(self._node.id)
+        texts = {**self._checkpoints, **(kept.texts.get("", {}) if kept is not None else {})}
         return NodeRun(
             status=outcome.status,
             payload=outcome.payload,
@@ -194,24 +278,30 @@ class _Prepared:
             materialized=outcome.materialized,
             skip_reason=outcome.skip_reason,
             skip_mode=outcome.skip_mode,
-            error=errors[-1] if errors and outcome.status in FAILURES else None,
+            verdict=verdict_of(result),
+            message=message_of(result),
+            rows=rows,
+            # The last attempt raised if every one of them did.
+            error=errors[-1] if errors and len(errors) == outcome.attempts else None,
             errors=tuple(errors),
             attempts=outcome.attempts,
             warnings=outcome.warnings,
+            checkpoints={key: json.loads(text) for key, text in texts.items()},
             logs=tuple(event for event in events if isinstance(event, NodeLogged)),
             progress=tuple(event for event in events if isinstance(event, NodeProgress)),
-            statements=tuple(self.warehouse.statements),
+            statements=tuple(self._warehouse.statements),
         )
 
-    def judged(self, run: NodeRun, *, raises: bool) -> NodeRun:
-        """Show what the node printed, as if nothing had stood between, and raise what it raised."""
-        for said in run.logs:
-            if said.level in ("print", "stderr"):
-                stream = sys.stdout if said.level == "print" else sys.stderr
-                stream.write(f"{said.message}\n")
-        if raises and run.error is not None:
-            raise run.error
-        return run
+
+def _judged(run: NodeRun, *, raises: bool) -> NodeRun:
+    """Show what the node printed, as if nothing had stood between, and raise what it raised."""
+    for said in run.logs:
+        if said.level in ("print", "stderr"):
+            stream = sys.stdout if said.level == "print" else sys.stderr
+            stream.write(f"{said.message}\n")
+    if raises and run.error is not None:
+        raise run.error
+    return run
 
 
 def _stored(function: NodeFunction, value: object, clock: Clock) -> NodeResult:

@@ -351,3 +351,30 @@ def test_fail_fast_stops_the_rest(project):
     assert result.stopped_by == "fail-fast"
     assert result["broken"].status is Status.FAILED
     assert result["waits"].status in (Status.CANCELLED, Status.NOT_STARTED)
+
+
+def test_a_dry_run_writes_nothing(project):
+    folder = project()
+    result = sqlbuild.build(folder, dry_run=True)
+    assert result.dry_run
+    assert not (folder / "target/runs").exists()
+    assert not (folder / "shop.duckdb").exists()
+
+
+def test_contradicting_options_are_refused(project):
+    with pytest.raises(ValueError, match="contradict"):
+        sqlbuild.build(project(), load=False, reload=True)
+
+
+def test_checks_are_built_unless_left_out(project):
+    nodes = """
+        from sqlbuild.checks import check
+        from sqlbuild.refs import model
+
+        @check(depends_on=model("orders"))
+        def never_enough(ctx):
+            return False
+    """
+    folder = project(**{"checks/c.py": nodes, "models/orders.sql": "SELECT 1 AS order_id"})
+    assert sqlbuild.build(folder)["never_enough"].status is Status.FAILED
+    assert sqlbuild.build(folder, no_audits=True).ok

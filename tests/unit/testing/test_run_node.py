@@ -8,18 +8,21 @@ import anyio
 import pytest
 
 from sqlbuild.assets import asset
+from sqlbuild.checks import check
 from sqlbuild.errors import (
     MissingAwait,
     ProjectError,
+    SqlbuildError,
     UndeclaredDependency,
     UnstorableResult,
     UpstreamHasNoResult,
     WarehouseError,
 )
+from sqlbuild.loaders import loader
 from sqlbuild.refs import model, source
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.tasks import AsyncTaskContext, task
-from sqlbuild.testing import Pool, Result, SkipMode, Status, VirtualClock, arun_node, run_node
+from sqlbuild.testing import Pool, Result, SkipMode, Status, Verdict, VirtualClock, arun_node, run_node
 
 ORDERS = [{"order_id": 1, "total": 10}, {"order_id": 2, "total": 20}]
 
@@ -313,3 +316,120 @@ async def test_a_node_that_hangs_can_be_cancelled():
         await arun_node(hangs)
     assert limit.cancelled_caught
     assert cleaned == [True]
+
+
+@check(depends_on=model("fact_orders"))
+def enough_orders(ctx):
+    count = ctx.query(f"SELECT count(*) FROM {ctx.relation(model('fact_orders'))}").scalar()
+    return ctx.pass_("enough") if count > 1 else ctx.fail("too few", metadata={"count": count})
+
+
+def test_a_check_tells_its_verdict():
+    passed = run_node(enough_orders, relations={model("fact_orders"): ORDERS})
+    assert (passed.status, passed.verdict, passed.message) == (Status.SUCCEEDED, Verdict.PASS, "enough")
+    failed = run_node(enough_orders, relations={model("fact_orders"): ORDERS[:1]})
+    assert (failed.status, failed.verdict, failed.message) == (Status.FAILED, Verdict.FAIL, "too few")
+    assert (failed.metadata, failed.error) == ({"count": 1}, None)
+
+
+def test_what_a_check_raises_is_raised_whatever_its_severity():
+    @check(depends_on=export_orders, severity="warn")
+    async def broken(ctx):
+        raise ValueError("no verdict")
+
+    with pytest.raises(ValueError, match="no verdict"):
+        run_node(broken)
+    assert run_node(broken, raises=False).status is Status.WARNED
+
+
+def test_a_loader_gives_the_rows_of_its_table():
+    @loader
+    def raw_orders(ctx):
+        yield {"order_id": 1, "status": "placed"}
+        yield [{"order_id": 2, "status": None}]
+
+    assert run_node(raw_orders).rows == ({"order_id": 1, "status": "placed"}, {"order_id": 2, "status": None})
+
+
+def test_a_loader_finds_what_its_table_holds_already():
+    @loader(write_strategy="merge", unique_key="order_id", cursor_column="order_id")
+    async def raw_orders(ctx):
+        yield {"order_id": ctx.current_cursor_value, "status": "again" if ctx.is_reload else "completed"}
+
+    held = {source("raw_orders"): [{"order_id": 1, "status": "placed"}, {"order_id": 2, "status": "placed"}]}
+    run = run_node(raw_orders, relations=held)
+    assert sorted(run.rows, key=lambda row: row["order_id"])[1] == {"order_id": 2, "status": "completed"}
+    assert len(run.rows) == 2
+    assert {"order_id": 2, "status": "again"} in run_node(raw_orders, relations=held, reload=True).rows
+
+
+def test_other_nodes_have_no_rows():
+    assert run_node(export_orders).rows is None
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_stands_for_a_provider_is_handed_over_as_it_is(waits):
+    client = object()
+    seen = []
+
+    @task
+    async def asynchronous(ctx, crm_client):
+        seen.extend([crm_client, ctx.providers.crm_client])
+
+    @task
+    def plain(ctx, crm_client):
+        seen.extend([crm_client, ctx.providers.crm_client])
+
+    run_node(asynchronous if waits else plain, providers={"crm_client": client})
+    assert seen == [client, client]
+    with pytest.raises(ProjectError, match="crm_client"):
+        run_node(plain)
+
+
+def test_checkpoints_are_given_and_kept():
+    @task
+    def goes_on(ctx):
+        page = ctx.checkpoints.get("page", 0)
+        ctx.checkpoint("page", page + 1)
+        return page
+
+    run = run_node(goes_on, checkpoints={"page": 7, "other": [1]})
+    assert (run.payload, run.checkpoints) == (7, {"page": 8, "other": [1]})
+    assert run_node(goes_on).checkpoints == {"page": 1}
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_rates_go_by_the_virtual_clock(backend):
+    @task
+    async def pushes(ctx):
+        async def push(number):
+            async with ctx.pool("crm"):
+                return number
+
+        return await ctx.map(push, range(61))
+
+    clock = VirtualClock()
+    pools = {"crm": Pool(name="crm", slots=8, rate=1)}
+    assert run_node(pushes, pools=pools, clock=clock, backend=backend).payload == list(range(61))
+    assert clock.monotonic() == pytest.approx(60)
+
+
+def test_an_unknown_pool_fails_as_in_a_run():
+    @task
+    def pushes(ctx):
+        with ctx.pool("crm"):
+            return 1
+
+    with pytest.raises(SqlbuildError, match="crm"):
+        run_node(pushes)
+
+
+def test_a_node_for_a_process_of_its_own_runs_in_this_one():
+    ran = []
+
+    @task(isolate="process", timeout=30)
+    def computes(ctx):
+        ran.append(True)
+
+    run_node(computes)
+    assert ran == [True]
