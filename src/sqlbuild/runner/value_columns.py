@@ -128,27 +128,18 @@ def _decimals(name: str, values: list[Any], first: int) -> ValueColumn:
 
 
 def _timestamps(name: str, values: list[Any], _first: int) -> ValueColumn:
-    aware = naive = False
-    for value in values:
-        if type(value) is datetime.datetime:
-            if value.tzinfo is None:
-                naive = True
-            else:
-                aware = True
-        elif value is not None:
-            naive = True
-    if aware and naive:
+    if datetime.date in set(map(type, values)):
+        midnight = datetime.time()
+        values = [
+            datetime.datetime.combine(value, midnight) if type(value) is datetime.date else value for value in values
+        ]
+    zones = {value.tzinfo is None for value in values if value is not None}
+    if len(zones) > 1:
         raise NodeError(
             f"column {name} holds datetimes with and without a time zone",
             help="give all of them one, for example with .replace(tzinfo=datetime.UTC)",
         )
-    if aware:
-        return ValueColumn(ValueKind.TIMESTAMP_TZ, values)
-    midnight = datetime.time()
-    return ValueColumn(
-        ValueKind.TIMESTAMP,
-        [datetime.datetime.combine(value, midnight) if type(value) is datetime.date else value for value in values],
-    )
+    return ValueColumn(ValueKind.TIMESTAMP if zones == {True} else ValueKind.TIMESTAMP_TZ, values)
 
 
 def _json_texts(name: str, values: list[Any], first: int) -> ValueColumn:
