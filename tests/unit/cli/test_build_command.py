@@ -196,7 +196,8 @@ def talk_too(ctx):
 
 def test_what_nodes_print_is_told_by_node_and_never_mixed_into_a_document(sqb, project):
     (project / "tasks" / "t.py").write_text(PRINTING)
-    lines = sqb("build").stdout.splitlines()
+    assert "     warning     talk: logged" in sqb("build").stdout.splitlines()
+    lines = sqb("build", "--verbose").stdout.splitlines()
     for line in ("print       talk: printed", "stderr      talk: to stderr", "warning     talk: logged"):
         assert f"     {line}" in lines
     assert "     print       talk_too: printed by a thread" in lines
