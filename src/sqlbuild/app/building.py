@@ -295,8 +295,6 @@ def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
         fail_fast=options.fail_fast,
         blocked_loop_seconds=settings.run.blocked_loop_seconds,
         strict_async=options.strict_async,
-        blocked_loop_seconds=settings.run.blocked_loop_seconds,
-        strict_async=options.strict_async,
         grace=options.grace,
         handle_signals=not options.embedded,
         dry_run=options.dry_run,
