@@ -41,7 +41,17 @@ for module in {MODULES!r}:
 
 
 @pytest.mark.parametrize(
-    "module", ["sqlbuild", "sqlbuild.assets", "sqlbuild.tasks", "sqlbuild.refs", "sqlbuild.retries"]
+    "module",
+    [
+        "sqlbuild",
+        "sqlbuild.assets",
+        "sqlbuild.tasks",
+        "sqlbuild.refs",
+        "sqlbuild.retries",
+        "sqlbuild.results",
+        "sqlbuild.events",
+        "sqlbuild.pytest_plugin",
+    ],
 )
 def test_what_users_import_is_light(module):
     assert _loaded_by("-c", f"import {module}") & HEAVY == set()

@@ -12,12 +12,37 @@ PUBLIC = {
     "sqlbuild.tasks": {"task", "TaskContext", "AsyncTaskContext", "SkipMode"},
     "sqlbuild.refs": {"model", "source", "seed", "Reference"},
     "sqlbuild.retries": {"RetryPolicy", "RetryAfter"},
+    "sqlbuild": {"__version__", "abuild", "build"},
+    "sqlbuild.results": {
+        "ErrorFacts",
+        "NodeId",
+        "NodeKind",
+        "NodeOutcome",
+        "NodeResult",
+        "RunResult",
+        "SkipMode",
+        "Status",
+    },
+    "sqlbuild.testing": {
+        "NodeRun",
+        "Pool",
+        "Result",
+        "Rows",
+        "SkipMode",
+        "Status",
+        "Verdict",
+        "VirtualClock",
+        "arun_node",
+        "run_node",
+    },
 }
+FROM_PYTHON = {"backend"}
+"""What only the half has that makes its own event loop."""
 WAITING = {"execute_sql", "results_of"}
 CONTEXT = {
     "result", "skip", "result_of", "relation", "query", "execute_sql", "progress", "log",
     "run_id", "node_name", "attempt", "target", "vars", "is_reload", "connection",
-    "dry_run", "idempotency_key", "results_of",
+    "dry_run", "idempotency_key", "results_of", "pool", "map", "checkpoint", "checkpoints", "providers",
 }  # fmt: skip
 
 
@@ -48,3 +73,16 @@ def test_both_halves_of_a_context_take_the_same_arguments(kind):
         if inspect.isfunction(ours):
             assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), member
             assert ("Coroutine" in str(theirs.__annotations__["return"])) == (member in WAITING), member
+
+
+def test_both_halves_of_the_programmatic_interface_take_the_same_arguments():
+    testing, package = importlib.import_module("sqlbuild.testing"), importlib.import_module("sqlbuild")
+    for plain, waiting in ((package.build, package.abuild), (testing.run_node, testing.arun_node)):
+        ours, theirs = inspect.signature(plain).parameters, inspect.signature(waiting).parameters
+        assert [name for name in ours if name not in FROM_PYTHON] == list(theirs)
+
+
+def test_every_event_is_public():
+    events = importlib.import_module("sqlbuild.events")
+    union = importlib.import_module("sqlbuild.domain.events").Event
+    assert set(events.__all__) == {"Event", *(kind.__name__ for kind in union.__args__)}

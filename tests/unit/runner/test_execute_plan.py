@@ -12,6 +12,7 @@ from sqlbuild.domain.events import NodeFinished, NodeLogged, NodeRetrying
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.tasks import task
+from sqlbuild.testing import VirtualClock
 
 AT_ONCE = RetryPolicy(max_attempts=3, initial_delay_seconds=0)
 
@@ -86,7 +87,7 @@ async def test_a_node_is_tried_again_and_the_causes_are_kept(run_plan, kind):
 async def test_a_waiting_retry_holds_no_slot(run_plan):
     other_ran = anyio.Event()
 
-    @task(retry=RetryPolicy(max_attempts=2, initial_delay_seconds=0.05))
+    @task(retry=RetryPolicy(max_attempts=2, initial_delay_seconds=30, jitter=False))
     async def flaky(ctx):
         if ctx.attempt == 1:
             raise OSError
@@ -96,8 +97,10 @@ async def test_a_waiting_retry_holds_no_slot(run_plan):
     async def other(ctx):
         other_ran.set()
 
-    ran = await run_plan({flaky: (), other: ()}, limits={"concurrency": 1})
+    clock = VirtualClock()
+    ran = await run_plan({flaky: (), other: ()}, limits={"concurrency": 1}, clock=clock)
     assert set(ran.statuses().values()) == {"succeeded"}
+    assert clock.monotonic() == 30
 
 
 async def test_an_async_node_is_cancelled_at_its_time_limit(run_plan):
