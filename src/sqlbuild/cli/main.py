@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -109,8 +108,6 @@ def leave(code: int) -> NoReturn:
         # It may hold the lock of stdout, and must not meet the end of the interpreter.
         os._exit(code)
     flush_streams()
-    # What a large project leaves behind is not looked through for cycles once more: the process ends.
-    gc.freeze()
     sys.exit(code)
 
 
