@@ -11,12 +11,13 @@ from sqlbuild.errors import MissingAwait, NodeError
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.interfaces.node_work import PoolWork
 
-_held: ContextVar[tuple[str, ...]] = ContextVar("sqlbuild_held_pools")
+_around: ContextVar[tuple[int, ...]] = ContextVar("sqlbuild_pool_blocks")
+"""Numbers of the blocks that were entered around what runs."""
 
 
 def hold_nothing() -> None:
-    """Whatever starts in this context holds no pool yet. Where it was never called, nobody knows what is held."""
-    _held.set(())
+    """Whatever starts in this context is in no block yet. Where it was never called, nobody knows."""
+    _around.set(())
 
 
 class _Block:
@@ -26,26 +27,26 @@ class _Block:
         self._work = work
         self._names = checked_pools("ctx.pool()", names)
         self._number: int | None = None
-        self._token: Token[tuple[str, ...]] | None = None
+        self._token: Token[tuple[int, ...]] | None = None
 
     def __repr__(self) -> str:
         return f"<ctx.pool({', '.join(map(repr, self._names))})>"
 
-    def _around(self) -> tuple[str, ...] | None:
+    def _blocks_around(self) -> tuple[int, ...] | None:
         if self._number is not None:
             raise NodeError(f"{self!r} is entered already", help="call ctx.pool(...) for each block")
-        return _held.get(None)
+        return _around.get(None)
 
-    def _begin(self, number: int, around: tuple[str, ...] | None) -> None:
+    def _begin(self, number: int, around: tuple[int, ...] | None) -> None:
         self._number = number
-        self._token = _held.set((*(around or ()), *self._names))
+        self._token = _around.set((*(around or ()), number))
 
     def _end(self, error: BaseException | None) -> None:
         number, self._number = self._number, None
         token, self._token = self._token, None
         if token is not None:
             with contextlib.suppress(ValueError):  # it is left in another task than it was entered in
-                _held.reset(token)
+                _around.reset(token)
         if number is not None:
             self._work.leave_pools(number, None if error is None else wait_to_tell(error, self._work.now))
 
@@ -66,7 +67,7 @@ class PoolBlock(_Block):
         self._session = session
 
     def __enter__(self) -> None:
-        around = self._around()
+        around = self._blocks_around()
         self._begin(self._session.wait(self._work.take_pools, self._names, around), around)
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
@@ -88,7 +89,7 @@ class AsyncPoolBlock(_Block):
     __slots__ = ()
 
     async def __aenter__(self) -> None:
-        around = self._around()
+        around = self._blocks_around()
         self._begin(await self._work.take_pools(self._names, around), around)
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

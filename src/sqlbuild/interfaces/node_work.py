@@ -32,11 +32,10 @@ class MapResults(Protocol):
 class PoolWork(Protocol):
     """`ctx.pool(...)` blocks of one attempt."""
 
-    async def take_pools(self, names: tuple[str, ...], within: tuple[str, ...] | None) -> int:
+    async def take_pools(self, names: tuple[str, ...], within: tuple[int, ...] | None) -> int:
         """Wait for a slot and a token of each pool, all at once; returns the number of the block that holds them.
 
-        `within` are the pools of the blocks around this one; None where nobody knows, as in a thread of the author's.
-        Raises PoolError for an unknown pool, PoolOrder for a wait that could last for ever.
+        `within` are the blocks around this one; None where nobody knows, as in a thread of the author's. Raises PoolError for an unknown pool, PoolOrder for a wait that could last for ever.
         """
 
     def leave_pools(self, block: int, wait: float | None) -> None:

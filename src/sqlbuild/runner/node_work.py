@@ -101,7 +101,7 @@ class WorkOfNode:
 
     # -- pools ------------------------------------------------------------------------------------------------------
 
-    async def take_pools(self, names: tuple[str, ...], within: tuple[str, ...] | None) -> int:
+    async def take_pools(self, names: tuple[str, ...], within: tuple[int, ...] | None) -> int:
         return await take_pools_in_map(self._pools.take, names, within)
 
     def leave_pools(self, block: int, wait: float | None) -> None:

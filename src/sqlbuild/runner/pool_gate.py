@@ -146,15 +146,18 @@ class PoolsOfNode:
         self._own = own
         self._numbers = itertools.count(1)
         self._blocks: dict[int, tuple[Block[Waiter], tuple[str, ...]]] = {}
-        self._known: dict[int, tuple[str, ...]] = {}
+        self._known: set[int] = set()
         self._waiting: set[Block[Waiter]] = set()
         self._over = False
         self.lender = Lender(map(pool_key, own)) if own else None
         """Of a node that has slots to lend."""
 
-    async def take(self, names: tuple[str, ...], within: tuple[str, ...] | None) -> int:
+    async def take(self, names: tuple[str, ...], within: tuple[int, ...] | None) -> int:
         """The number of a new block. Raises PoolError, PoolOrder, and NodeError when the node has ended."""
-        self._gate.check(names, self._all_held() if within is None else within, self._own)
+        # A thread of the author's own: the node may be waiting for it in any of the blocks it has opened.
+        around = self._known if within is None else within
+        held = tuple(name for number in around if number in self._blocks for name in self._blocks[number][1])
+        self._gate.check(names, held, self._own)
         self._refuse_late()
         keys = tuple(sorted(map(pool_key, names)))
         lender = self.lender
@@ -173,19 +176,15 @@ class PoolsOfNode:
         number = next(self._numbers)
         self._blocks[number] = (block, names)
         if within is not None:
-            self._known[number] = names
+            self._known.add(number)
         return number
-
-    def _all_held(self) -> tuple[str, ...]:
-        """What a thread of the author's own may be inside of: the node may wait for it in any block it has opened."""
-        return tuple(name for names in self._known.values() for name in names)
 
     def leave(self, number: int, wait: float | None) -> None:
         """Give back what a block holds; a second time does nothing. With `wait`, pause its pools first."""
         found = self._blocks.pop(number, None)
         if found is None:
             return
-        self._known.pop(number, None)
+        self._known.discard(number)
         block, names = found
         if wait is not None:
             self._gate.pause(names, wait, self._node)
