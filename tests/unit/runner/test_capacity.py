@@ -277,7 +277,7 @@ operations = st.lists(
 
 
 @given(operations)
-def test_whatever_happens_no_limit_is_exceeded_and_everything_comes_back(steps):
+def test_whatever_happens_no_limit_is_exceeded_and_everything_comes_back(steps):  # noqa: C901
     limits = {"concurrency": 4, "threads": 1, "connections": 1, "pool:A": 2, "pool:B": 1, "pool:C": 3}
     clock = Clock()
     capacity = Capacity(limits, {"pool:B": Rate(per_second=1.0), "pool:C": Rate(per_second=5.0, burst=3)}, clock)
