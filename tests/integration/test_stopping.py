@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -216,3 +218,27 @@ def test_leaving_the_process_in_a_task_of_a_node_is_never_a_success(project):
     finished = project.sqb("build", timeout=30)
     assert finished.code == 5
     assert "sys.exit(0)" in finished.err
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_ctrl_c_stops_a_build_from_python_and_goes_on(project, backend):
+    project.write(
+        {
+            "tasks/t.py": NODES,
+            "script.py": f"""
+                import sqlbuild
+
+                try:
+                    sqlbuild.build(".", backend={backend!r})
+                except KeyboardInterrupt:
+                    print("interrupted")
+            """,
+        }
+    )
+    process = subprocess.Popen([sys.executable, "script.py"], cwd=project.root, stdout=subprocess.PIPE, text=True)
+    wait_for(project, process, *(f"started_{index}" for index in range(20)))
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, "interrupted\n")
+    assert all((project.root / f"cleaned_{index}").exists() for index in range(20))
+    assert set(project.statuses().values()) == {"cancelled", "not_started"}

@@ -18,6 +18,7 @@ async def run_to_its_end(work: Callable[[Callable[[], Awaitable[object]]], Await
     stop_asked, ended = anyio.Event(), anyio.Event()
     values: list[T] = []
     failure: BaseException | None = None
+    interrupted: KeyboardInterrupt | None = None
 
     async def shielded() -> None:
         nonlocal failure
@@ -32,11 +33,16 @@ async def run_to_its_end(work: Callable[[Callable[[], Awaitable[object]]], Await
         tasks.start_soon(shielded)
         try:
             await ended.wait()
+        except KeyboardInterrupt as interrupt:
+            # Trio raises it here; out of the task group it would come as a group.
+            interrupted = interrupt
         finally:
             stop_asked.set()
     try:
+        if interrupted is not None:
+            raise interrupted
         if failure is not None:
             raise failure
         return values[0]
     finally:
-        failure = None  # it holds this frame
+        failure = interrupted = None  # they hold this frame
