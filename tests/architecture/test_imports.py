@@ -12,7 +12,7 @@ MODULES = sorted(
     for path in PACKAGE.rglob("*.py")
     if "templates" not in path.parts and path.name != "__main__.py"
 )
-HEAVY = {"anyio", "duckdb", "sqlglot", "rich", "typer", "yaml", "pyarrow", "trio", "asyncio"}
+HEAVY = {"pydantic", "anyio", "duckdb", "sqlglot", "rich", "typer", "yaml", "pyarrow", "trio", "asyncio"}
 
 
 def test_the_import_contract_is_kept(repository):
@@ -46,6 +46,8 @@ for module in {MODULES!r}:
         "sqlbuild",
         "sqlbuild.assets",
         "sqlbuild.tasks",
+        "sqlbuild.checks",
+        "sqlbuild.factories",
         "sqlbuild.refs",
         "sqlbuild.retries",
         "sqlbuild.results",

@@ -10,6 +10,18 @@ import pytest
 PUBLIC = {
     "sqlbuild.assets": {"asset", "AssetContext", "AsyncAssetContext", "SkipMode"},
     "sqlbuild.tasks": {"task", "TaskContext", "AsyncTaskContext", "SkipMode"},
+    "sqlbuild.checks": {"check", "CheckContext", "AsyncCheckContext", "Severity", "SkipMode"},
+    "sqlbuild.factories": {"factory"},
+    "sqlbuild.providers": {"Provider", "ProviderContext"},
+    "sqlbuild.loaders": {
+        "AsyncLoaderContext",
+        "AsyncUpstreamTable",
+        "LoaderContext",
+        "SkipMode",
+        "UpstreamTable",
+        "WriteStrategy",
+        "loader",
+    },
     "sqlbuild.refs": {"model", "source", "seed", "Reference"},
     "sqlbuild.retries": {"RetryPolicy", "RetryAfter"},
     "sqlbuild": {"__version__", "abuild", "build"},
@@ -64,11 +76,29 @@ def test_a_context_has_exactly_these_members(name):
     assert {member for member in dir(context) if not member.startswith("_")} == CONTEXT
 
 
-@pytest.mark.parametrize("kind", ["Asset", "Task"])
+@pytest.mark.parametrize("name", ["CheckContext", "AsyncCheckContext"])
+def test_a_check_gives_verdicts_instead_of_results(name):
+    context = getattr(importlib.import_module("sqlbuild.checks"), name)
+    members = {member for member in dir(context) if not member.startswith("_")}
+    assert members == (CONTEXT - {"result"}) | {"pass_", "fail", "warn"}
+
+
+LOADING = {"destination", "current_cursor_value", "loader", "source"}
+
+
+@pytest.mark.parametrize("name", ["LoaderContext", "AsyncLoaderContext"])
+def test_the_context_of_a_loader_has_what_a_tasks_has_and_the_tables(name):
+    context = getattr(importlib.import_module("sqlbuild.loaders"), name)
+    task = getattr(importlib.import_module("sqlbuild.tasks"), name.replace("Loader", "Task"))
+    public = {member for member in dir(context) if not member.startswith("_")}
+    assert public - {member for member in dir(task) if not member.startswith("_")} == LOADING
+
+
+@pytest.mark.parametrize("kind", ["Asset", "Task", "Loader"])
 def test_both_halves_of_a_context_take_the_same_arguments(kind):
     module = importlib.import_module(f"sqlbuild.{kind.lower()}s")
     plain, waiting = getattr(module, f"{kind}Context"), getattr(module, f"Async{kind}Context")
-    for member in CONTEXT:
+    for member in CONTEXT | (LOADING if kind == "Loader" else set()):
         ours, theirs = inspect.getattr_static(plain, member), inspect.getattr_static(waiting, member)
         if inspect.isfunction(ours):
             assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), member
