@@ -54,6 +54,8 @@ from sqlbuild.state.past_file import write_past
 from sqlbuild.state.warehouse_tables import COMMITS_TABLE
 
 LOCK_RETRY_SECONDS = 0.1
+LEAVE_SECONDS = 0.3
+"""Time for the last lines of logs to be written when the process is left at once."""
 LEFT_BEHIND_SECONDS = 1.0
 """Time for tasks that nodes have left behind to end when they are cancelled."""
 
@@ -209,7 +211,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
     try:
 
         def leave_now(exit_code: int) -> None:
-            logs.close()
+            logs.close_within(LEAVE_SECONDS)
             run.leave_now(exit_code)
 
         def abandon(result: RunResult) -> None:

@@ -33,7 +33,7 @@ class EventDispatcher:
         self._closing = threading.Event()
         self.publish: Callable[[Event], None] = self._events.append
         """Take one event; from any thread, without waiting. It is the append of a deque, which is atomic."""
-        self._logging = threading.Lock()
+        self._logging = threading.RLock()
         self._logged = 0
         self._logged_characters = 0
         self._dropped: dict[str, int] = {}

@@ -23,7 +23,8 @@ class Speaker:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._lock = threading.Lock()
+        # Re-entrant: while it is held, the garbage collector may run a `__del__` of the author's that prints.
+        self._lock = threading.RLock()
         self._unfinished: dict[tuple[str, int], str] = {}
 
     @property

@@ -56,8 +56,9 @@ class NodeLogFiles:
         self._shown_folder = shown_folder
         self._show = show
         self._warn = warn
-        self._adding = threading.Lock()
-        self._writing = threading.Lock()
+        # Re-entrant: while one is held, the garbage collector may run a `__del__` of the author's that prints.
+        self._adding = threading.RLock()
+        self._writing = threading.RLock()
         self._waiting: list[tuple[str, float, str, str, dict[str, object]]] = []
         self._waiting_characters = 0
         self._spoken: set[str] = set()
@@ -110,6 +111,12 @@ class NodeLogFiles:
         with self._writing:
             while self._files:
                 os.close(self._files.popitem()[1])
+
+    def close_within(self, seconds: float) -> None:
+        """As `close`, but also from a signal handler, whose thread may be in the middle of anything here."""
+        closing = _started(self.close)
+        if closing.ident is not None:
+            closing.join(seconds)
 
     def _add(self, name: str, at: float, level: str, message: str, fields: dict[str, object]) -> None:
         if self._folder is None:

@@ -189,3 +189,11 @@ def test_ten_thousand_nodes_cost_microseconds_each(make_graph, make_plan, starte
         run_lines.lines(event)
     # About 6 microseconds on an idle machine; the limit leaves room for a busy one.
     assert (time.process_time() - before) / len(ids) < 40e-6
+
+
+def test_what_a_dry_run_would_do_is_told_with_the_reason(open_run, make_result, start):
+    result = make_result("task:ping", "would_run", attempt=0, duration=0.0, skip_reason="code changed since run r0")
+    for options in ({}, {"verbose": True}):
+        assert open_run(**options).lines(NodeFinished(start, result)) == [
+            "1/3  would run   task  ping           code changed since run r0"
+        ]

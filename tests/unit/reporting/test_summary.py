@@ -95,3 +95,11 @@ def test_a_long_critical_path_shows_both_ends(make_run, make_result):
 
 def test_an_empty_run_is_told_too(make_run):
     assert summary_lines(make_run([], seconds=0.0)) == ["done in 0 ms: nothing to run"]
+
+
+def test_a_dry_run_says_that_nothing_was_written_and_proposes_nothing(make_run, make_result, make_error):
+    failed = make_result("asset:a", "failed", error=make_error())
+    run = make_run([failed, make_result("model:m", "would_run", attempt=0)], exit_code=1, dry_run=True)
+    assert summary_lines(run)[-1] == "dry run failed in 2.00 s: 1 failed, 1 would run; nothing was written"
+    fine = make_run([make_result("model:m", "would_run", attempt=0)], dry_run=True)
+    assert summary_lines(fine, brief=True) == ["dry run done in 2.00 s: 1 would run; nothing was written"]

@@ -149,6 +149,22 @@ def test_what_is_said_after_the_end_is_gone(logs):
     assert messages(logs.read()) == ["in time"]
 
 
+def test_a_signal_handler_can_close_the_logs_whatever_it_interrupts(logs):
+    logs.say("in time")
+    with logs.files._adding, logs.files._writing:
+        logs.files.close_within(0.05)
+    while not (logs.folder / "orders.1.log").exists() or not logs.read():
+        time.sleep(0.01)
+    assert messages(logs.read()) == ["in time"]
+
+
+def test_what_is_said_by_a_finaliser_inside_of_a_write_is_no_deadlock(logs):
+    with logs.files._adding, logs.files._writing:
+        logs.say("from __del__")
+        logs.files.flush()
+    assert messages(logs.read()) == ["from __del__"]
+
+
 def test_a_lone_surrogate_is_escaped(logs):
     logs.say("a\ud800b")
     logs.files.close()
