@@ -15,7 +15,7 @@ _around: ContextVar[tuple[int, ...]] = ContextVar("sqlbuild_pool_blocks")
 """Numbers of the blocks that were entered around what runs."""
 
 
-def hold_nothing() -> None:
+def begin_outside_of_blocks() -> None:
     """Whatever starts in this context is in no block yet. Where it was never called, nobody knows."""
     _around.set(())
 

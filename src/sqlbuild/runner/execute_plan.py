@@ -20,7 +20,7 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from sqlbuild.authoring.pool_blocks import hold_nothing
+from sqlbuild.authoring.pool_blocks import begin_outside_of_blocks
 from sqlbuild.domain.events import (
     NodeFinished,
     NodeRetrying,
@@ -150,7 +150,7 @@ class _Execution:
         pools = {pool_key(name): slots for name, slots in order.pools.items()}
         rates = {pool_key(name): rate for name, rate in order.rates.items()}
         self._capacity: Capacity[Waiter] = Capacity({**order.limits, **pools}, rates, services.clock.monotonic)
-        hold_nothing()
+        begin_outside_of_blocks()
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
         make = services.make_processes
         self._isolation = Isolation(
