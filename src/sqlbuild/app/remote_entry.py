@@ -7,20 +7,24 @@ is started only by `sqlbuild.executors.process`; SOCKET is the number of an inhe
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import ctypes
+import dataclasses
 import faulthandler
+import functools
 import os
 import queue
 import signal
 import socket
 import sys
 import threading
-from typing import Any
+import time
+from typing import TYPE_CHECKING, Any
 
-from sqlbuild.app.worker_providers import WorkerProviders
+from sqlbuild.authoring.pool_blocks import hold_nothing
+from sqlbuild.authoring.service_waits import asked_wait, wait_to_tell
 from sqlbuild.errors import NodeCancelled
 from sqlbuild.executors.message_pipe import PipeClosed, WorkerSide, encoded
-from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.project.find_function import ProjectFunctions
 from sqlbuild.runner.carried_errors import carry
 from sqlbuild.runner.error_facts import describe_error
@@ -29,6 +33,9 @@ from sqlbuild.runner.node_output import captured_logging, captured_output
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 from sqlbuild.runner.remote_session import RemoteSession, RunLine
 from sqlbuild.runner.remote_words import CarriedRaise, RemoteEnding, WasCancelled, WorkerOrder
+
+if TYPE_CHECKING:
+    from sqlbuild.app.worker_providers import WorkerProviders
 
 _PR_SET_PDEATHSIG = 1
 
@@ -72,7 +79,8 @@ class _Worker:
         threading.Thread(target=self._listen, name="sqlbuild-run", daemon=True).start()
         try:
             while (order := self._orders.get()) is not None:
-                self._carry_out(order)
+                # What a node leaves in the context is not seen by the next one.
+                contextvars.copy_context().run(self._carry_out, order)
             if self._providers is not None:
                 self._providers.close()
         except NodeCancelled:
@@ -92,6 +100,8 @@ class _Worker:
                         self._orders.put(order)
                     case ("answer", number, error, value):
                         self._line.answered(number, error, value)
+                    case ("close",):
+                        self._orders.put(None)
         except PipeClosed:
             if self._busy:
                 # The run is gone. What the node does now nobody wants any more, nor what it has started.
@@ -112,7 +122,8 @@ class _Worker:
     # -- one order --------------------------------------------------------------------------------------------------
 
     def _carry_out(self, order: WorkerOrder) -> None:
-        session = RemoteSession(self._line, order, self._provide)
+        session = RemoteSession(self._line, order, functools.partial(self._provide, order))
+        hold_nothing()
         with captured_output(), captured_logging():
             ending = self._ending_of(self._run(order, session))
         _flush()
@@ -125,21 +136,32 @@ class _Worker:
             if self._functions is None:
                 self._functions = ProjectFunctions(self._root)
             node = self._functions.find(order.node, order.path)
+            if order.settings:
+                node = dataclasses.replace(node, **order.settings)
+            for name in order.providers:
+                # Before the time limit begins: it bounds the author's function.
+                session.provider(name)
             self._send(("began",))
             return run_function(node, session, order.max_bytes)
         except BaseException as error:  # noqa: BLE001 - whatever a file does when it is imported ends this order only
             return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
 
-    def _provide(self, name: str, facts: NodeFacts) -> Any:
-        assert self._functions is not None
+    def _provide(self, order: WorkerOrder, name: str) -> Any:
         if self._providers is None:
-            self._providers = WorkerProviders(self._functions.providers, self._root)
-        return self._providers.get(name, facts)
+            # Only here: a worker that needs none starts without an event loop and what else that takes.
+            from sqlbuild.app.worker_providers import WorkerProviders
+
+            assert self._functions is not None
+            warn = functools.partial(self._line.tell, "warn")
+            self._providers = WorkerProviders(self._functions.providers, self._root, order.backend, warn)
+        return self._providers.get(name, order.facts)
 
     def _ending_of(self, outcome: Outcome) -> RemoteEnding:
         match outcome:
             case Raised(error):
-                return CarriedRaise(carry(error), describe_error(error, self._root))
+                carried, facts = carry(error), describe_error(error, self._root)
+                asked = asked_wait(error, time.time)
+                return CarriedRaise(carried, facts, asked, asked is not None and wait_to_tell(error, time.time) is None)
             case Cancelled():
                 return WasCancelled()
             case _:

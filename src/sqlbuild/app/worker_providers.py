@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,11 +23,22 @@ CLOSE_SECONDS = 3.0
 
 
 class WorkerProviders:
-    """`find` tells what the project declares; it is called when a node asks for a provider for the first time."""
+    """`find` tells what the project declares; it is called when a node asks for a provider for the first time.
 
-    def __init__(self, find: Callable[[], Sequence[ProviderDeclaration]], root: str) -> None:
+    Async ones live on an event loop of `backend`, as the run's does; `warn` is told what goes wrong later.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Sequence[ProviderDeclaration]],
+        root: str,
+        backend: str,
+        warn: Callable[[str], None],
+    ) -> None:
         self._find = find
         self._root = root
+        self._backend = backend
+        self._warn = warn
         self._loop: _Loop | None = None
 
     def get(self, name: str, facts: NodeFacts) -> Any:
@@ -38,7 +48,7 @@ class WorkerProviders:
             if providers is None:
                 return provided_by(None, name)
             context = ProviderContext(run_id=facts.run_id, target=facts.target, vars=facts.vars)
-            self._loop = _Loop(providers, context, self._root)
+            self._loop = _Loop(providers, context, self._root, self._backend, self._warn)
         return self._loop.get(name)
 
     def close(self) -> None:
@@ -47,12 +57,17 @@ class WorkerProviders:
 
 
 class _Loop:
-    def __init__(self, providers: ProviderSet, context: ProviderContext, root: str) -> None:
+    def __init__(
+        self, providers: ProviderSet, context: ProviderContext, root: str, backend: str, warn: Callable[[str], None]
+    ) -> None:
         self._providers = providers
         self._context = context
         self._root = root
+        self._warn = warn
         self._started: queue.SimpleQueue[tuple[LoopBridge, Providing, anyio.Event]] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=anyio.run, args=(self._run,), name="sqlbuild-providers", daemon=True)
+        self._thread = threading.Thread(
+            target=anyio.run, args=(self._run,), kwargs={"backend": backend}, name="sqlbuild-providers", daemon=True
+        )
         self._thread.start()
         self._bridge, self._providing, self._ended = self._started.get()
 
@@ -72,7 +87,7 @@ class _Loop:
             lambda size: ThreadLane(size, bridge.call_soon),
             root=self._root,
             clock=SystemClock(),
-            publish=_warn,
+            publish=self._publish,
         )
         ended, never = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as background:
@@ -87,8 +102,6 @@ class _Loop:
             await providing.close(never)
             background.cancel_scope.cancel()
 
-
-def _warn(event: Event) -> None:
-    """The run shows what its workers write."""
-    if isinstance(event, RunWarning):
-        sys.stderr.write(f"warning: {event.message}\n")
+    def _publish(self, event: Event) -> None:
+        if isinstance(event, RunWarning):
+            self._warn(event.message)

@@ -43,6 +43,13 @@ def wait_to_tell(error: BaseException, now: Callable[[], float]) -> float | None
     return longest
 
 
+def told_wait(seconds: float) -> RetryAfter:
+    """Asks for a wait for which the pools have been paused already."""
+    told = RetryAfter(seconds)
+    setattr(told, _TOLD, True)
+    return told
+
+
 def _waits(error: BaseException, now: Callable[[], float]) -> list[tuple[BaseException, float]]:
     return [(each, wait) for each in _with_causes(error) if (wait := _wait_of(each, now)) is not None]
 

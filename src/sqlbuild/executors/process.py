@@ -8,6 +8,7 @@ too busy to notice.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import pickle
 import selectors
@@ -46,6 +47,7 @@ class ProcessLane:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._stopping = False
+        self._last_words: list[Message] = []
 
     def run(self, conversation: Conversation) -> Ending:
         worker = self._take()
@@ -96,9 +98,13 @@ class ProcessLane:
     def alive(self) -> int:
         with self._lock:
             for worker in [worker for worker in self._all if worker.has_exited()]:
+                self._last_words += worker.rest()
                 worker.kill()
                 self._all.discard(worker)
             return len(self._all)
+
+    def last_words(self) -> list[Message]:
+        return self._last_words
 
     def kill(self) -> None:
         # Without the lock: a signal handler calls it, maybe in the middle of what holds the lock.
@@ -275,8 +281,18 @@ class _Worker:
         self._ring()
 
     def hang_up(self) -> None:
-        """An idle worker ends by itself when its pipe closes."""
-        self._pipe.close()
+        """An idle worker closes what its nodes have shared, and ends."""
+        with contextlib.suppress(PipeClosed):
+            self._pipe.send(encoded(("close",)))
+
+    def rest(self) -> list[Message]:
+        """Of a worker that has exited: what it has said and nobody has heard yet."""
+        heard: list[Message] = []
+        is_open = True
+        while is_open and self._pipe_has_more():
+            messages, is_open = self._pipe.receive()
+            heard += messages
+        return heard
 
     def has_exited(self) -> bool:
         return self._process.returncode is not None or self._exit_status() is not None

@@ -70,5 +70,8 @@ class ProcessExecutor(Protocol):
     def alive(self) -> int:
         """Workers that have not ended yet."""
 
+    def last_words(self) -> list[tuple[Any, ...]]:
+        """What workers have said after `close` and before they ended."""
+
     def kill(self) -> None:
         """Every worker is killed at once, with the processes that its nodes have started."""

@@ -37,6 +37,9 @@ class ProjectFunctions:
             if node in self._nodes:
                 break
             self._import(file)
+        if node not in self._nodes and sys.modules.pop(_module_of(path), None) is not None:
+            # A node has imported it while it ran, when nobody collected what it declares.
+            self._import(path)
         if node not in self._nodes:
             raise NodeError(
                 f"{path} does not declare {node} when it is imported by a worker process",

@@ -157,6 +157,7 @@ class _Execution:
             None if make is None else functools.partial(make, order.root),
             self.bridge,
             plan.graph,
+            lambda text: services.publish(RunWarning(services.clock.now(), text)),
             max_bytes=order.max_payload_bytes,
             helpers=order.limits[Lane.THREADS.value],
         )

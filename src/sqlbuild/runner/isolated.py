@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import inspect
 import itertools
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 
+from sqlbuild.authoring.service_waits import told_wait
 from sqlbuild.domain.graph import Graph
-from sqlbuild.domain.nodes import PythonNode
+from sqlbuild.domain.nodes import Loader, PythonNode
 from sqlbuild.errors import NodeCancelled, NodeError, WorkerLost
+from sqlbuild.interfaces.loading import RowBatch
 from sqlbuild.interfaces.process_executor import Ending, ProcessExecutor, WorkerDied, WorkerEnded, WorkerKilled
 from sqlbuild.interfaces.warehouse import OpenResult
+from sqlbuild.retries import RetryAfter
 from sqlbuild.runner.attempts import Attempt, too_late
 from sqlbuild.runner.carried_errors import carry, uncarry
 from sqlbuild.runner.loop_bridge import LoopBridge
@@ -31,6 +35,7 @@ from sqlbuild.runner.remote_words import (
     RemoteRows,
     WasCancelled,
     WorkerOrder,
+    arrow_batch,
     arrow_bytes,
     plain_facts,
 )
@@ -39,9 +44,15 @@ CLOSE_SECONDS = 5.0
 """For idle workers to close what their nodes share and to end, when a run is over."""
 _LOOK_SECONDS = 0.005
 
-_MEMBERS = frozenset({"relation", "result_of", "results_of", "execute"})
+_WORK = ("take_pools", "checkpoints", "keep")
+_LOADING = ("destination", "cursor_value", "upstream", "highest", "start", "apply", "has_table")
+_MEMBERS = frozenset(
+    {"relation", "result_of", "results_of", "execute"}
+    | {f"work.{name}" for name in _WORK}
+    | {f"loading.{name}" for name in _LOADING}
+)
 """Members of the session that a worker may ask for by name, whose arguments and results are plain data."""
-_TOLD = frozenset({"log", "progress"})
+_TOLD = frozenset({"log", "progress", "work.leave_pools"})
 
 Reply = Callable[[tuple[Any, ...]], None]
 
@@ -54,11 +65,13 @@ class Isolation:
         make: Callable[[], ProcessExecutor] | None,
         bridge: LoopBridge,
         graph: Graph,
+        warn: Callable[[str], None],
         *,
         max_bytes: int,
         helpers: int,
     ) -> None:
         self._make = make
+        self._warn = warn
         self._making = threading.Lock()
         self._processes: ProcessExecutor | None = None
         self._stopped = False
@@ -69,7 +82,9 @@ class Isolation:
 
     def run(self, attempt: Attempt) -> Outcome:
         """On a worker thread: have a worker process call a `def` node. Never raises."""
-        conversation = _AttemptElsewhere(attempt, self._bridge, self._graph, self._max_bytes, self._helpers)
+        conversation = _AttemptElsewhere(
+            attempt, self._bridge, self._graph, self._warn, max_bytes=self._max_bytes, helpers=self._helpers
+        )
         try:
             processes = self._made()
             if processes is None:
@@ -114,12 +129,36 @@ class Isolation:
                 while processes.alive:  # noqa: ASYNC110
                     await anyio.sleep(_LOOK_SECONDS)
             processes.kill()
+        for message in processes.last_words():
+            match message:
+                case ("tell", "warn", (text,)):
+                    self._warn(text)
+
+
+def _settings_of(declaration: PythonNode) -> Mapping[str, Any]:
+    """A managed source's file says how its loader loads; the worker only sees what the decorator says."""
+    if not isinstance(declaration, Loader):
+        return {}
+    return {
+        field.name: getattr(declaration, field.name)
+        for field in dataclasses.fields(declaration)
+        if field.name != "declared"
+    }
 
 
 class _AttemptElsewhere:
     """The talk with the worker that runs one attempt; `interfaces.process_executor.Conversation`."""
 
-    def __init__(self, attempt: Attempt, bridge: LoopBridge, graph: Graph, max_bytes: int, helpers: int) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        bridge: LoopBridge,
+        graph: Graph,
+        warn: Callable[[str], None],
+        *,
+        max_bytes: int,
+        helpers: int,
+    ) -> None:
         declaration = attempt.node.declaration
         assert isinstance(declaration, PythonNode)
         assert attempt.session is not None
@@ -127,13 +166,17 @@ class _AttemptElsewhere:
         self.order = WorkerOrder(
             node=attempt.node.id,
             path=declaration.declared.place.path,
+            settings=_settings_of(declaration),
             facts=plain_facts(attempt.session.facts),
+            providers=attempt.node.providers,
+            backend=bridge.backend,
             max_bytes=max_bytes,
             helpers=helpers,
         )
         self._session = attempt.session
         self._bridge = bridge
         self._graph = graph
+        self._warn = warn
         self._output = Speaker(attempt.session.log)
         self._results: dict[int, OpenResult] = {}
         self._numbers = itertools.count(1)
@@ -147,7 +190,9 @@ class _AttemptElsewhere:
     def heard(self, message: tuple[Any, ...], reply: Reply) -> None:
         match message:
             case ("tell", member, arguments) if member in _TOLD:
-                getattr(self._session, member)(*arguments)
+                operator.attrgetter(member)(self._session)(*arguments)
+            case ("tell", "warn", (text,)):
+                self._warn(text)
             case ("tell", "abandon", (number,)):
                 result = self._results.pop(number, None)
                 if result is not None and not result.closed:
@@ -184,14 +229,17 @@ class _AttemptElsewhere:
                 return self._submit(self._query, *arguments)
             case "fetch" | "fetch_batch" | "close":
                 return self._submit(self._of_result, member, *arguments)
+            case "loading.stage":
+                return self._submit(self._stage, *arguments)
         if member not in _MEMBERS:
             raise NodeError(f"a worker process asks for {member!r}")
         called = operator.attrgetter(member)(self._session)
         given = [self._function_of(each) if isinstance(each, NamedFunction) else each for each in arguments]
         if inspect.iscoroutinefunction(called):
             return self._submit(called, *given)
+        value = called(*given) if callable(called) else called
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        future.set_result(called(*given))
+        future.set_result(dict(value) if isinstance(value, Mapping) else value)
         return future
 
     def _submit(self, function: Callable[..., Any], *arguments: Any) -> concurrent.futures.Future[Any]:
@@ -236,6 +284,11 @@ class _AttemptElsewhere:
             value = await self._session.in_thread(arrow_bytes, value)
         return value, result.closed
 
+    async def _stage(self, batch: RowBatch) -> None:
+        if batch.arrow is not None:
+            batch = dataclasses.replace(batch, arrow=await self._session.in_thread(arrow_batch, batch.arrow))
+        await self._session.loading.stage(batch)
+
     async def _stop_answers(self) -> None:
         self._closed = True
         for result in self._results.values():
@@ -261,8 +314,8 @@ class _AttemptElsewhere:
 
     def outcome_of(self, ending: Ending) -> Outcome:
         match ending:
-            case WorkerEnded(CarriedRaise(error, facts)):
-                return Raised(uncarry(error), facts)
+            case WorkerEnded(CarriedRaise() as raised):
+                return Raised(_asking_to_wait(uncarry(raised.error), raised), raised.facts)
             case WorkerEnded(WasCancelled()):
                 return Cancelled(WorkerLost("somebody sent SIGTERM to the worker process"))
             case WorkerEnded(outcome):
@@ -281,6 +334,13 @@ _HELP = {
     "SIGSEGV": "a library with native code crashed; the node's log may show where",
     "SIGABRT": "a library with native code gave up; the node's log may show why",
 }
+
+
+def _asking_to_wait(error: BaseException, raised: CarriedRaise) -> BaseException:
+    """What a service has asked for is not lost if its answer could not travel with the exception."""
+    if raised.asked_wait is not None:
+        error.__cause__ = told_wait(raised.asked_wait) if raised.wait_is_told else RetryAfter(raised.asked_wait)
+    return error
 
 
 def _over() -> NodeError:

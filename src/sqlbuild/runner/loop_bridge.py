@@ -22,6 +22,7 @@ class LoopBridge:
     def __init__(self) -> None:
         loop: Any = anyio.lowlevel.current_token().native_token
         self._wake_loop = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+        self._backend = "asyncio" if hasattr(loop, "call_soon_threadsafe") else "trio"
         self._thread = threading.get_ident()
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._bell = anyio.Event()
@@ -64,6 +65,11 @@ class LoopBridge:
 
     def _ring(self) -> None:
         self._bell.set()
+
+    @property
+    def backend(self) -> str:
+        """What runs the event loop: asyncio or trio."""
+        return self._backend
 
     def open(self, tasks: TaskGroup) -> None:
         """From now on async functions asked for by threads run in `tasks`."""

@@ -8,9 +8,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from sqlbuild.authoring.declare import declaration_of
-from sqlbuild.domain.ids import node_id
-from sqlbuild.domain.nodes import kind_of_declaration
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.errors import NodeError
 from sqlbuild.interfaces.node_session import NodeFacts
@@ -18,7 +15,8 @@ from sqlbuild.interfaces.warehouse import OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.carried_errors import CarriedError, uncarry
 from sqlbuild.runner.error_facts import text_of
-from sqlbuild.runner.remote_words import ArrowBytes, NamedFunction, RemoteRows, WorkerOrder, arrow_batch
+from sqlbuild.runner.remote_words import ArrowBytes, RemoteRows, WorkerOrder, arrow_batch, named
+from sqlbuild.runner.remote_work import RemoteLoading, RemoteWork
 
 T = TypeVar("T")
 
@@ -37,11 +35,11 @@ class RunLine:
         self._try_send = try_send
         self._numbers = itertools.count(1)
         self._waiting: dict[int, queue.SimpleQueue[tuple[CarriedError | None, Any]]] = {}
-        self._dropped: deque[int] = deque()
+        self._untold: deque[tuple[Any, ...]] = deque()
 
     def ask(self, member: str, *arguments: Any) -> Any:
         """Raises what the run raises."""
-        self._forget_dropped()
+        self._catch_up()
         number = next(self._numbers)
         answer = self._waiting[number] = queue.SimpleQueue()
         self._send(("ask", number, member, arguments))
@@ -51,17 +49,18 @@ class RunLine:
         return value
 
     def tell(self, member: str, *arguments: Any) -> None:
-        self._forget_dropped()
+        self._catch_up()
         self._send(("tell", member, arguments))
 
-    def drop(self, number: int) -> None:
-        """Nobody holds this result any more. Also from a finalizer, in the middle of anything, so it never waits."""
-        if not self._try_send(("tell", "abandon", (number,))):
-            self._dropped.append(number)
+    def tell_from_anywhere(self, member: str, *arguments: Any) -> None:
+        """Never waits, since a finalizer may call it in the middle of anything."""
+        message = ("tell", member, arguments)
+        if not self._try_send(message):
+            self._untold.append(message)
 
-    def _forget_dropped(self) -> None:
-        while self._dropped:
-            self._send(("tell", "abandon", (self._dropped.popleft(),)))
+    def _catch_up(self) -> None:
+        while self._untold:
+            self._send(self._untold.popleft())
 
     def answered(self, number: int, error: CarriedError | None, value: Any) -> None:
         """On the thread that listens to the run."""
@@ -73,11 +72,13 @@ class RunLine:
 class RemoteSession:
     """`interfaces.node_session.NodeSession` for one attempt; its async functions never really wait, they block."""
 
-    def __init__(self, line: RunLine, order: WorkerOrder, provide: Callable[[str, NodeFacts], Any]) -> None:
+    def __init__(self, line: RunLine, order: WorkerOrder, provide: Callable[[str], Any]) -> None:
         self._line = line
         self._order = order
         self._provide = provide
         self._left_undone: dict[int, tuple[object, str]] = {}
+        self.work = RemoteWork(self, max_bytes=order.max_bytes, helpers=order.helpers)
+        self.loading = RemoteLoading(self)
         self.over = False
         """Whether the attempt has ended: what it has left behind is not heard any more."""
 
@@ -93,6 +94,11 @@ class RemoteSession:
     def tell(self, member: str, *arguments: Any) -> None:
         if not self.over:
             self._line.tell(member, *arguments)
+
+    def tell_from_anywhere(self, member: str, *arguments: Any) -> None:
+        """Also from a finalizer; it may be heard a little later."""
+        if not self.over:
+            self._line.tell_from_anywhere(member, *arguments)
 
     # -- upstreams --------------------------------------------------------------------------------------------------
 
@@ -111,7 +117,7 @@ class RemoteSession:
     # -- statements -------------------------------------------------------------------------------------------------
 
     async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
-        return _RemoteResult(self, self._line, self.ask("query", sql, _plain_parameters(parameters), arrow))
+        return _RemoteResult(self, self.ask("query", sql, _plain_parameters(parameters), arrow))
 
     async def execute(self, sql: str, parameters: Parameters) -> None:
         self.ask("execute", sql, _plain_parameters(parameters))
@@ -124,7 +130,7 @@ class RemoteSession:
 
     def provider(self, name: str) -> Any:
         """Not asked of the run: a worker has instances of its own."""
-        return self._provide(name, self.facts)
+        return self._provide(name)
 
     # -- telling ----------------------------------------------------------------------------------------------------
 
@@ -160,9 +166,8 @@ class RemoteSession:
 class _RemoteResult:
     """`interfaces.warehouse.OpenResult`, read in messages of bounded size."""
 
-    def __init__(self, session: RemoteSession, line: RunLine, rows: RemoteRows) -> None:
+    def __init__(self, session: RemoteSession, rows: RemoteRows) -> None:
         self._session = session
-        self._line = line
         self._number = rows.number
         self.columns = rows.columns
         self.closed = rows.closed
@@ -188,21 +193,7 @@ class _RemoteResult:
         """The run lets go of it when this object goes."""
 
     def __del__(self) -> None:
-        if not self._session.over:
-            self._line.drop(self._number)
-
-
-def named(function: Any) -> NamedFunction | Reference:
-    """What a member of the session is given in place of a function; a reference stays what it is."""
-    if isinstance(function, Reference):
-        return function
-    declaration = declaration_of(function)
-    if declaration is None:
-        return NamedFunction(None, text_of(getattr(function, "__name__", None) or repr(function)))
-    return NamedFunction(
-        node_id(kind_of_declaration(declaration), declaration.declared.name),
-        text_of(getattr(function, "__name__", declaration.declared.name)),
-    )
+        self._session.tell_from_anywhere("abandon", self._number)
 
 
 def _plain_parameters(parameters: Parameters) -> Parameters:

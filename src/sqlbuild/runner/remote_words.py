@@ -2,7 +2,7 @@
 
 worker  ("ask", number, member, arguments)      a member of the node's session, such as "query" or "loading.stage"
 run     ("answer", number, CarriedError | None, value)
-worker  ("tell", member, arguments)             nobody waits for an answer
+worker  ("tell", member, arguments)             nobody waits for an answer; also "warn", with a text
 """
 
 from __future__ import annotations
@@ -11,24 +11,34 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.authoring.queries import import_pyarrow
-from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.ids import NodeId, node_id
+from sqlbuild.domain.nodes import kind_of_declaration
 from sqlbuild.domain.results import ErrorFacts
 from sqlbuild.interfaces.node_session import NodeFacts
+from sqlbuild.refs import Reference
 from sqlbuild.runner.carried_errors import CarriedError
+from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.outcomes import Outcome
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOrder:
-    """One attempt of one node. `path` is the file that declares it, relative to the project; `helpers` is how many
-    threads `ctx.map` may have beside the node's own."""
+    """One attempt of one node. `path` is the file that declares it, relative to the project."""
 
     node: NodeId
     path: str
+    settings: Mapping[str, Any]
+    """Fields of its declaration that are not as the file has them, such as those of a managed source."""
     facts: NodeFacts
+    providers: tuple[str, ...]
+    """Those that it may use."""
+    backend: str
+    """Of the event loop on which async providers live: asyncio or trio."""
     max_bytes: int
     helpers: int
+    """Threads that `ctx.map` may have beside the node's own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,6 +47,10 @@ class CarriedRaise:
 
     error: CarriedError
     facts: ErrorFacts
+    asked_wait: float | None = None
+    """Seconds that a service has asked to wait."""
+    wait_is_told: bool = False
+    """A `ctx.pool` block has paused its pools for them already."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +68,19 @@ class NamedFunction:
 
     node: NodeId | None
     name: str
+
+
+def named(function: Any) -> NamedFunction | Reference:
+    """What a member of the session is given in place of a function; a reference stays what it is."""
+    if isinstance(function, Reference):
+        return function
+    declaration = declaration_of(function)
+    if declaration is None:
+        return NamedFunction(None, text_of(getattr(function, "__name__", None) or repr(function)))
+    return NamedFunction(
+        node_id(kind_of_declaration(declaration), declaration.declared.name),
+        text_of(getattr(function, "__name__", declaration.declared.name)),
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
