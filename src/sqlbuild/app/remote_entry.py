@@ -21,7 +21,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlbuild.authoring.pool_blocks import hold_nothing
+from sqlbuild.authoring.pool_blocks import begin_outside_of_blocks
 from sqlbuild.authoring.service_waits import asked_wait, wait_to_tell
 from sqlbuild.errors import NodeCancelled
 from sqlbuild.executors.message_pipe import PipeClosed, WorkerSide, encoded
@@ -123,7 +123,7 @@ class _Worker:
 
     def _carry_out(self, order: WorkerOrder) -> None:
         session = RemoteSession(self._line, order, functools.partial(self._provide, order))
-        hold_nothing()
+        begin_outside_of_blocks()
         with captured_output(), captured_logging():
             ending = self._ending_of(self._run(order, session))
         _flush()
