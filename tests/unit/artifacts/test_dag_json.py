@@ -8,6 +8,7 @@ import pytest
 from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.domain.columns import Column, ColumnReference
+from sqlbuild.domain.nodes import Severity
 from sqlbuild.retries import RetryPolicy
 
 
@@ -112,3 +113,13 @@ def test_edges_lead_from_upstream_to_downstream(graph):
         {"from": "model:fact_orders", "to": "asset:orders_export"},
         {"from": "asset:orders_export", "to": "task:notify"},
     ]
+
+
+def test_checks_stand_among_the_nodes_and_say_what_they_look_at(make_graph, make_node, validate):
+    graph = make_graph(
+        make_node("model:orders"), make_node("check:orders_ok", ["model:orders"], severity=Severity.WARN)
+    )
+    document = dag_document("shop", graph)
+    validate("dag", document)
+    assert document["checks"] == [{"id": "check:orders_ok", "severity": "warn", "depends_on": ["model:orders"]}]
+    assert [node["kind"] for node in document["nodes"]] == ["model", "check"]
