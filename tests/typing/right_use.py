@@ -8,6 +8,7 @@ from typing import Any, assert_type
 
 from sqlbuild.assets import AssetContext, AsyncAssetContext, SkipMode, asset
 from sqlbuild.domain.results import UpstreamResult
+from sqlbuild.loaders import AsyncLoaderContext, LoaderContext, WriteStrategy, loader
 from sqlbuild.refs import Reference, model, seed, source
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.tasks import AsyncTaskContext, TaskContext, task
@@ -131,3 +132,38 @@ def uses_a_decorated_function(ctx: AssetContext) -> str:
 async def awaits_a_decorated_function(ctx: AsyncAssetContext) -> None:
     pending: Coroutine[Any, Any, object] = push_orders(ctx)
     await pending
+
+
+@loader
+def raw_orders(ctx: LoaderContext):
+    start: str | None = ctx.current_cursor_value
+    assert_type(ctx.destination, str)
+    yield {"id": 1, "at": start, "reload": ctx.is_reload}
+
+
+@loader(
+    name="raw_lines",
+    depends_on=[raw_orders, source("raw")],
+    write_strategy="merge",
+    unique_key=["order_id", "line"],
+    cursor_column="at",
+    contract="enforced",
+    columns=[{"name": "order_id", "type": "INTEGER", "nullable": False}],
+    destination="lake.raw.lines",
+    retry=RetryPolicy(max_attempts=2),
+    timeout=30,
+)
+async def loads_lines(ctx: AsyncLoaderContext):
+    orders = ctx.loader(raw_orders)
+    highest: int | None = await orders.max("id")
+    cursor: str | None = await ctx.source("raw").current_cursor_value
+    for row in await ctx.query(f"SELECT id FROM {orders.destination}").fetchall():
+        yield [{"order_id": row[0], "line": highest, "at": cursor}]
+
+
+@loader(write_strategy=WriteStrategy.APPEND)
+def fills_itself(ctx: LoaderContext) -> None:
+    ctx.execute_sql(f"CREATE TABLE {ctx.destination} AS SELECT 1 AS id")
+
+
+loads: Callable[[LoaderContext], object] = raw_orders

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlbuild.assets import AssetContext, AsyncAssetContext, asset
+from sqlbuild.loaders import AsyncLoaderContext, LoaderContext, loader
 from sqlbuild.refs import model
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.tasks import TaskContext, task
@@ -60,3 +61,27 @@ async def forgotten_await(ctx: AsyncAssetContext):
 def calls(ctx: AssetContext) -> None:
     wrong_calls()  # wrong
     wrong_calls(ctx, month="May")  # wrong
+
+
+def undecorated_loader(ctx: LoaderContext) -> None: ...
+
+
+loader(write_strategy="replace")(undecorated_loader)  # wrong
+loader(contract="strict")(undecorated_loader)  # wrong
+loader(unique_key=1)(undecorated_loader)  # wrong
+loader(requires="all")(undecorated_loader)  # wrong
+loader(column_lineage={})(undecorated_loader)  # wrong
+
+
+@loader
+def wrong_tables(ctx: LoaderContext):
+    ctx.source(model("orders"))  # wrong
+    ctx.loader("orders")  # wrong
+    ctx.source("orders").max()  # wrong
+    return []
+
+
+@loader
+async def forgotten_table_await(ctx: AsyncLoaderContext):
+    highest: int = ctx.source("orders").max("id")  # wrong
+    yield {"id": highest}
