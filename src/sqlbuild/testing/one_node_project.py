@@ -75,7 +75,11 @@ def compile_one_node(
 
 def _alone(node: PythonNode, *, retry: bool) -> PythonNode:
     """The node as it runs in a test: in this process, once unless retries are tested, lineage into nowhere left out."""
-    declared = dataclasses.replace(node.declared, isolated=False, retry=node.declared.retry if retry else None)
+    alone = dataclasses.replace(node.declared, isolated=False, retry=node.declared.retry if retry else None)
+    return _declared(node, alone)
+
+
+def _declared(node: PythonNode, declared: PythonFunction) -> PythonNode:
     if isinstance(node, Asset):
         return dataclasses.replace(node, declared=declared, column_lineage={})
     return dataclasses.replace(node, declared=declared)
@@ -91,11 +95,8 @@ def _stubs(node: PythonNode) -> Iterator[Declaration]:
             continue
         declaration = declaration_of(upstream)
         if declaration is not None:
-            yield dataclasses.replace(declaration, declared=_without_needs(declaration.declared))
-
-
-def _without_needs(declared: PythonFunction) -> PythonFunction:
-    return dataclasses.replace(declared, depends_on=(), pools=(), retry=None, isolated=False)
+            needless = dataclasses.replace(declaration.declared, depends_on=(), pools=(), providers=())
+            yield _declared(declaration, needless)
 
 
 def _relation(reference: Reference) -> Iterator[Declaration]:

@@ -96,7 +96,7 @@ class ProjectFolder:
         compiled = Compiled(project=project, graph=Graph(nodes={}, downstream={}))
         # On a thread, because the event loop of an async test may be running on this one.
         with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            return thread.submit(query, compiled, sql, limit=None).result().rows
+            return thread.submit(lambda: query(compiled, sql, limit=None)).result().rows
 
     def result(self, name: str) -> dict[str, Any]:
         """How a node ended in the last run, as it stands in target/run_results.json. Raises KeyError."""

@@ -311,7 +311,7 @@ def _stored(function: NodeFunction, value: object, clock: Clock) -> NodeResult:
     where = f"results[{declaration.declared.name}]"
     limit = sys.maxsize
     return NodeResult(
-        run_id="earlier",
+        run_id=RUN_ID,
         node_id=id_of(declaration),
         kind=kind_of_declaration(declaration),
         name=declaration.declared.name,

@@ -433,3 +433,21 @@ def test_a_node_for_a_process_of_its_own_runs_in_this_one():
 
     run_node(computes)
     assert ran == [True]
+
+
+@asset(depends_on=model("elsewhere"), pool="crm", column_lineage={"id": [{"node": "elsewhere", "column": "id"}]})
+def exported_before(ctx, crm_client): ...
+
+
+@loader(write_strategy="append", depends_on=export_orders)
+def loaded_before(ctx): ...
+
+
+@pytest.mark.parametrize("upstream", [exported_before, loaded_before, export_orders])
+def test_what_an_upstream_needs_is_not_needed(upstream):
+    @task(depends_on=upstream)
+    def reads(ctx):
+        result = ctx.result_of(upstream)
+        return [result.payload, result.run_id == ctx.run_id]
+
+    assert run_node(reads, results={upstream: 5}).payload == [5, True]
