@@ -7,7 +7,7 @@ from sqlbuild.refs import model
 from sqlbuild.retries import RetryPolicy
 
 from assets._files import EXPORTS, write_csv
-from tasks._registry import register
+from providers.registry_client import RegistryClient
 from tasks.registry_ready import registry_ready
 
 ALL_YEAR = "9E AA AS B6 DL EV F9 FL HA MQ UA US VX WN YV".split()
@@ -32,7 +32,7 @@ for carrier, months in MONTHS.items():
             retry=RetryPolicy(max_attempts=5, retry_on=(aiohttp.ClientError,), initial_delay_seconds=0.2),
         )
         # The defaults bind this round's values: each of the functions keeps its own carrier and month.
-        async def export_slice(ctx: AsyncAssetContext, carrier=carrier, month=month):
+        async def export_slice(ctx: AsyncAssetContext, registry_client: RegistryClient, carrier=carrier, month=month):
             relation = ctx.relation(model("fact_flights"))
             rows = await ctx.query(
                 f"SELECT {', '.join(COLUMNS)} FROM {relation} WHERE carrier = ? AND month = ? "
@@ -43,7 +43,7 @@ for carrier, months in MONTHS.items():
             # On a thread: here it would keep every other async node waiting.
             size, written = await anyio.to_thread.run_sync(write_csv, path, COLUMNS, rows)
             summary = {"slice": ctx.node_name, "flights": len(rows), "bytes": size}
-            receipt = await register({**summary, "run_id": ctx.run_id})
+            receipt = await registry_client.register({**summary, "run_id": ctx.run_id})
             return ctx.result(
                 payload={**summary, "carrier": carrier, "month": month, "path": path.relative_to(EXPORTS.parent)},
                 metadata={"receipt": receipt},

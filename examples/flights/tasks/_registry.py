@@ -13,16 +13,6 @@ def registry_address() -> str | None:
     return os.environ.get("FLIGHTS_REGISTRY")
 
 
-async def register(summary: dict[str, Any]) -> str | None:
-    """Post a summary, if there is a registry, and return its receipt."""
-    address = registry_address()
-    if address is None:
-        return None
-    async with aiohttp.ClientSession(address, raise_for_status=True) as registry:
-        async with registry.post("/summaries", json=summary) as response:
-            return (await response.json())["receipt"]
-
-
 async def registered(run_id: str) -> list[dict[str, Any]]:
     """All summaries that a run has posted."""
     async with aiohttp.ClientSession(registry_address(), raise_for_status=True) as registry:
