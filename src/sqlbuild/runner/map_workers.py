@@ -5,10 +5,10 @@ An item costs no task of its own: a worker awaits one call after the other, in a
 
 from __future__ import annotations
 
+import contextvars
 import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import anyio
@@ -27,7 +27,9 @@ SLICE_SECONDS = 0.005
 ENDING_SECONDS = 2.0
 """How long calls that are under way when another one fails may go on, if their results are to be kept."""
 
-_map_with_keys: ContextVar[MapWorkers | None] = ContextVar("sqlbuild_map_with_keys", default=None)
+_map_with_keys: contextvars.ContextVar[MapWorkers | None] = contextvars.ContextVar(
+    "sqlbuild_map_with_keys", default=None
+)
 
 
 async def take_pools_in_map(take: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -58,6 +60,8 @@ class MapWorkers:
         self._async_items: AsyncIterator[Any] | None = None
         self._pulling = anyio.Lock()
         self._room = anyio.Event()
+        self._pulls = 0
+        """Begun; an async iterator may let them wait."""
         self._taken = 0
         self._read = 0
         self._exhausted = False
@@ -70,6 +74,7 @@ class MapWorkers:
         """Until every item is done, one has failed (see `error`) or it is cancelled."""
         call = self._call = MapCall(self._work, self._progress, self._order)
         completed = False
+        self._context = contextvars.copy_context()
         try:
             if isinstance(self._order.items, AsyncIterable):
                 self._async_items = aiter(self._order.items)
@@ -79,12 +84,16 @@ class MapWorkers:
             async with anyio.create_task_group() as tasks:
                 self._tasks: TaskGroup = tasks
                 for _ in range(workers):
-                    tasks.start_soon(self._work_through)
+                    self._start_worker()
             completed = self.error is None
         finally:
             self._write()
             call.end(completed=completed)
             await self._close_items()
+
+    def _start_worker(self) -> None:
+        """In a context as it was around the map."""
+        self._context.copy().run(self._tasks.start_soon, self._work_through)
 
     async def _close_items(self) -> None:
         close = getattr(self._async_items, "aclose", None)
@@ -94,7 +103,11 @@ class MapWorkers:
 
     def was_read(self) -> None:
         self._read += 1
+        self._make_room()
+
+    def _make_room(self) -> None:
         self._room.set()
+        self._room = anyio.Event()
 
     # -- items ------------------------------------------------------------------------------------------------------
 
@@ -107,18 +120,18 @@ class MapWorkers:
             await self._do(*entry)
             if self.error is None and not own_task.is_as_new():
                 # The next item shall notice nothing of this one.
-                self._tasks.start_soon(self._work_through)
+                self._start_worker()
                 return
             if time.monotonic() > slice_ends:
                 await anyio.lowlevel.checkpoint()
                 slice_ends = time.monotonic() + SLICE_SECONDS
 
     async def _take(self) -> tuple[int, Any] | None:
-        while self._taken - self._read >= self._window and not self._exhausted and self.error is None:
-            self._room = anyio.Event()
+        while self._pulls - self._read >= self._window and not self._exhausted and self.error is None:
             await self._room.wait()
         if self._exhausted or self.error is not None:
             return None
+        self._pulls += 1
         try:
             if self._async_items is None:
                 item = next(self._items)
@@ -129,7 +142,7 @@ class MapWorkers:
                     item = await anext(self._async_items)
         except (StopIteration, StopAsyncIteration):
             self._exhausted = True
-            self._room.set()
+            self._make_room()
             return None
         except BaseException as error:
             if is_being_cancelled(error):
@@ -208,7 +221,7 @@ class MapWorkers:
         if self.error is not None:
             return
         self.error = error
-        self._room.set()
+        self._make_room()
         if self._order.key is None:
             self._tasks.cancel_scope.cancel()
             return
