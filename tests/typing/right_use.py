@@ -47,6 +47,18 @@ def plain_value(ctx: TaskContext) -> dict[str, int]:
     return {"rows": 1}
 
 
+@task(depends_on=export_orders, retry=RetryPolicy(3, jitter=False), dry_run=True)
+def announces(ctx: TaskContext):
+    assert_type(ctx.dry_run, bool)
+    assert_type(ctx.results_of(export_orders, limit=3), list[UpstreamResult])
+    return None if ctx.dry_run else {"Idempotency-Key": ctx.idempotency_key}
+
+
+@asset(depends_on=export_orders)
+async def announces_too(ctx: AsyncAssetContext):
+    assert_type(await ctx.results_of(export_orders), list[UpstreamResult])
+
+
 @asset
 def nothing_declared(ctx: AssetContext):
     return ctx.skip("upstream not ready", SkipMode.SOFT)

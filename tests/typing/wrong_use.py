@@ -25,6 +25,7 @@ asset(columns=[{"nmae": "order_id"}])(undecorated)  # wrong
 asset(column_lineage={"order_id": ["fact_orders"]})(undecorated)  # wrong
 asset(timeout="30")(undecorated)  # wrong
 asset(pool=3)(undecorated)  # wrong
+asset(dry_run="yes")(undecorated)  # wrong
 asset(undecorated, tag=["a"])  # wrong
 asset(3)  # wrong
 task(columns=[{"name": "order_id"}])  # wrong

@@ -58,6 +58,8 @@ circular["again"] = [circular, circular]
         ({"meta": circular}, "meta: is nested deeper than 100 levels or contains itself"),
         ({"retry": 3}, "retry: must be a RetryPolicy, not 3"),
         ({"retry": RetryPolicy}, "retry: must be a RetryPolicy, not the class RetryPolicy"),
+        ({"dry_run": "yes"}, 'dry_run: must be True or False, not "yes"'),
+        ({"dry_run": 1}, "dry_run: must be True or False, not 1"),
         ({"isolate": "thread"}, 'isolate: unknown value "thread"'),
         ({"isolate": True}, "isolate: unknown value True"),
         ({"timeout": "3"}, 'timeout: must be seconds or a timedelta, not "3"'),
