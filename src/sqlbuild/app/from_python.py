@@ -24,7 +24,7 @@ from sqlbuild.app.run_output import captured_logging, captured_output, plain_sin
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selection, split_selectors
-from sqlbuild.errors import Problem, ProjectAlreadyOpen
+from sqlbuild.errors import Problem, ProjectAlreadyOpen, SqlbuildError
 from sqlbuild.interfaces.event_sink import EventSink
 
 # Modules, the import path and the working directory are one for the whole process, and so is this.
@@ -111,6 +111,7 @@ def build(
             reload=reload,
             dry_run=dry_run,
             embedded=True,
+            command="sqlbuild.build",
         )
     )
     with _project_in_process(project):
@@ -171,6 +172,7 @@ async def abuild(
             reload=reload,
             dry_run=dry_run,
             embedded=True,
+            command="sqlbuild.build",
         )
     )
     with _project_in_process(project):
@@ -242,6 +244,10 @@ def _project_in_process(project: ProjectOptions) -> Iterator[None]:
         with _working_directory(project.root):
             try:
                 yield
+            except SqlbuildError as error:
+                if error.help:
+                    error.add_note(f"help: {error.help}")
+                raise
             finally:
                 close_project(project.root)
     finally:
