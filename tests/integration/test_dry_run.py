@@ -84,3 +84,36 @@ def test_events_of_a_dry_run_say_so(project):
     events = [json.loads(line) for line in finished.out.splitlines()]
     assert [event["dry_run"] for event in events if event["event"] in ("run_started", "run_finished")] == [True, True]
     assert [event["message"] for event in events if event["event"] == "node_logged"] == ["asked True"]
+
+
+def test_a_loader_that_honours_it_is_asked_for_rows_and_nothing_is_loaded(project):
+    project.write(
+        {
+            "sources/raw.yml": "sources:\n  - {name: raw, managed: true}\n  - {name: own, managed: true}\n",
+            "loaders/raw.py": """
+                from sqlbuild.loaders import loader
+
+
+                @loader(dry_run=True)
+                def raw(ctx):
+                    for number in range(3 if ctx.dry_run else 5):
+                        yield {"id": number}
+
+
+                @loader(dry_run=True)
+                def own(ctx):
+                    if not ctx.dry_run:
+                        ctx.execute_sql(f"CREATE TABLE {ctx.destination} AS SELECT 1 AS id")
+            """,
+            "models/m.sql": 'SELECT id FROM __source("raw")',
+        }
+    )
+    document = project.build("--dry-run", "--json").json
+    results = {result["name"]: result for result in document["results"]}
+    assert (results["raw"]["status"], results["raw"]["metadata"]["rows"]) == ("succeeded", 3)
+    assert (results["own"]["status"], results["raw"]["warnings"]) == ("succeeded", [])
+    assert results["m"]["skip_reason"].endswith("its SQL is not checked: source:raw is not loaded yet")
+    assert not (project.root / "shop.duckdb").exists()
+    project.build()
+    assert project.build("--dry-run", "m").out.splitlines()[1].endswith("as a view, its SQL is right")
+    assert project.rows("SELECT count(*) FROM raw") == [(5,)]

@@ -155,3 +155,32 @@ def test_a_log_folder_that_cannot_be_made_fails_nothing(project):
     """
     finished = project.write({"tasks/a.py": blocking}).build()
     assert finished.out.count("logs of nodes cannot be written to target/runs/") == 2, "as it happens, and at the end"
+
+
+def test_items_of_a_map_and_nodes_in_processes_speak_for_their_node(project):
+    nodes = """
+        import logging
+
+        from sqlbuild.tasks import task
+
+        log = logging.getLogger(__name__)
+
+
+        @task
+        def mapping(ctx):
+            ctx.map(lambda item: (print("printed", item), log.info("logged %d", item)), range(200), limit=8)
+
+
+        @task(isolate="process")
+        def apart(ctx):
+            print("printed", ctx.node_name)
+            log.error("logged")
+            ctx.log("told", rows=3)
+    """
+    finished = project.write({"tasks/many.py": nodes}).build()
+    told = [line[25:] for line in kept(project, "mapping").splitlines()]
+    expected = [f"print    printed {n}" for n in range(200)] + [f"info     logged {n}" for n in range(200)]
+    assert sorted(told) == sorted(expected)
+    apart = [line[25:] for line in kept(project, "apart").splitlines()]
+    assert sorted(apart) == ["error    logged", "info     told\trows=3", "print    printed apart"]
+    assert "error       apart: logged" in finished.out

@@ -585,7 +585,7 @@ class _Execution:
                 skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
             case Checked(status, payload, metadata, wrong):
-                said = {"payload": payload, "metadata": metadata, "error": wrong}
+                said = {"payload": payload, "metadata": metadata, "error": wrong, "log": self._records.log_of(attempt)}
                 self._end(self._records.of_attempt(attempt, status, **said))
             case WouldRun(why):
                 self._end(self._records.of_node(node.id, Status.WOULD_RUN, skip_reason=why))

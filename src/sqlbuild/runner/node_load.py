@@ -50,6 +50,7 @@ class NodeLoad:
         self._hold = hold
         self._release = release
         self._dry_run = dry_run
+        self._rows_not_loaded = 0
         self._load: Load | None = None
         self.cursor_value: Any = None
 
@@ -105,6 +106,7 @@ class NodeLoad:
 
     async def stage(self, batch: RowBatch) -> None:
         if self._dry_run:
+            self._rows_not_loaded += batch.rows
             return
         if self._load is None:
             self._load = self._loading.begin(self._order)
@@ -112,7 +114,7 @@ class NodeLoad:
 
     async def apply(self) -> Loaded:
         if self._dry_run:
-            return Loaded(rows=0, has_table=await self.has_table())
+            return Loaded(rows=self._rows_not_loaded, has_table=True)
         load = self._load or self._loading.begin(self._order)
         self._load = load
         commit = CommitMarker(
@@ -123,6 +125,8 @@ class NodeLoad:
         return loaded
 
     async def has_table(self) -> bool:
+        if self._dry_run:
+            return True  # it would be there
         return bool(await self._with_connection(self._loading.has_relation, self._relation))
 
     async def discard(self) -> None:
