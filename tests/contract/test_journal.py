@@ -45,6 +45,26 @@ def test_the_last_of_several_ends_counts(journal, make_record):
     assert read().records == {"task:a": make_record()}
 
 
+def test_checkpoints_are_folded_by_node_scope_and_key(journal):
+    kept, read = journal
+    kept.checkpoints("task:a", 1, 10.0, "f1", "", [("page", '{"é":1}')])
+    kept.checkpoints("task:a", 1, 10.0, "f1", "push", [("1", "null"), ("2", '"x"')])
+    kept.checkpoints("task:b", 1, 10.0, "f2", "", [("page", "1")])
+    kept.checkpoints("task:a", 2, 11.0, "f1", "", [("page", "2")])
+    found = read().checkpoints
+    assert found["task:a"].fingerprint == "f1"
+    assert found["task:a"].texts == {"": {"page": "2"}, "push": {"1": "null", "2": '"x"'}}
+    assert found["task:b"].texts == {"": {"page": "1"}}
+
+
+def test_checkpoints_of_other_code_are_forgotten(journal):
+    kept, read = journal
+    kept.checkpoints("task:a", 1, 10.0, "before", "push", [("1", "null")])
+    kept.checkpoints("task:a", 1, 10.0, "after", "push", [("2", "null")])
+    found = read().checkpoints["task:a"]
+    assert (found.fingerprint, found.texts) == ("after", {"push": {"2": "null"}})
+
+
 def test_a_closed_journal_takes_nothing_more(journal):
     kept, _ = journal
     kept.close()
@@ -147,6 +167,17 @@ def test_an_entry_of_an_unknown_kind_is_passed_over(tmp_path):
     written.started("task:a", 1, 1.0)
     written.close()
     assert read_journal(written.path).started == {"task:a": 1}
+
+
+def test_many_checkpoints_stand_in_few_records_of_bounded_size(tmp_path):
+    written = FileJournal(str(tmp_path), run_id="r1", target="dev")
+    entries = [(str(number), json.dumps("x" * 1_000)) for number in range(1_000)]
+    written.checkpoints("task:a", 1, 1.0, "f", "push", entries)
+    written.close()
+    lines = (tmp_path / "journal.jsonl").read_bytes().splitlines()
+    assert 4 <= len(lines) <= 8
+    assert max(map(len, lines)) < 300_000
+    assert read_journal(written.path).checkpoints["task:a"].texts["push"] == dict(entries)
 
 
 def test_a_missing_journal_is_named(tmp_path):

@@ -11,6 +11,8 @@ from sqlbuild.domain.events import (
     NodeProgress,
     NodeRetrying,
     NodeStarted,
+    PoolPaused,
+    PoolUse,
     RunStopping,
     RunWarning,
 )
@@ -187,3 +189,16 @@ def test_times_are_utc_with_six_decimals(start, fraction):
     [document] = written(RunWarning(start + fraction, "x"))
     assert document["at"].startswith("2025-06-15T15:06:40.")
     assert len(document["at"]) == len(AT)
+
+
+def test_pauses_and_the_use_of_pools_are_told(at):
+    assert written(PoolPaused(at, "crm", 2.0, "task:a", "a"), PoolUse(at, {"pool:crm": 1}, {"pool:crm": 4})) == [
+        {"schema_version": 1, "event": "pool_paused", "at": AT, "pool": "crm", "seconds": 2.0, "node": "task:a"},
+        {
+            "schema_version": 1,
+            "event": "pool_use",
+            "at": AT,
+            "used_by_blocks": {"pool:crm": 1},
+            "waiting_blocks": {"pool:crm": 4},
+        },
+    ]

@@ -10,6 +10,8 @@ from sqlbuild.domain.events import (
     NodeLogged,
     NodeRetrying,
     NodeStarted,
+    PoolPaused,
+    PoolUse,
     RunStopping,
     RunWarning,
 )
@@ -92,6 +94,13 @@ def test_a_retry_is_a_line_with_its_cause(open_run, make_error, start):
     assert open_run().lines(event) == [
         "     retrying    task  ping           in 1.50 s, attempt 1 failed: OSError: busy very"
     ]
+
+
+def test_a_paused_pool_is_a_line_that_says_who_was_told(open_run, start):
+    event = PoolPaused(start, "crm", 2.0, "task:ping", "ping")
+    assert open_run().lines(event) == ["     paused      pool crm for 2.00 s, as ping was told"]
+    assert open_run(quiet=True).lines(event) == []
+    assert open_run(verbose=True).lines(PoolUse(start, {"pool:crm": 1}, {})) == []
 
 
 def test_only_verbose_tells_starts_and_waits(open_run, make_result, start):

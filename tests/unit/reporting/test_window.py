@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlbuild.domain.events import NodeFinished, NodeProgress, NodeRetrying, NodeStarted
+from sqlbuild.domain.events import NodeFinished, NodeProgress, NodeRetrying, NodeStarted, PoolPaused, PoolUse
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.reporting.capacity_use import CapacityUse
 from sqlbuild.reporting.run_progress import RunProgress
@@ -52,6 +52,18 @@ def test_running_nodes_show_time_attempt_and_progress(view, start):
         "  task   n21  0.5 s  attempt 2  3",
     ]
     assert lines[2] == "  async 2/64, 19 waiting   pool crm 1/8, 19 waiting"
+
+
+def test_blocks_count_in_their_pools_and_a_pause_is_counted_down(view, start):
+    lines = view(
+        begin(0, start),
+        begin(21, start),
+        PoolUse(start, {"pool:crm": 3, "pool:mail": 0}, {"pool:crm": 7}),
+        PoolPaused(start, "crm", 5.0, "task:n00", "n00"),
+    )
+    assert lines[2] == "  async 2/64, 19 waiting   pool crm 4/8, 26 waiting, paused 3.0 s"
+    over = view(begin(0, start), PoolPaused(start, "crm", 1.0, "task:n00", "n00"))
+    assert "paused" not in over[1]
 
 
 def test_never_more_than_ten_running_nodes_are_listed(view, start):
