@@ -16,6 +16,7 @@ from sqlbuild.domain.events import (
     RunStarted,
     RunStopping,
     RunWarning,
+    WaitingForTarget,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "RunStarted",
     "RunStopping",
     "RunWarning",
+    "WaitingForTarget",
 ]

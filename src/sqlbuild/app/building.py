@@ -15,8 +15,10 @@ import anyio.to_thread
 from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.run_to_its_end import run_to_its_end
+from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
+    make_access,
     make_empty_warehouse,
     make_loading,
     make_providers,
@@ -29,14 +31,14 @@ from sqlbuild.app.wiring import (
 )
 from sqlbuild.artifacts.run_results_json import run_results_document
 from sqlbuild.artifacts.write_json import write_json
-from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.events import RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selected, Selection
-from sqlbuild.errors import EngineError, ProjectError, TargetLocked
+from sqlbuild.errors import EngineError, ProjectError
 from sqlbuild.interfaces.event_sink import EventSink
 from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
@@ -53,7 +55,6 @@ from sqlbuild.state.node_logs import LOGS_FOLDER, NodeLogFiles
 from sqlbuild.state.past_file import write_past
 from sqlbuild.state.warehouse_tables import COMMITS_TABLE
 
-LOCK_RETRY_SECONDS = 0.1
 LEAVE_SECONDS = 0.3
 """Time for the last lines of logs to be written when the process is left at once."""
 LEFT_BEHIND_SECONDS = 1.0
@@ -132,11 +133,17 @@ async def _build(
 ) -> RunResult:
     project, graph = compiled.project, compiled.graph
     folder = "" if options.dry_run else target_folder(project.root)
-    warehouse = make_warehouse(project.settings, project.root)
-    if options.dry_run and not warehouse.exists():
-        warehouse = make_empty_warehouse(project.settings, project.root)
-    await _open_when_free(warehouse, options.lock_timeout, events.publish, read_only=options.dry_run)
+    patience = Patience(seconds=options.lock_timeout, publish=events.publish)
+    access = make_access(project.settings, options.command, patience)
     try:
+        if options.dry_run:
+            await access.wait_for_writers()
+        else:
+            await access.lock_for_writing()
+        warehouse = make_warehouse(project.settings, project.root)
+        if options.dry_run and not warehouse.exists():
+            warehouse = make_empty_warehouse(project.settings, project.root)
+        await access.open(warehouse, read_only=options.dry_run)
         store = make_store(warehouse, project.settings)
         if options.dry_run:
             store = ReadOnlyStateStore(store)
@@ -162,11 +169,12 @@ async def _build(
                     providers=providers,
                     events=events,
                     leave_now=leave_now,
+                    tell_run=access.tell_run,
                 ),
             )
         )
     finally:
-        await close_warehouse(warehouse)
+        await access.close()
 
 
 def _providers_of(plan: Plan, *, called_only: bool) -> Iterable[str]:
@@ -190,6 +198,8 @@ class _Prepared:
     providers: ProviderSet | None
     events: EventDispatcher
     leave_now: Callable[[int], None]
+    tell_run: Callable[[str], None]
+    """Names the run to those that wait for the target."""
 
 
 async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> RunResult:
@@ -200,6 +210,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         folder = None
         journal: Journal = InMemoryJournal(run_id=run_id, target=run.plan.target)
     else:
+        run.tell_run(run_id)
         folder = os.path.join(target_folder(compiled.project.root), "runs", run_id)
         journal = FileJournal(folder, run_id=run_id, target=run.plan.target, fsync=compiled.project.settings.run.fsync)
     logs = NodeLogFiles(
@@ -250,30 +261,6 @@ def _write_artifacts(compiled: Compiled, result: RunResult, past: Past) -> None:
         write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
     except ProjectError as error:
         raise EngineError(f"the run ended, but its results could not be written: {error}") from error
-
-
-async def _open_when_free(
-    warehouse: Warehouse, lock_timeout: float, publish: Callable[[Event], None], *, read_only: bool
-) -> None:
-    """While another process holds the target, wait up to `lock_timeout` seconds. Raises TargetLocked."""
-    told = False
-    give_up_at = anyio.current_time() + lock_timeout
-    while True:
-        try:
-            await warehouse.open(read_only=read_only)
-            return
-        except TargetLocked as error:
-            if anyio.current_time() >= give_up_at:
-                raise
-            if not told:
-                publish(RunWarning(_now(), f"waiting up to {lock_timeout:g} s: {error}"))
-                told = True
-        await anyio.sleep(LOCK_RETRY_SECONDS)
-
-
-async def close_warehouse(warehouse: Warehouse) -> None:
-    with anyio.CancelScope(shield=True):
-        await warehouse.close()
 
 
 def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:

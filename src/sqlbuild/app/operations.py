@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from sqlbuild.app.building import build, build_here, close_warehouse, plan_from
+from sqlbuild.app.building import build, build_here, plan_from
 from sqlbuild.app.cleaning import CleanReport, clean
+from sqlbuild.app.live_runs import LiveRun, known_of, live_run_of
 from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_logs
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
+from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
+    make_access,
     make_store,
     make_warehouse,
     run_async,
-    state_json,
     target_folder,
 )
 from sqlbuild.artifacts.dag_json import dag_document
@@ -34,14 +35,15 @@ from sqlbuild.project.load_project import load_project
 from sqlbuild.project.read_python import close_python
 from sqlbuild.selector.select_nodes import select_only
 from sqlbuild.state.analysis_cache import FileAnalysisCache
-from sqlbuild.state.past_file import read_past
 
 __all__ = [
     "Backend",
     "CleanReport",
     "Compiled",
+    "LiveRun",
     "NodeLogReport",
     "NodeReport",
+    "Patience",
     "ProjectOptions",
     "QueryResult",
     "RunOptions",
@@ -49,6 +51,7 @@ __all__ = [
     "build_here",
     "clean",
     "close_project",
+    "live_run_of",
     "log_messages",
     "open_project",
     "plan",
@@ -63,12 +66,13 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NodeReport:
-    """One node as declared, with its history; `as_of` is the last run that the history knows."""
+    """One node as declared, with its history; `as_of` is the last run that the history knows, `live` if it goes on."""
 
     node: Node
     past: PastNode | None
     results: tuple[NodeResult, ...]
     as_of: str | None
+    live: LiveRun | None = None
     reason: Reason
     why: str
 
@@ -92,28 +96,28 @@ def close_project(root: str) -> None:
 
 def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:
     """What a selection contains, in topological order; history comes from target/state.json."""
-    past, _ = _known_past(compiled)
-    chosen = select_only(compiled.graph, past, selection)
+    chosen = select_only(compiled.graph, known_of(compiled).past, selection)
     if not chosen and compiled.graph.nodes and not selection.allow_empty:
         raise SelectionError("the selection is empty", help="give --allow-empty if that is no error")
     return tuple(node for node in compiled.graph.nodes if node in chosen)
 
 
-def plan(compiled: Compiled, selection: Selection, options: RunOptions) -> Plan:
+def plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
     """What a build would do. Reads the warehouse and changes nothing."""
-    return run_async(_plan, compiled, selection, backend=options.backend)  # type: ignore[no-any-return]
+    return run_async(_plan, compiled, selection, patience, backend="asyncio")  # type: ignore[no-any-return]
 
 
 def show(compiled: Compiled, name: str) -> NodeReport:
     """One node by name or `kind:name`. Raises SelectionError for an unknown one."""
-    past, results = _known_past(compiled)
-    node = _one_node(compiled, past, name)
-    reason, why = explain(node, past)
+    known = known_of(compiled)
+    node = _one_node(compiled, known.past, name)
+    reason, why = explain(node, known.past)
     return NodeReport(
         node=node,
-        past=past.nodes.get(node.id),
-        results=with_logs(compiled, results.get(node.id, ())),
-        as_of=past.last_run_id,
+        past=known.past.nodes.get(node.id),
+        results=with_logs(compiled, known.results.get(node.id, ())),
+        as_of=known.past.last_run_id,
+        live=known.live,
         reason=reason,
         why=why,
     )
@@ -121,9 +125,9 @@ def show(compiled: Compiled, name: str) -> NodeReport:
 
 def show_logs(compiled: Compiled, name: str, *, run_id: str | None, attempt: int | None) -> NodeLogReport:
     """The logs of one node, by name or `kind:name`. Raises SelectionError for an unknown node or run."""
-    past, results = _known_past(compiled)
-    node = _one_node(compiled, past, name)
-    return find_logs(compiled, node, results.get(node.id, ()), run_id=run_id, attempt=attempt)
+    known = known_of(compiled)
+    node = _one_node(compiled, known.past, name)
+    return find_logs(compiled, node, known.results.get(node.id, ()), run_id=run_id, attempt=attempt)
 
 
 def _one_node(compiled: Compiled, past: Past, name: str) -> Node:
@@ -145,16 +149,15 @@ def write_dag(compiled: Compiled, path: str | None) -> str:
     return path
 
 
-def _known_past(compiled: Compiled) -> tuple[Past, Mapping[NodeId, tuple[NodeResult, ...]]]:
-    return read_past(state_json(compiled.project.root), compiled.project.settings.target.name)
-
-
-async def _plan(compiled: Compiled, selection: Selection) -> Plan:
-    warehouse = make_warehouse(compiled.project.settings, compiled.project.root)
-    if not warehouse.exists():
-        return plan_from(compiled, selection, Past())
-    await warehouse.open(read_only=True)
+async def _plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
+    settings = compiled.project.settings
+    access = make_access(settings, "sqb plan", patience)
     try:
-        return plan_from(compiled, selection, await make_store(warehouse, compiled.project.settings).past())
+        await access.wait_for_writers()
+        warehouse = make_warehouse(settings, compiled.project.root)
+        if not warehouse.exists():
+            return plan_from(compiled, selection, Past())
+        await access.open(warehouse, read_only=True)
+        return plan_from(compiled, selection, await make_store(warehouse, settings).past())
     finally:
-        await close_warehouse(warehouse)
+        await access.close()

@@ -32,6 +32,8 @@ class RunOptions:
     fail_fast: bool = False
     strict_async: bool = False
     """An async node that blocks the event loop fails."""
+    command: str = "sqb build"
+    """What those are told that wait for the target meanwhile."""
     grace: float = 10.0
     lock_timeout: float = 60.0
     backend: Backend = "asyncio"

@@ -7,13 +7,14 @@ import dataclasses
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
 
 from sqlbuild.app.options import Compiled
-from sqlbuild.app.wiring import make_warehouse, run_async
+from sqlbuild.app.target_access import Patience
+from sqlbuild.app.wiring import make_access, make_warehouse, run_async
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
@@ -32,6 +33,7 @@ _NAMES = re.compile(
         | \b(?P<kind>model|source):(?P<name>[a-z_][a-z0-9_]*)\b""",
     re.VERBOSE | re.DOTALL,
 )
+_PATIENT = Patience()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class QueryResult:
     truncated: bool
 
 
-def query(compiled: Compiled, sql: str, *, limit: int | None) -> QueryResult:
+def query(compiled: Compiled, sql: str, *, limit: int | None, patience: Patience = _PATIENT) -> QueryResult:
     """Run a read-only statement; `model:x` and `source:x` in it are resolved. Raises WarehouseError and the like."""
 
     async def fetch(connection: Connection) -> QueryResult:
@@ -53,11 +55,11 @@ def query(compiled: Compiled, sql: str, *, limit: int | None) -> QueryResult:
         truncated = limit is not None and len(rows) > limit
         return QueryResult(columns=result.columns, rows=rows[:limit] if truncated else rows, truncated=truncated)
 
-    found: QueryResult = run_async(_with_connection, compiled, fetch, backend="asyncio")
+    found: QueryResult = run_async(_with_connection, compiled, fetch, patience, backend="asyncio")
     return found
 
 
-def query_to_file(compiled: Compiled, sql: str, path: str) -> int:
+def query_to_file(compiled: Compiled, sql: str, path: str, *, patience: Patience = _PATIENT) -> int:
     """Write all rows to a .csv, .json, .jsonl or .parquet file, whole or not at all; returns how many.
 
     Raises ProjectError for another suffix or a folder that is not there.
@@ -77,7 +79,7 @@ def query_to_file(compiled: Compiled, sql: str, path: str) -> int:
         return int((await result.fetch())[0][0])
 
     try:
-        count: int = run_async(_with_connection, compiled, copy, backend="asyncio")
+        count: int = run_async(_with_connection, compiled, copy, patience, backend="asyncio")
         os.replace(temporary, path)
     finally:
         if os.path.exists(temporary):
@@ -120,12 +122,15 @@ def _resolve(sql: str, graph: Graph) -> str:
     return _NAMES.sub(replace, sql)
 
 
-async def _with_connection(compiled: Compiled, work: Any) -> Any:
-    warehouse = make_warehouse(compiled.project.settings, compiled.project.root)
-    if not warehouse.exists():
-        raise WarehouseUnreachable("nothing was built into this target yet", help="run `sqb build` first")
-    await warehouse.open(read_only=True)
+async def _with_connection(compiled: Compiled, work: Callable[[Connection], Awaitable[Any]], patience: Patience) -> Any:
+    settings = compiled.project.settings
+    access = make_access(settings, "sqb query", patience)
     try:
+        await access.wait_for_writers()
+        warehouse = make_warehouse(settings, compiled.project.root)
+        if not warehouse.exists():
+            raise WarehouseUnreachable("nothing was built into this target yet", help="run `sqb build` first")
+        await access.open(warehouse, read_only=True)
         connection = warehouse.connect()
         try:
             return await work(connection)
@@ -133,5 +138,4 @@ async def _with_connection(compiled: Compiled, work: Any) -> Any:
             with anyio.CancelScope(shield=True):
                 await connection.close()
     finally:
-        with anyio.CancelScope(shield=True):
-            await warehouse.close()
+        await access.close()

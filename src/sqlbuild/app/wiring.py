@@ -15,6 +15,7 @@ from typing import Any
 
 import anyio
 
+from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
@@ -26,8 +27,11 @@ from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
+from sqlbuild.interfaces.target_lock import TargetLock
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
+
+_IN_MEMORY = ":memory:"
 
 
 class SystemClock:
@@ -71,9 +75,25 @@ def make_loading(settings: Settings) -> Loading:
 def make_empty_warehouse(settings: Settings, root: str) -> Warehouse:
     """What stands for a target that was never built where nothing may be written: it is gone when it is closed."""
     connection = settings.target.connection
-    in_memory = dataclasses.replace(connection, options={**connection.options, "database": ":memory:"})
+    in_memory = dataclasses.replace(connection, options={**connection.options, "database": _IN_MEMORY})
     target = dataclasses.replace(settings.target, connection=in_memory)
     return make_warehouse(dataclasses.replace(settings, target=target), root)
+
+
+def make_lock(settings: Settings) -> TargetLock | None:
+    """The lock of the chosen target, or None where no other process can get at it."""
+    connection = settings.target.connection
+    database = str(connection.options.get("database", ""))
+    if connection.adapter != "duckdb" or database == _IN_MEMORY or "://" in database:
+        return None
+    from sqlbuild.state.target_lock import FileTargetLock
+
+    return FileTargetLock(database)
+
+
+def make_access(settings: Settings, command: str, patience: Patience) -> TargetAccess:
+    """The way into the chosen target for one command."""
+    return TargetAccess(make_lock(settings), target=settings.target.name, command=command, patience=patience)
 
 
 def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:

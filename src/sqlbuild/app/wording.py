@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sqlbuild.reporting.wording import counted, first_few, one_line, safe_text, seconds_text
+from sqlbuild.reporting.wording import counted, first_few, one_line, safe_text, seconds_text, waiting_text
 
-__all__ = ["counted", "first_few", "one_line", "safe_text", "seconds_text"]
+__all__ = ["counted", "first_few", "one_line", "safe_text", "seconds_text", "waiting_text"]

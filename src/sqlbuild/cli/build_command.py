@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 import typer
@@ -8,17 +7,7 @@ import typer
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.run_selection import refuse_two_documents, run_selection
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
-
-
-def finite_seconds(text: str) -> float:
-    """Seconds as the command line gives them. Raises typer.BadParameter for less than 0 and what is no number."""
-    try:
-        seconds = float(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a number of seconds") from error
-    if not math.isfinite(seconds) or seconds < 0:
-        raise typer.BadParameter(f"{text!r} is not a number of seconds of at least 0")
-    return seconds
+from sqlbuild.cli.target_options import LockTimeout, finite_seconds
 
 
 def build(
@@ -50,10 +39,7 @@ def build(
     connections: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N SQL statements at once.")
     ] = None,
-    lock_timeout: Annotated[
-        float,
-        typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),
-    ] = 60.0,
+    lock_timeout: LockTimeout = 60.0,
     grace: Annotated[
         float,
         typer.Option(

@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from sqlbuild.cli.build_command import finite_seconds
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.run_selection import refuse_two_documents, run_selection
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Select, Selectors, selection_of
+from sqlbuild.cli.target_options import LockTimeout, finite_seconds
 
 
 def check(
@@ -24,10 +24,7 @@ def check(
     connections: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N SQL statements at once.")
     ] = None,
-    lock_timeout: Annotated[
-        float,
-        typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),
-    ] = 60.0,
+    lock_timeout: LockTimeout = 60.0,
     grace: Annotated[
         float,
         typer.Option(
@@ -49,6 +46,7 @@ def check(
         fail_fast=fail_fast,
         grace=grace,
         lock_timeout=lock_timeout,
+        command="sqb check",
         backend=backend,
         debug=options.debug,
     )

@@ -6,6 +6,7 @@ import typer
 
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.target_options import LockTimeout, patience_of
 
 SCHEMA_VERSION = 1
 
@@ -13,12 +14,14 @@ SCHEMA_VERSION = 1
 def clean(
     options: SharedOptions,
     everything: Annotated[bool, typer.Option("--all", help="Remove what unfinished runs have left too.")] = False,
+    lock_timeout: LockTimeout = 60.0,
 ) -> int:
     """Remove what earlier commands left behind. That is target/ and temporary relations of dead runs."""
     from sqlbuild.app import operations
     from sqlbuild.cli.open_project import project_options
 
-    report = operations.clean(project_options(options), everything=everything)
+    patience = patience_of(options, lock_timeout)
+    report = operations.clean(project_options(options), everything=everything, patience=patience)
     if options.json:
         document = {"schema_version": SCHEMA_VERSION, "removed": list(report.removed), "kept": list(report.kept)}
         write_document(document)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from sqlbuild.app.wording import counted, first_few
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.target_options import note_live_run
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
 
 
 def dag(options: SharedOptions) -> int:
     """Summarise the graph of the project. With --json print the whole DAG document."""
+    from sqlbuild.app.operations import live_run_of
     from sqlbuild.app.run_output import dag_document
     from sqlbuild.cli.open_project import open_project
 
@@ -19,6 +21,7 @@ def dag(options: SharedOptions) -> int:
     if options.json:
         write_document(dag_document(compiled))
         return 0
+    note_live_run(live_run_of(compiled), options)
     graph = compiled.graph
     kinds = collections.Counter(str(node.kind) for node in graph.nodes.values())
     starts = [node.name for node in graph.nodes.values() if not node.depends_on]

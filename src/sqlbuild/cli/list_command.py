@@ -7,6 +7,7 @@ import typer
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, NoPython, Select, Selectors, selection_of
+from sqlbuild.cli.target_options import note_live_run
 from sqlbuild.cli.text_table import table_lines
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def list_nodes(
 
     compiled = open_project(options)
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, no_python=no_python)
+    note_live_run(operations.live_run_of(compiled), options)
     nodes = [compiled.graph.nodes[id] for id in operations.select(compiled, selection)]
     if options.json or output == "json":
         write_document({"schema_version": SCHEMA_VERSION, "nodes": [_document(node) for node in nodes]})

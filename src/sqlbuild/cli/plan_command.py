@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sqlbuild.app.wording import counted, seconds_text
-from sqlbuild.cli.build_command import finite_seconds
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.target_options import LockTimeout, patience_of
 from sqlbuild.cli.text_table import table_lines
 
 if TYPE_CHECKING:
@@ -28,13 +28,9 @@ def plan(
     only: Only = False,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
-    lock_timeout: Annotated[
-        float,
-        typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),
-    ] = 60.0,
+    lock_timeout: LockTimeout = 60.0,
 ) -> int:
     """Show what a build would run, and why. Also about how long it would take; changes nothing."""
-    from sqlbuild.app.operations import RunOptions
     from sqlbuild.app.operations import plan as make_plan
     from sqlbuild.cli.open_project import open_project
 
@@ -49,7 +45,7 @@ def plan(
         no_checks=no_audits,
         load=load,
     )
-    made = make_plan(compiled, selection, RunOptions(lock_timeout=lock_timeout, debug=options.debug))
+    made = make_plan(compiled, selection, patience_of(options, lock_timeout))
     if options.json:
         write_document(plan_document(made))
     else:

@@ -14,6 +14,7 @@ import typer
 from sqlbuild.app.wording import counted
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import shown_path, write_document, write_error_text, write_lines, write_text
+from sqlbuild.cli.target_options import LockTimeout, patience_of
 from sqlbuild.cli.text_table import table_lines
 
 SCHEMA_VERSION = 1
@@ -34,6 +35,7 @@ def query(
             help="table, csv, json, or a file that ends in .parquet, .csv, .json or .jsonl.",
         ),
     ] = "table",
+    lock_timeout: LockTimeout = 60.0,
 ) -> int:
     """Run a read-only query against the target."""
     path = _file_of(output)
@@ -41,14 +43,15 @@ def query(
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
+    patience = patience_of(options, lock_timeout)
     if path is not None:
-        rows = operations.query_to_file(compiled, sql, path)
+        rows = operations.query_to_file(compiled, sql, path, patience=patience)
         if options.json:
             write_document({"schema_version": SCHEMA_VERSION, "path": path, "rows": rows})
         elif not options.quiet:
             write_lines([f"wrote {counted(rows, 'row')} to {shown_path(path)}"])
         return 0
-    result = operations.query(compiled, sql, limit=limit)
+    result = operations.query(compiled, sql, limit=limit, patience=patience)
     if options.json:
         write_document(
             {

@@ -9,6 +9,7 @@ import typer
 
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_error_text
+from sqlbuild.cli.target_options import WaitingNotes
 from sqlbuild.errors import EngineError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _sinks(options: SharedOptions, *, events: bool) -> list[EventSink]:
     from sqlbuild.app.run_output import json_lines_sink, plain_sink
 
     if options.json:
-        return []
+        return [] if options.quiet else [WaitingNotes()]
     if events:
         return [json_lines_sink(sys.stdout)]
     if options.has_live_view():

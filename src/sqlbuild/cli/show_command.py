@@ -11,6 +11,7 @@ import typer
 from sqlbuild.app.wording import counted, first_few, one_line, safe_text, seconds_text
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines, write_text
+from sqlbuild.cli.target_options import running_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
@@ -144,7 +145,12 @@ def _history_facts(report: NodeReport) -> list[tuple[str, str]]:
         facts.append(("last status", f"{report.past.last_status.replace('_', ' ')} in run {report.past.last_run_id}"))
         if report.past.typical_seconds is not None:
             facts.append(("usually takes", seconds_text(report.past.typical_seconds)))
-    if report.as_of is not None:
+    if report.live is not None:
+        attempt = report.live.at_work.get(report.node.id)
+        if attempt is not None:
+            facts.append(("now", "running" if attempt == 1 else f"running, attempt {attempt}"))
+        facts.append(("as of", running_text(report.live)))
+    elif report.as_of is not None:
         facts.append(("as of", f"run {report.as_of}"))
     return facts
 
@@ -217,6 +223,8 @@ def _document(report: NodeReport, compiled: Compiled) -> dict[str, Any]:
         "reason": report.reason,
         "why": report.why,
         "as_of": report.as_of,
+        "run_goes_on": report.live is not None,
+        "attempt_at_work": None if report.live is None else report.live.at_work.get(node.id),
         "typical_seconds": None if report.past is None else report.past.typical_seconds,
         "results": [node_result_document(result, compiled) for result in report.results],
     }

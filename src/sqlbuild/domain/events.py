@@ -96,6 +96,18 @@ class PoolUse:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class WaitingForTarget:
+    """Another process holds the target; told once, and again from time to time. No run has begun yet."""
+
+    at: float
+    holder: str
+    """Who it is and what holds it, in words."""
+    waited: float
+    timeout: float
+    """Seconds, both."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunStopping:
     """A signal or --fail-fast stops the run; `grace` is how many seconds threads are waited for."""
 
@@ -126,6 +138,7 @@ Event = (
     | NodeFinished
     | PoolPaused
     | PoolUse
+    | WaitingForTarget
     | RunStopping
     | RunWarning
     | RunFinished

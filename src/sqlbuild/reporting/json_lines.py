@@ -21,6 +21,7 @@ from sqlbuild.domain.events import (
     RunStarted,
     RunStopping,
     RunWarning,
+    WaitingForTarget,
 )
 from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult
 from sqlbuild.reporting.wording import MESSAGE_LIMIT, one_line
@@ -73,6 +74,8 @@ def event_document(event: Event) -> Document:
             return _document("pool_paused", at, {"pool": pool, "seconds": seconds, "node": node})
         case PoolUse(at=at, used=used, waiting=waiting):
             return _document("pool_use", at, {"used_by_blocks": dict(used), "waiting_blocks": dict(waiting)})
+        case WaitingForTarget(at=at, holder=holder, waited=waited, timeout=timeout):
+            return _document("waiting_for_target", at, {"holder": holder, "waited": waited, "timeout": timeout})
         case RunWarning(at=at, message=message):
             return _document("run_warning", at, {"message": message})
         case RunStarted():

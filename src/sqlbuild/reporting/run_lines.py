@@ -19,6 +19,7 @@ from sqlbuild.domain.events import (
     RunStarted,
     RunStopping,
     RunWarning,
+    WaitingForTarget,
 )
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
@@ -26,7 +27,7 @@ from sqlbuild.reporting.checks import said_text
 from sqlbuild.reporting.failures import error_text, failure_lines, place_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
-from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text
+from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text, waiting_text
 
 _WHOLE_FAILURES = 20
 """So many failures are shown with their traceback; the others get one line, or a bad day fills the disk."""
@@ -70,6 +71,8 @@ class RunLines:
                 return self._pool_paused(event)
             case PoolUse():
                 return []
+            case WaitingForTarget():
+                return [] if self._quiet else [self._paint(waiting_text(event), "notice")]
             case RunWarning(message=message):
                 self._warnings[message] = None
                 return [] if self._quiet else [self._warning(message)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from sqlbuild.domain.events import WaitingForTarget
 
 MESSAGE_LIMIT = 4_000
 """Characters of one error message or traceback that are shown."""
@@ -82,6 +85,14 @@ def tenths_text(seconds: float) -> str:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """`1 node`, `2,000 nodes`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def waiting_text(event: WaitingForTarget) -> str:
+    """What a command says while another process holds its target."""
+    if event.waited < 1:
+        return f"waiting up to {seconds_text(event.timeout)}: {one_line(event.holder, 1_000)}"
+    waited = f"{seconds_text(event.waited)} of {seconds_text(event.timeout)}"
+    return f"still waiting ({waited}): {one_line(event.holder, 1_000)}"
 
 
 def first_few(names: Sequence[str], limit: int = 5) -> str:

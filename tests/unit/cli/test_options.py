@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import typer
 
-from sqlbuild.cli.build_command import finite_seconds
+from sqlbuild.cli.target_options import finite_seconds
 from sqlbuild.cli.options import SharedOptions, parse_vars, with_shared_options
 
 

@@ -1,0 +1,117 @@
+"""What is known of a target while a run goes on in it: its last state, and what the run's journal says so far.
+
+Neither opens the warehouse, which the run may hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Mapping
+
+from sqlbuild.app.options import Compiled
+from sqlbuild.app.wiring import make_lock, state_json
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import SqlbuildError
+from sqlbuild.interfaces.target_lock import Holder
+from sqlbuild.state.journal import FILE_NAME, read_journal
+from sqlbuild.state.node_result_json import result_from_json
+from sqlbuild.state.past_file import read_past
+from sqlbuild.state.run_journal import RunJournal
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRun:
+    """A run that has not ended: who runs it, which nodes are done and which are at work, with their attempt."""
+
+    run_id: str
+    holder: Holder
+    done: Mapping[NodeId, NodeResult]
+    at_work: Mapping[NodeId, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The past of a target with that of its `live` run, if there is one, and the last results by node, newest first."""
+
+    past: Past
+    results: Mapping[NodeId, tuple[NodeResult, ...]]
+    live: LiveRun | None
+
+
+def known_of(compiled: Compiled) -> Known:
+    """Read from target/; empty where there is nothing to read."""
+    root, target = compiled.project.root, compiled.project.settings.target.name
+    # First the run: if it ends in between, the state has it, and what is known twice is known once below.
+    live = live_run_of(compiled)
+    past, results = read_past(state_json(root), target)
+    if live is not None and past.last_run_id == live.run_id:
+        live = None
+    if live is None:
+        return Known(past=past, results=results, live=None)
+    return Known(past=_after(past, live, compiled.graph), results=_LiveResults(live, results), live=live)
+
+
+def live_run_of(compiled: Compiled) -> LiveRun | None:
+    """The run that goes on in the chosen target at this moment, in this folder."""
+    settings = compiled.project.settings
+    holder = holder_of(settings)
+    if holder is None or holder.run_id is None or holder.target != settings.target.name:
+        return None
+    try:
+        journal = read_journal(os.path.join(compiled.project.root, "target", "runs", holder.run_id, FILE_NAME))
+    except SqlbuildError:  # it runs in another copy of the project, or has written nothing yet
+        journal = RunJournal()
+    done = {node: result_from_json(text) for node, text in journal.records.items() if node in compiled.graph.nodes}
+    return LiveRun(
+        run_id=holder.run_id,
+        holder=holder,
+        done=done,
+        at_work={node: attempt for node, attempt in journal.started.items() if node not in journal.records},
+    )
+
+
+def holder_of(settings: Settings) -> Holder | None:
+    """Who writes to the chosen target at this moment, as far as it is known."""
+    lock = make_lock(settings)
+    return lock.holder() if lock is not None and lock.is_held() else None
+
+
+def live_run_ids(settings: Settings) -> frozenset[str]:
+    """The runs that go on in any target of the project."""
+    holders = (holder_of(dataclasses.replace(settings, target=target)) for target in settings.targets.values())
+    return frozenset(holder.run_id for holder in holders if holder is not None and holder.run_id is not None)
+
+
+def _after(past: Past, live: LiveRun, graph: Graph) -> Past:
+    so_far = RunResult(
+        run_id=live.run_id,
+        target=live.holder.target,
+        started_at=live.holder.since,
+        finished_at=live.holder.since,
+        results=live.done,
+        exit_code=0,
+    )
+    return past.after(so_far, graph)
+
+
+class _LiveResults(Mapping[NodeId, tuple[NodeResult, ...]]):
+    """Stored results, decoded when they are looked up, behind those of the live run."""
+
+    def __init__(self, live: LiveRun, stored: Mapping[NodeId, tuple[NodeResult, ...]]) -> None:
+        self._done = live.done
+        self._stored = stored
+
+    def __getitem__(self, node: NodeId) -> tuple[NodeResult, ...]:
+        done = self._done.get(node)
+        return self._stored[node] if done is None else (done, *self._stored.get(node, ()))
+
+    def __iter__(self) -> Iterator[NodeId]:
+        return iter({**self._done, **dict.fromkeys(self._stored)})
+
+    def __len__(self) -> int:
+        return len({*self._done, *self._stored})

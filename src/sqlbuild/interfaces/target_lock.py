@@ -1,0 +1,58 @@
+"""One writer per target: a lock that the operating system frees with the process that holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a target, in its own words. It only informs: who may write is decided by the system alone."""
+
+    pid: int
+    host: str
+    command: str
+    """For example `sqb build`; without its arguments, which may hold anything."""
+    target: str
+    since: float
+    """Seconds since the epoch."""
+    run_id: str | None = None
+    process_mark: str = ""
+    """Tells the process from a later one with the same number; empty where the system does not say."""
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}" if self.run_id else self.command
+
+
+class TargetLock(Protocol):
+    """The lock of one target. What is said of it may be old by the time it is read, but never who holds it."""
+
+    def take(self) -> bool:
+        """Without waiting: whether this process holds it now. Raises WarehouseUnreachable if it cannot be made.
+
+        Where the file system has no locks it counts as held, and `warning` says so.
+        """
+
+    def tell(self, *, command: str, target: str, run_id: str | None = None) -> None:
+        """Say who holds it, for those that wait."""
+
+    def release(self) -> None:
+        """Give it back, if it is held. From any thread."""
+
+    def is_held(self) -> bool:
+        """Whether any process holds it; nothing is written to find out."""
+
+    def holder(self) -> Holder | None:
+        """Who says to hold it; meaningful only while it is held."""
+
+    def is_running_here(self, holder: Holder) -> bool:
+        """Whether the holder's process can be seen on this machine."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+
+    @property
+    def warning(self) -> str | None:
+        """Why it protects nothing, if that is so."""
