@@ -10,13 +10,15 @@ import polars
 
 import sqlbuild
 from sqlbuild.assets import AssetContext, asset
+from sqlbuild.checks import CheckContext, check
 from sqlbuild.errors import RunFailed, SqlbuildError
 from sqlbuild.events import Event, NodeFinished
+from sqlbuild.loaders import LoaderContext, loader
 from sqlbuild.pytest_plugin import sqb_project
 from sqlbuild.refs import model, source
 from sqlbuild.results import NodeKind, NodeOutcome, RunResult, Status
 from sqlbuild.tasks import AsyncTaskContext, task
-from sqlbuild.testing import NodeRun, Pool, Result, VirtualClock, arun_node, run_node
+from sqlbuild.testing import NodeRun, Pool, Result, Verdict, VirtualClock, arun_node, run_node
 from sqlbuild.testing.project_folder import ProjectFolder
 
 
@@ -28,6 +30,16 @@ async def export_orders(ctx: AsyncTaskContext):
 @asset(depends_on=(export_orders, model("fact_orders")))
 def report(ctx: AssetContext):
     return ctx.result_of(export_orders).payload
+
+
+@check(depends_on=model("orders"))
+def enough(ctx: CheckContext):
+    return ctx.pass_("enough")
+
+
+@loader
+def raw_orders(ctx: LoaderContext):
+    yield {"order_id": 1}
 
 
 def on_event(event: Event) -> None:
@@ -44,6 +56,10 @@ def script() -> int:
         vars={"month": 5},
         threads=4,
         fail_fast=True,
+        no_audits=True,
+        load=False,
+        dry_run=True,
+        strict_async=True,
         backend="trio",
         on_event=on_event,
         output=sys.stdout,
@@ -88,6 +104,16 @@ def test_report() -> None:
     assert [said.message for said in run.logs] == []
     clock.advance(3)
     assert clock.monotonic() == 3
+
+
+def test_checks_and_loaders() -> None:
+    run = run_node(
+        enough, relations={model("orders"): "SELECT 1"}, providers={"crm": object()}, checkpoints={"page": 3}
+    )
+    assert run.verdict is Verdict.PASS
+    assert run.message == "enough"
+    assert_type(run.checkpoints["page"], Any)
+    assert_type(run_node(raw_orders, reload=True).rows, tuple[dict[str, Any], ...] | None)
 
 
 async def test_export() -> None:
