@@ -65,6 +65,15 @@ def test_checkpoints_of_other_code_are_forgotten(journal):
     assert (found.fingerprint, found.texts) == ("after", {"push": {"2": "null"}})
 
 
+def test_a_node_that_was_begun_again_counts_as_begun(journal, make_record):
+    kept, read = journal
+    kept.started("task:a", 1, 10.0)
+    kept.finished(make_record(status=Status.FAILED, error=ErrorFacts(type="E", message="m")))
+    kept.started("task:a", 2, 20.0)
+    assert read().unknown == ("task:a",)
+    assert (read().started, read().began_at) == ({"task:a": 2}, {"task:a": 20.0})
+
+
 def test_a_closed_journal_takes_nothing_more(journal):
     kept, _ = journal
     kept.close()

@@ -136,3 +136,13 @@ async def test_any_text_in_a_result_can_be_stored(store, make_record, text):
 async def test_a_finished_run_is_stored(store, make_run, make_result):
     await store.begin()
     await store.append_run(make_run(results=(make_result(),), stopped_by="SIGINT", exit_code=130, warnings=("w",)))
+
+
+async def test_it_is_known_which_results_of_a_run_are_kept(store, make_record):
+    await store.begin()
+    await store.append_results(
+        [make_record("task:a", run_id="r1", finished_at=100.25), make_record("task:b", run_id="r2")]
+    )
+    assert await store.stored_results("r1") == {("task:a", 100.25)}
+    assert await store.stored_results("r3") == frozenset()
+    assert await store.committed("r1") == frozenset()

@@ -14,6 +14,13 @@ import anyio.to_thread
 
 from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.options import Compiled, RunOptions
+from sqlbuild.app.resuming import (
+    fingerprints,
+    look_after_lost_runs,
+    order_of_resumed,
+    plan_of_run,
+    request_of,
+)
 from sqlbuild.app.run_to_its_end import run_to_its_end
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
@@ -147,8 +154,13 @@ async def _build(
         store = make_store(warehouse, project.settings)
         if options.dry_run:
             store = ReadOnlyStateStore(store)
+        else:
+            await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
         past = await store.past()
-        plan = plan_from(compiled, selection, past)
+        if options.resume is not None:
+            plan = plan_of_run(compiled, past, options.resume, force=options.force)
+        else:
+            plan = plan_from(compiled, selection, past)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
             events.publish(RunWarning(_now(), text))
         providers = make_providers(project.providers, _providers_of(plan, called_only=options.dry_run))
@@ -162,6 +174,7 @@ async def _build(
                 _Prepared(
                     compiled=compiled,
                     options=options,
+                    selection=selection,
                     plan=plan,
                     past=past,
                     warehouse=warehouse,
@@ -191,6 +204,7 @@ class _Prepared:
 
     compiled: Compiled
     options: RunOptions
+    selection: Selection
     plan: Plan
     past: Past
     warehouse: Warehouse
@@ -205,14 +219,15 @@ class _Prepared:
 async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> RunResult:
     """From the first record in the journal to the last file: what has begun is written to its end."""
     compiled = run.compiled
-    run_id = new_run_id()
+    resume = run.options.resume
+    run_id = (resume.run_id if resume is not None else None) or new_run_id()
     if run.options.dry_run:
         folder = None
         journal: Journal = InMemoryJournal(run_id=run_id, target=run.plan.target)
     else:
         run.tell_run(run_id)
         folder = os.path.join(target_folder(compiled.project.root), "runs", run_id)
-        journal = FileJournal(folder, run_id=run_id, target=run.plan.target, fsync=compiled.project.settings.run.fsync)
+        journal = _journal(run, run_id, folder)
     logs = NodeLogFiles(
         None if folder is None else os.path.join(folder, LOGS_FOLDER),
         f"target/runs/{run_id}/{LOGS_FOLDER}",
@@ -243,12 +258,26 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             stop_asked=stop_asked,
             providers=run.providers,
         )
-        result = await execute_plan(run.plan, order_of(compiled, run.options, run_id), services)
+        order = order_of(compiled, run.options, run_id)
+        if resume is not None:
+            order = order_of_resumed(order, run.plan, resume)
+        result = await execute_plan(run.plan, order, services)
     finally:
         logs.close()
         journal.close()
     _write_artifacts(compiled, result, run.past)
     return result
+
+
+def _journal(run: _Prepared, run_id: str, folder: str) -> FileJournal:
+    fsync = run.compiled.project.settings.run.fsync
+    planned = fingerprints(run.plan)
+    if run.options.resume is not None:
+        journal = FileJournal.reopen(folder, fsync=fsync)
+        journal.resumed(run_id, planned)
+        return journal
+    request = request_of(run.selection, run.options)
+    return FileJournal(folder, run_id=run_id, target=run.plan.target, fsync=fsync, request=request, planned=planned)
 
 
 def _write_artifacts(compiled: Compiled, result: RunResult, past: Past) -> None:

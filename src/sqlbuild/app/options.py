@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.project import Project
+from sqlbuild.state.run_journal import RunJournal
 
 Backend = Literal["asyncio", "trio"]
 
@@ -42,6 +43,12 @@ class RunOptions:
     """Loaders are told to load everything again."""
     dry_run: bool = False
     """Call only nodes that are declared for it, read what is there, and write nothing."""
+    vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """Those of the command line, kept with the run for whoever goes on with it."""
+    resume: RunJournal | None = None
+    """The run to go on with; its selection, vars and target are those of the command."""
+    force: bool = False
+    """Go on with it although a later run has written some of its nodes."""
     embedded: bool = False
     """Part of a process that is not ours: its signals are left alone, and it is never ended."""
 

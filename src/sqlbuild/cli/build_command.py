@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from sqlbuild.cli.options import SharedOptions
-from sqlbuild.cli.run_selection import refuse_two_documents, run_selection
+from sqlbuild.cli.run_selection import refuse_two_documents, resume_run, run_selection
 from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
 from sqlbuild.cli.target_options import LockTimeout, finite_seconds
 
@@ -31,6 +31,15 @@ def build(
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Write nothing: check SQL, and call only nodes declared with dry_run=True."),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the last run of the target that did not succeed.")
+    ] = False,
+    resume_run_id: Annotated[
+        str | None, typer.Option("--resume-run", metavar="ID", help="Go on with this run.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on with a run although a later one has written some of its nodes.")
     ] = False,
     concurrency: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N async nodes at once.")
@@ -77,5 +86,15 @@ def build(
         debug=options.debug,
         reload=reload,
         dry_run=dry_run,
+        force=force,
     )
+    if resume or resume_run_id is not None:
+        asked = selection != selection_of(None, None, None) or reload or dry_run
+        if asked:
+            raise typer.BadParameter(
+                "--resume goes on with what a run was asked for; give no selectors, --load, --reload or --dry-run with it"
+            )
+        return resume_run(options, resume_run_id, run_options, events=events)
+    if force:
+        raise typer.BadParameter("--force goes with --resume or --resume-run")
     return run_selection(options, selection, run_options, events=events)

@@ -28,6 +28,7 @@ from sqlbuild.cli.output import flush_streams, prepare_streams, write_text
 from sqlbuild.cli.plan_command import plan
 from sqlbuild.cli.playground_command import playground
 from sqlbuild.cli.query_command import query
+from sqlbuild.cli.retry_command import retry
 from sqlbuild.cli.show_command import show
 from sqlbuild.errors import SqlbuildError
 
@@ -77,6 +78,7 @@ def make_app() -> typer.Typer:
     app.callback()(with_shared_options(before_any_command))
     app.command()(with_shared_options(build))
     app.command()(with_shared_options(plan))
+    app.command()(with_shared_options(retry))
     app.command()(with_shared_options(check))
     app.command()(with_shared_options(load))
     app.command("compile")(with_shared_options(compile_project))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,23 @@ def run_selection(options: SharedOptions, selection: Selection, run_options: Run
     with captured_output(sys.stderr if options.json or events else None):
         compiled = open_project(options)
         with captured_logging():
-            result = run_build(compiled, selection, run_options, sinks)
+            result = run_build(compiled, selection, dataclasses.replace(run_options, vars=options.vars), sinks)
     if options.json:
         _write_result(run_document(result, compiled))
     return result.exit_code
+
+
+def resume_run(options: SharedOptions, run_id: str | None, run_options: RunOptions, *, events: bool) -> int:
+    """Go on with a run, `run_id` or the last one of the target that did not succeed; its exit code."""
+    from sqlbuild.app.resuming import find_run, selection_of_run
+    from sqlbuild.cli.open_project import project_options
+
+    project = project_options(options)
+    run = find_run(project, run_id)
+    assert run.request is not None
+    options = dataclasses.replace(options, project_dir=project.root, target=run.target, vars=run.request["vars"])
+    run_options = dataclasses.replace(run_options, resume=run, reload=run.request["reload"])
+    return run_selection(options, selection_of_run(run), run_options, events=events)
 
 
 def _write_result(document: dict[str, Any]) -> None:

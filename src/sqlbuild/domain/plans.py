@@ -19,6 +19,8 @@ class Reason(enum.StrEnum):
     SETTINGS_CHANGED = "settings changed"
     UPSTREAM_CHANGED = "upstream changed"
     LAST_FAILED = "last run failed"
+    RESUMED = "resumed"
+    """The run that is gone on with has no success of it that holds."""
     SELECTED = "selected"
     """Nothing changed; it runs because it was selected."""
 
@@ -56,5 +58,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     """For example: `uses the result of run R, code changed since`."""
     critical_path: tuple[NodeId, ...] = ()
+    kept: int | None = None
+    """Of a run that is resumed: how many of its nodes keep what they have done; `steps` are the others."""
     estimated_seconds: float | None = None
     """Along the critical path; None without any history."""

@@ -55,3 +55,9 @@ class StateStore(Protocol):
         """Append results, each the JSON object text that the journal got; one transaction."""
 
     async def append_run(self, result: RunResult) -> None: ...
+
+    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+        """Node and end (`NodeResult.finished_at`) of every result that is kept of a run."""
+
+    async def committed(self, run_id: str) -> frozenset[NodeId]:
+        """The nodes of a run of which the warehouse itself says, in `_sqlbuild_commits`, that they took effect."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
@@ -23,7 +23,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     it stands, and a warning tells where that is not what its code gives now. Raises SelectionError if only sources
     are selected, unless the selection may be empty.
     """
-    upstreams = _upstreams(graph, selected)
+    upstreams = upstreams_of(graph, selected.nodes)
     if not upstreams and selected.nodes and not selected.allow_empty:
         raise _only_sources(selected)
     in_run = {node: tuple(near for near in ups if near in upstreams) for node, ups in upstreams.items()}
@@ -56,13 +56,13 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     )
 
 
-def _upstreams(graph: Graph, selected: Selected) -> dict[NodeId, tuple[NodeId, ...]]:
+def upstreams_of(graph: Graph, nodes: Collection[NodeId]) -> dict[NodeId, tuple[NodeId, ...]]:
     """Every step's direct upstreams, in the run or not, with what fills a source in the place of the source."""
     behind_source: dict[NodeId, tuple[NodeId, ...]] = {}
     upstreams: dict[NodeId, tuple[NodeId, ...]] = {}
     for id, node in graph.nodes.items():
         is_source = node.kind is NodeKind.SOURCE
-        if not is_source and id not in selected.nodes:
+        if not is_source and id not in nodes:
             continue
         direct: dict[NodeId, None] = {}
         for near in node.depends_on:

@@ -70,6 +70,8 @@ def _words(node: Node, past: PastNode | None, reason: Reason) -> str:
             return f"{_and(changed)} changed since run {run}"
         case Reason.LAST_FAILED:
             return f"{_ended(past.last_status)} in run {past.last_run_id}" if past is not None else "failed"
+        case Reason.RESUMED:
+            return "runs again"
         case Reason.SELECTED:
             return f"selected, nothing changed since run {run}" if run is not None else "selected"
         case _:

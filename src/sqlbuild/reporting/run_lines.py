@@ -97,8 +97,25 @@ class RunLines:
         for step in plan.steps.values():
             kinds[step.node.kind] += 1
         of_kinds = ", ".join(counted(number, str(kind)) for kind, number in kinds.items() if number)
+        if plan.kept is not None:
+            return self._resumed(event, plan.kept)
         head = f"{'dry run' if event.dry_run else 'run'} {event.run_id} on target {event.target}: {counted(len(plan.steps), 'node')}"
         return [f"{head} ({of_kinds})" if of_kinds else head]
+
+    def _resumed(self, event: RunStarted, kept: int) -> list[str]:
+        steps = event.plan.steps
+        head = f"run {event.run_id} goes on, on target {event.target}: "
+        lines = [f"{head}{counted(len(steps), 'node')} of {len(steps) + kept:,} run again, {kept:,} keep what they did"]
+        shown = list(steps.values()) if self._verbose else list(steps.values())[:_WHOLE_FAILURES]
+        lines += [
+            self._under(
+                f"{'again':<11} {step.node.kind:<{self._kind_width}} {step.node.name:<{self._name_width}}  {step.why}"
+            )
+            for step in shown
+        ]
+        if len(shown) < len(steps):
+            lines.append(self._under(f"... and {len(steps) - len(shown):,} more; `-v` lists them all"))
+        return lines
 
     def _finished(self, result: NodeResult) -> list[str]:
         if not self._is_shown(result):

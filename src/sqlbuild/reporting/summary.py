@@ -75,12 +75,10 @@ def _next_steps(run: RunResult) -> list[str]:
     if run.dry_run:
         return []
     counts = run.counts()
-    selectors = ["result:failed+"] if any(counts.get(status) for status in FAILURES) else []
-    selectors += [f"result:{status}" for status in (Status.CANCELLED, Status.NOT_STARTED) if counts.get(status)]
-    if not selectors:
+    if not any(counts.get(status) for status in (*FAILURES, Status.CANCELLED, Status.NOT_STARTED)):
         return []
     return [
-        f"next: sqb build --select {' '.join(selectors)}    (again what did not succeed)",
+        "next: sqb retry    (goes on with this run: what did not succeed, and what depends on it)",
         "      target/run_results.json holds every result with its error",
     ]
 

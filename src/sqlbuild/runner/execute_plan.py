@@ -81,7 +81,9 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         for upstream in step.node.depends_on
         if (order.dry_run or upstream not in plan.steps) and plan.graph.nodes[upstream].kind in PYTHON_KINDS
     }
-    stored = await services.store.latest_success(outside) if outside else {}
+    stored = await services.store.latest_success(outside - order.earlier.keys()) if outside else {}
+    if order.earlier:
+        stored = {**stored, **order.earlier}
     started_at = services.clock.now()
     execution = _Execution(plan, order, services, stored, started_at)
     services.publish(
@@ -423,6 +425,8 @@ class _Execution:
         step = self.plan.steps[node]
         history = self._records.history.get(node)
         number = len(history.errors) + 1 if history is not None else 1
+        if self.order.attempts:
+            number += self.order.attempts.get(node, 0)
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
         attempt = Attempt(step=step, number=number, need=need, session=session)
@@ -447,7 +451,8 @@ class _Execution:
         node = attempt.node
         attempt.started_at = self.services.clock.now()
         attempt.started = self.services.clock.monotonic()
-        if attempt.number == 1:
+        is_first = node.id not in self._records.history
+        if is_first:
             self._records.waited[node.id] = attempt.started - self._ready_at[node.id]
         try:
             self.services.journal.started(node.id, attempt.number, attempt.started_at)
@@ -455,7 +460,7 @@ class _Execution:
             self._never_began(attempt)
             self._engine_failed(error)
             return False
-        if attempt.number == 1:
+        if is_first:
             self._records.history[node.id] = History(attempt.started)
         self._running[node.id] = attempt
         self.services.publish(NodeStarted(attempt.started_at, node.id, node.kind, node.name, attempt.number))
@@ -606,7 +611,8 @@ class _Execution:
         wait = self._node_work.wait_asked_by(error, node)
         if self.stopped_by is None:
             elapsed, draw = now - history.first_started, self.services.jitter()
-            delay = retry_delay(limits_of(node).retry, node, attempt.number, error, elapsed, draw, wait)
+            tries = len(history.errors) + 1
+            delay = retry_delay(limits_of(node).retry, node, tries, error, elapsed, draw, wait)
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
                 return

@@ -32,7 +32,11 @@ class RunOrder:
     rates: Mapping[str, Rate] = dataclasses.field(default_factory=dict)
     """Pool name -> rate, of those that have one."""
     checkpoints: Mapping[NodeId, Scopes] = dataclasses.field(default_factory=dict)
-    """What nodes kept in the run that this one resumes."""
+    """What nodes kept in the run that is resumed."""
+    attempts: Mapping[NodeId, int] = dataclasses.field(default_factory=dict)
+    """The last attempt of each node in the run that is resumed; the next one is counted on from there."""
+    earlier: Mapping[NodeId, NodeResult] = dataclasses.field(default_factory=dict)
+    """What nodes that do not run again did in the run that is resumed: for whoever reads them, it is this run."""
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
     max_payload_bytes: int = 1_048_576
     fail_fast: bool = False

@@ -98,6 +98,13 @@ class InMemoryStateStore:
     async def append_run(self, result: RunResult) -> None:
         self.runs.append(result)
 
+    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+        of_run = (each for results in self._results.values() for each in results if each.run_id == run_id)
+        return frozenset((result.node_id, result.finished_at) for result in of_run)
+
+    async def committed(self, run_id: str) -> frozenset[NodeId]:
+        return frozenset()
+
 
 class ReadOnlyStateStore:
     """`sqlbuild.interfaces.state_store.StateStore` that reads another one and keeps nothing, for dry runs."""
@@ -125,6 +132,12 @@ class ReadOnlyStateStore:
 
     async def append_run(self, result: RunResult) -> None:
         """Nothing is kept."""
+
+    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+        return await self._store.stored_results(run_id)
+
+    async def committed(self, run_id: str) -> frozenset[NodeId]:
+        return await self._store.committed(run_id)
 
 
 def _past_node(results: list[NodeResult]) -> PastNode:

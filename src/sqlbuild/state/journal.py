@@ -14,7 +14,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sqlbuild.domain.ids import NodeId
@@ -36,10 +36,21 @@ _MAX_CHECKPOINTS = 262_144
 class FileJournal:
     """`sqlbuild.interfaces.state_store.Journal` in a file in `folder`, which is made if it is not there.
 
-    With `fsync` each record survives the machine's end too, not only the process's.
+    With `fsync` each record survives the machine's end too, not only the process's. `request` is what the run was
+    asked for, as plain JSON, `planned` its nodes with their fingerprints (`Fingerprint.total`): what a later command
+    needs to go on with the run.
     """
 
-    def __init__(self, folder: str, *, run_id: str, target: str, fsync: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str,
+        *,
+        run_id: str,
+        target: str,
+        fsync: bool = False,
+        request: Mapping[str, object] | None = None,
+        planned: Mapping[NodeId, str] | None = None,
+    ) -> None:
         self.path = str(Path(folder, FILE_NAME))
         self._fsync = fsync
         self._size = 0
@@ -48,12 +59,40 @@ class FileJournal:
             self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         except OSError as error:
             raise _not_written(self.path, "opening it", error) from error
-        facts = {"journal": VERSION, "run_id": run_id, "target": target, "started_at": time.time()}
+        facts = {"journal": VERSION, "run_id": run_id, "target": target, "started_at": time.time(), **_process()}
         try:
-            self._append(dumps({**facts, "pid": os.getpid(), "host": socket.gethostname()}), "its first record")
+            self._append(dumps({**facts, "request": request}), "its first record")
+            if planned is not None:
+                self._append(dumps({"planned": planned}), "what is planned")
         except EngineError:
             self.close()
             raise
+
+    @classmethod
+    def reopen(cls, folder: str, *, fsync: bool = False) -> FileJournal:
+        """Go on with the journal of a run that is resumed; a torn last record is cut off.
+
+        Raises EngineError if it cannot be read or written.
+        """
+        journal = cls.__new__(cls)
+        journal.path = str(Path(folder, FILE_NAME))
+        journal._fsync = fsync
+        journal._size = os.path.getsize(journal.path) - read_journal(journal.path).dropped_bytes
+        try:
+            journal._file = os.open(journal.path, os.O_WRONLY | os.O_APPEND)
+            os.ftruncate(journal._file, journal._size)
+        except OSError as error:
+            raise _not_written(journal.path, "opening it", error) from error
+        return journal
+
+    def resumed(self, run_id: str, planned: Mapping[NodeId, str]) -> None:
+        """From here on it is written by another process, for the nodes in `planned` (see `FileJournal`)."""
+        self._append(dumps({"resumed": run_id, "at": time.time(), **_process()}), "that the run goes on")
+        self._append(dumps({"planned": planned}), "what is planned")
+
+    def replayed(self, run_id: str) -> None:
+        """Everything that the journal says of a run that was lost is in the warehouse now."""
+        self._append(dumps({"replayed": run_id, "at": time.time()}), "that it was replayed")
 
     def started(self, node: NodeId, attempt: int, at: float) -> None:
         self._append(f'{{"started":{json.dumps(node)},"attempt":{attempt},"at":{at!r}}}', f"the start of {node}")
@@ -168,6 +207,10 @@ def _parts(entries: Sequence[tuple[str, str]]) -> Iterator[list[tuple[str, str]]
         part.append((key, text))
         size += len(key) + len(text)
     yield part
+
+
+def _process() -> dict[str, object]:
+    return {"pid": os.getpid(), "host": socket.gethostname()}
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -32,8 +32,18 @@ class RunJournal:
     started_at: float | None = None
     pid: int | None = None
     host: str | None = None
+    request: Mapping[str, Any] | None = None
+    """What the run was asked for."""
+    planned: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
+    """Its nodes, with the fingerprint (`Fingerprint.total`) that each had when it was last planned."""
+    resumed: int = 0
+    """How often the run was gone on with."""
+    replayed: bool = False
+    """Since it was lost, all of it was brought to the warehouse."""
     started: Mapping[NodeId, int] = dataclasses.field(default_factory=dict)
     """The last attempt that began, of every node that did."""
+    began_at: Mapping[NodeId, float] = dataclasses.field(default_factory=dict)
+    """When that was, in seconds since the epoch."""
     failed_attempts: Mapping[NodeId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """What each attempt that was to be tried again failed with."""
     checkpoints: Mapping[NodeId, NodeCheckpoints] = dataclasses.field(default_factory=dict)
@@ -50,6 +60,11 @@ class RunJournal:
         return tuple(node for node in self.started if node not in self.records)
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the run's process ended before the run did, and nobody has looked after it since."""
+        return self.ended_with is None and not self.replayed
+
+    @property
     def notes(self) -> tuple[str, ...]:
         if not self.dropped_bytes:
             return ()
@@ -60,16 +75,29 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
     """Entries in the order of writing; one that says how a node ended comes with its record text."""
     facts: dict[str, Any] = {}
     started: dict[NodeId, int] = {}
+    began_at: dict[NodeId, float] = {}
     failed: dict[NodeId, tuple[str, ...]] = {}
     checkpoints: dict[NodeId, tuple[str, _Texts]] = {}
     records: dict[NodeId, str] = {}
+    planned: dict[NodeId, str] = {}
+    resumed, replayed = 0, False
     ended_with: int | None = None
     for entry, record in entries:
         if "journal" in entry:
-            facts = {name: entry.get(name) for name in ("run_id", "target", "started_at", "pid", "host")}
+            facts = {name: entry.get(name) for name in ("run_id", "target", "started_at", "pid", "host", "request")}
+        elif "planned" in entry:
+            planned.update(entry["planned"])
+        elif "resumed" in entry:
+            resumed, replayed, ended_with = resumed + 1, False, None
+            facts |= {name: entry.get(name) for name in ("pid", "host")}
+        elif "replayed" in entry:
+            replayed = True
         elif "started" in entry:
             node = NodeId(entry["started"])
             started[node] = entry["attempt"]
+            began_at[node] = entry["at"]
+            # What it ended with before it was begun again counts no more.
+            records.pop(node, None)
         elif "failed" in entry:
             node = NodeId(entry["failed"])
             failed[node] = (*failed.get(node, ()), entry["error"])
@@ -81,7 +109,11 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
             ended_with = entry["exit_code"]
     return RunJournal(
         **facts,
+        planned=planned,
+        resumed=resumed,
+        replayed=replayed,
         started=started,
+        began_at=began_at,
         failed_attempts=failed,
         checkpoints={
             node: NodeCheckpoints(fingerprint=fingerprint, texts=texts)

@@ -170,6 +170,14 @@ class WarehouseStateStore:
         }
         await self._append(self._runs, [dumps(run)])
 
+    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+        sql = f"SELECT node_id, finished_at FROM {quote_relation(self._results)} WHERE run_id = ?"
+        return frozenset((NodeId(node), time_from_text(at)) for node, at in await self._rows(sql, [run_id]))
+
+    async def committed(self, run_id: str) -> frozenset[NodeId]:
+        sql = f"SELECT DISTINCT node_id FROM {quote_relation(self._commits)} WHERE run_id = ?"
+        return frozenset(NodeId(node) for (node,) in await self._rows(sql, [run_id]))
+
     async def _append(self, relation: Relation, records: list[str]) -> None:
         stored_at = f'{{"stored_at":"{self._next_stored_at().isoformat()}",'
         connection = self._warehouse.connect()

@@ -60,7 +60,7 @@ def test_a_failure_ends_with_1_and_says_what_to_do(sqb, project):
     assert "2/3  failed      task end" in told.stdout
     assert "tasks/t.py:12: ValueError: as asked for" in told.stdout
     assert "blocked 1: after" in told.stdout
-    assert "next: sqb build --select result:failed+ " in told.stdout
+    assert "next: sqb retry " in told.stdout
     again = sqb("build", "--select", "result:failed+")
     assert again.returncode == 0
     assert "2 succeeded" in again.stdout

@@ -37,7 +37,7 @@ def test_a_failure_is_told_with_what_it_blocked_and_what_to_do_next(make_run, ma
         "slowest: m 250 ms, a 250 ms, t 250 ms",
         "",
         "failed in 2.00 s: 1 succeeded, 1 failed, 1 timed out, 2 blocked",
-        "next: sqb build --select result:failed+    (again what did not succeed)",
+        "next: sqb retry    (goes on with this run: what did not succeed, and what depends on it)",
         "      target/run_results.json holds every result with its error",
     ]
 

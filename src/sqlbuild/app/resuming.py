@@ -1,0 +1,184 @@
+"""Going on with a run: which one, what it was asked for, and what is left of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
+from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.ids import NodeId, name_of
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.results import NodeResult, Status
+from sqlbuild.domain.selection import Selection
+from sqlbuild.errors import EngineError, SelectionError
+from sqlbuild.interfaces.state_store import StateStore
+from sqlbuild.planner.resume_plan import resume_plan
+from sqlbuild.project.settings_file import read_settings
+from sqlbuild.runner.run_order import RunOrder
+from sqlbuild.state.journal import FILE_NAME, read_journal
+from sqlbuild.state.node_result_json import result_from_json
+from sqlbuild.state.replay import Replayed, lost_runs, replay
+from sqlbuild.state.run_journal import RunJournal
+
+_NAMED = 3
+
+
+def find_run(options: ProjectOptions, run_id: str | None) -> RunJournal:
+    """The run to go on with: `run_id`, else the last one of the target that did not succeed.
+
+    Raises SelectionError where there is none, or where the command asks for something else than it did.
+    """
+    runs = Path(options.root, "target", "runs")
+    found = _named_run(runs, run_id) if run_id is not None else _last_without_success(runs, _target(options))
+    if found.request is None or not found.planned:
+        raise SelectionError(
+            f"run {found.run_id} ended before it had planned anything",
+            help="build again, there is nothing to go on with",
+        )
+    if options.target is not None and options.target != found.target:
+        raise SelectionError(
+            f"run {found.run_id} was on target {found.target}, not {options.target}", help="leave --target out"
+        )
+    if options.vars and dict(options.vars) != found.request["vars"]:
+        raise SelectionError(f"run {found.run_id} had other vars", help="leave --vars out: those of the run are used")
+    return found
+
+
+def request_of(selection: Selection, options: RunOptions) -> dict[str, Any]:
+    """What a run was asked for, to be kept in its journal."""
+    return {"selection": dataclasses.asdict(selection), "vars": dict(options.vars), "reload": options.reload}
+
+
+def options_of_run(options: ProjectOptions, run: RunJournal) -> ProjectOptions:
+    assert run.request is not None
+    return dataclasses.replace(options, target=run.target, vars=run.request["vars"])
+
+
+def selection_of_run(run: RunJournal) -> Selection:
+    assert run.request is not None
+    known = {field.name for field in dataclasses.fields(Selection)}
+    given: dict[str, Any] = {name: value for name, value in run.request["selection"].items() if name in known}
+    for name, value in given.items():
+        given[name] = tuple(value) if isinstance(value, list) else value
+    return Selection(**given)
+
+
+def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool) -> Plan:
+    """What is left of a run. Raises SelectionError if a later one has written some of it, unless `force`."""
+    if not force:
+        _refuse_overtaken(past, run)
+    ended = {node: result.status for node, result in _results(run, run.records).items()}
+    for node in run.unknown:
+        # A replay may have found that the warehouse has what it did.
+        stored = past.nodes.get(node)
+        recovered = stored is not None and stored.last_run_id == run.run_id
+        ended[node] = stored.last_status if stored is not None and recovered else Status.UNKNOWN
+    return resume_plan(
+        compiled.graph,
+        past,
+        target=compiled.project.settings.target.name,
+        planned=run.planned,
+        ended=ended,
+    )
+
+
+def order_of_resumed(order: RunOrder, plan: Plan, run: RunJournal) -> RunOrder:
+    """`order` with what the nodes of `run` have done and kept so far."""
+    kept = [node for node in run.records if node in run.planned and node not in plan.steps]
+    return dataclasses.replace(
+        order,
+        checkpoints={
+            node: found.texts
+            for node, found in run.checkpoints.items()
+            if node in plan.steps and found.fingerprint == plan.graph.nodes[node].fingerprint.total
+        },
+        attempts=dict(run.started),
+        earlier=_results(run, kept),
+    )
+
+
+def fingerprints(plan: Plan) -> dict[NodeId, str]:
+    return {node: step.node.fingerprint.total for node, step in plan.steps.items()}
+
+
+async def look_after_lost_runs(
+    root: str, target: str, store: StateStore, publish: Callable[[Event], None], now: float
+) -> None:
+    """What earlier runs left in their journals only is stored, and told. Nothing of them runs any more."""
+    runs = Path(root, "target", "runs")
+    lost, damaged = lost_runs(runs, target)
+    if lost:
+        await store.begin()
+    for journal in lost:
+        publish(RunWarning(now, _told(await replay(journal, runs, store, now))))
+    for error in damaged:
+        publish(RunWarning(now, f"{error.args[0]}; {error.help}"))
+
+
+def _told(replayed: Replayed) -> str:
+    text = f"run {replayed.run_id} had ended without a word: {replayed.results} results were read from its journal"
+    if replayed.recovered:
+        text += f", {_names(replayed.recovered)} had taken effect"
+    if replayed.unknown:
+        text += f", of {_names(replayed.unknown)} no end was seen"
+    return "; ".join([f"{text}. `sqb retry` goes on with it", *replayed.notes])
+
+
+def _names(nodes: tuple[NodeId, ...]) -> str:
+    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
+    return ", ".join(name_of(node) for node in nodes[:_NAMED]) + more
+
+
+def _target(options: ProjectOptions) -> str:
+    settings, _ = read_settings(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    return settings.target.name
+
+
+def _named_run(runs: Path, run_id: str) -> RunJournal:
+    path = runs / run_id / FILE_NAME
+    if Path(run_id).name != run_id or not path.exists():
+        raise SelectionError(
+            f"there is no journal of a run {run_id}", help="look into target/runs/ for those there are"
+        )
+    found = read_journal(str(path))
+    if found.ended_with == 0:
+        raise SelectionError(f"run {run_id} has succeeded", help="there is nothing to go on with; build again")
+    return found
+
+
+def _last_without_success(runs: Path, target: str) -> RunJournal:
+    for folder in sorted(runs.iterdir(), reverse=True) if runs.is_dir() else ():
+        path = folder / FILE_NAME
+        if not path.exists():
+            continue
+        try:
+            found = read_journal(str(path))
+        except EngineError as error:
+            raise SelectionError(
+                f"the last run cannot be gone on with: {error.args[0]}", help="name another one with --resume-run ID"
+            ) from error
+        if found.target == target and found.ended_with != 0:
+            return found
+    raise SelectionError(
+        f"no run on target {target} is known that did not succeed", help="there is nothing to go on with; build again"
+    )
+
+
+def _refuse_overtaken(past: Past, run: RunJournal) -> None:
+    assert run.run_id is not None
+    for node in run.planned:
+        stored = past.nodes.get(node)
+        # Ids of runs sort by time.
+        if stored is not None and stored.last_run_id > run.run_id:
+            raise SelectionError(
+                f"run {stored.last_run_id} came after run {run.run_id} and had {name_of(node)} too",
+                help="build again, or give --force to go on with the older run all the same",
+            )
+
+
+def _results(run: RunJournal, nodes: Any) -> dict[NodeId, NodeResult]:
+    return {node: result_from_json(run.records[node]) for node in nodes}

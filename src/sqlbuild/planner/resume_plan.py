@@ -1,0 +1,61 @@
+"""What is left of a run that did not succeed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.ids import NodeId, NodeKind, name_of
+from sqlbuild.domain.past import Past
+from sqlbuild.domain.plans import Plan, Reason
+from sqlbuild.domain.results import SUCCESSES, Status
+from sqlbuild.domain.selection import Selected
+from sqlbuild.planner.build_plan import build_plan, upstreams_of
+
+_WHY: Mapping[Status, str] = {
+    Status.FAILED: "failed",
+    Status.TIMED_OUT: "timed out",
+    Status.UNKNOWN: "began and was not seen to end",
+    Status.CANCELLED: "was cancelled",
+    Status.BLOCKED: "was blocked",
+    Status.SKIPPED: "was skipped",
+    Status.NOT_STARTED: "did not start",
+}
+
+
+def resume_plan(
+    graph: Graph, past: Past, *, target: str, planned: Mapping[NodeId, str], ended: Mapping[NodeId, Status]
+) -> Plan:
+    """The steps of a run that must run again: those without a success, those whose fingerprint has changed since they
+    were planned, and whatever depends on one of them; nothing else.
+
+    `planned` are the nodes of the run with the fingerprints that they had, `ended` how those ended that did.
+    """
+    known = {node for node in planned if node in graph.nodes and graph.nodes[node].kind is not NodeKind.SOURCE}
+    again: dict[NodeId, str] = {}
+    for node, upstreams in upstreams_of(graph, known).items():
+        status = ended.get(node)
+        above = next((upstream for upstream in upstreams if upstream in again), None)
+        if status not in SUCCESSES:
+            again[node] = _WHY.get(status, "did not start") if status is not None else "did not start"
+        elif planned[node] != graph.nodes[node].fingerprint.total:
+            again[node] = "changed since it succeeded"
+        elif above is not None:
+            again[node] = f"depends on {name_of(above)}, which runs again"
+    plan = build_plan(
+        graph, Selected(nodes=frozenset(again), required=frozenset(), allow_empty=True), past, target=target
+    )
+    gone = [
+        f"{name_of(node)} was part of the run and is not in the project any more"
+        for node in planned
+        if node not in graph.nodes
+    ]
+    return dataclasses.replace(
+        plan,
+        steps={
+            node: dataclasses.replace(step, reason=Reason.RESUMED, why=again[node]) for node, step in plan.steps.items()
+        },
+        warnings=(*gone, *plan.warnings),
+        kept=len(known) - len(again),
+    )
