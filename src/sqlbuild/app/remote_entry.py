@@ -83,6 +83,9 @@ class _Worker:
                 contextvars.copy_context().run(self._carry_out, order)
             if self._providers is not None:
                 self._providers.close()
+        except PipeClosed:
+            # A node has closed what is not its own.
+            os._exit(1)
         except NodeCancelled:
             # Before the node has begun, or while its end is told: the run has decided already.
             os._exit(128 + signal.SIGTERM)

@@ -1,8 +1,8 @@
 """Worker processes for nodes with `isolate="process"`: started when needed, used again, killed when told to stop.
 
 A worker is a session and process group of its own: Ctrl-C at the terminal does not reach it, and what its nodes have
-started is killed with it. It notices by its pipe that the run is gone; on Linux the system kills it even if it is
-too busy to notice.
+started is killed with it. When the run itself is killed, a shell that waits for nothing else kills the whole group; the
+worker also notices by its pipe, and on Linux the system ends it even if it is too busy to notice.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ EXIT_SECONDS = 1.0
 _LOOK_SECONDS = 0.25
 """How often it is seen to that a silent worker lives: a process it has forked may hold the pipe open."""
 _CHUNK = 65_536
+_GUARD = ("/bin/sh", "-c", 'read -r line || kill -s KILL -- "-$0"')
+"""Takes a process group, and kills it if its standard input ends without a line."""
 
 
 class ProcessLane:
@@ -130,6 +132,7 @@ class _Worker:
             except BaseException:
                 ours.close()
                 raise
+        self._guard = _guard_of(self._process.pid)
         self._pipe = RunSide(ours)
         self._pipe.send(greeting)
         self._outputs = {"print": _Output(self._process.stdout), "stderr": _Output(self._process.stderr)}
@@ -310,6 +313,9 @@ class _Worker:
         if self._process.returncode is None:
             if self._exit_status() != (os.CLD_EXITED, 0):
                 self.signal(signal.SIGKILL)
+            if self._guard is not None:
+                # Before the process is waited for, after which its number may become another's.
+                self._guard.communicate(b"\n")
             self._process.wait()
         self._pipe.close()
         self._bell.close()
@@ -326,6 +332,16 @@ class _Worker:
                 self._process.send_signal(number)
         except (ProcessLookupError, PermissionError):
             return
+
+
+def _guard_of(group: int) -> subprocess.Popen[bytes] | None:
+    nowhere = subprocess.DEVNULL
+    try:
+        return subprocess.Popen(
+            [*_GUARD, str(group)], stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
+    except OSError:  # no shell, as in the smallest containers: the worker still notices by itself
+        return None
 
 
 class _Output:

@@ -1,0 +1,80 @@
+"""Real projects, run by `python -m sqlbuild`, that are killed, stopped and blocked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sqlbuild.testing.project_folder import ProjectFolder
+
+PATIENCE_SECONDS = 60.0
+
+
+class FaultyProject(ProjectFolder):
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        for name in [name for name in self.environ if name.startswith(("COV_", "SQB_"))]:
+            del self.environ[name]
+
+    def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sqlbuild", *args],
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def wait_for(self, process: subprocess.Popen[str], *names: str) -> None:
+        """Until the project's nodes have made these files."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        while not all((self.root / name).exists() for name in names):
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < give_up_at, "the nodes do not begin"
+
+    def number_in(self, name: str) -> int:
+        return int((self.root / name).read_text())
+
+    def log(self, name: str) -> str:
+        """What the last attempt of a node in the last run has said."""
+        (run,) = sorted((self.root / "target/runs").iterdir())[-1:]
+        return sorted((run / "logs").glob(f"{name}.*.log"))[-1].read_text()
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process is gone, or only waits for somebody to ask how it ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state in "ZX"
+
+
+@pytest.fixture
+def ends():
+    def ends_soon(*processes: int) -> bool:
+        """Whether all of them end within a few seconds."""
+        give_up_at = time.monotonic() + 10
+        while not all(map(has_ended, processes)):
+            if time.monotonic() > give_up_at:
+                for process in processes:
+                    if not has_ended(process):
+                        os.kill(process, 9)
+                return False
+        return True
+
+    return ends_soon
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> FaultyProject:
+    return FaultyProject(tmp_path).write({"sqlbuild_project.toml": 'name = "faulty"\n'})
