@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import CodeType, FunctionType, MappingProxyType
+from types import CodeType, FunctionType, MappingProxyType, TracebackType
 from typing import Any
 
 import anyio
@@ -43,6 +44,8 @@ from sqlbuild.testing.virtual_clock import VirtualClock
 
 RUN_ID = "test"
 NodeFunction = Callable[..., object]
+
+_PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
@@ -128,6 +131,7 @@ def run_node(
         clock=clock,
     )
     run: NodeRun = run_async(_OneRun(function, given).run, backend=backend)
+    __tracebackhide__ = True  # pytest shows the test and the node, not what stands between
     return _judged(run, raises=raises)
 
 
@@ -157,7 +161,9 @@ async def arun_node(
         retry=retry,
         clock=clock,
     )
-    return _judged(await _OneRun(function, given).run(), raises=raises)
+    run = await _OneRun(function, given).run()
+    __tracebackhide__ = True
+    return _judged(run, raises=raises)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,8 +306,17 @@ def _judged(run: NodeRun, *, raises: bool) -> NodeRun:
             stream = sys.stdout if said.level == "print" else sys.stderr
             stream.write(f"{said.message}\n")
     if raises and run.error is not None:
-        raise run.error
+        __tracebackhide__ = True
+        raise run.error.with_traceback(_from_the_author_on(run.error.__traceback__))
     return run
+
+
+def _from_the_author_on(whole: TracebackType | None) -> TracebackType | None:
+    """A traceback without the engine's frames in front; the whole of one that has no others."""
+    rest = whole
+    while rest is not None and rest.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        rest = rest.tb_next
+    return rest or whole
 
 
 def _stored(function: NodeFunction, value: object, clock: Clock) -> NodeResult:
