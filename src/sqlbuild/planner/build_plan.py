@@ -25,7 +25,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     """
     upstreams = upstreams_of(graph, selected.nodes)
     if not upstreams and selected.nodes and not selected.allow_empty:
-        raise _only_sources(selected)
+        raise _only_sources(graph, selected)
     in_run = {node: tuple(near for near in ups if near in upstreams) for node, ups in upstreams.items()}
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
     priorities, following = _longest_paths(in_run, seconds)
@@ -143,9 +143,11 @@ def _warnings(graph: Graph, past: Past, upstreams: Mapping[NodeId, tuple[NodeId,
     return tuple(warnings)
 
 
-def _only_sources(selected: Selected) -> SelectionError:
+def _only_sources(graph: Graph, selected: Selected) -> SelectionError:
     first = min(selected.nodes)
+    loaders = [near for source in sorted(selected.nodes) for near in graph.nodes[source].depends_on]
+    loads = f"'{loaders[0]}' to load it, or " if loaders else ""
     return SelectionError(
         f"nothing to run: only sources are selected ({first}{', ...' if len(selected.nodes) > 1 else ''})",
-        help=f"a source is read, never run; select '{first}+' to run what depends on it",
+        help=f"a source is read, never run; select {loads}'{first}+' to run what depends on it",
     )

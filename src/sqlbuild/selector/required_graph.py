@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 
 from sqlbuild.domain.graph import Graph
-from sqlbuild.domain.ids import PYTHON_KINDS, NodeId, name_of
+from sqlbuild.domain.ids import PYTHON_KINDS, NodeId, NodeKind, name_of
 from sqlbuild.domain.past import Past
 from sqlbuild.errors import SelectionError
 
@@ -36,6 +36,9 @@ def required_graph(
     while pending:
         following: list[NodeId] = []
         for node in pending:
+            if graph.nodes[node].kind is NodeKind.SOURCE and not past.lacks(graph.nodes[node]):
+                # Selected together with what reads it, and there: its loader is nothing that they need.
+                continue
             for upstream in graph.nodes[node].depends_on:
                 if upstream in chosen or upstream in required:
                     continue

@@ -86,6 +86,19 @@ def test_no_loader_runs_where_loading_is_off(shop):
         selected(shop, Past(), "fact", load=False)
 
 
+def test_a_source_that_is_there_needs_no_loader_even_if_none_of_ours_filled_it(shop):
+    filled_elsewhere = past_of(tables=("orders",))
+    assert selected(shop, filled_elsewhere, "source:orders", "fact") == {"source:orders", "model:fact"}
+    assert "model:fact" in selected(shop, filled_elsewhere, load=False)
+
+
+def test_a_managed_source_alone_is_no_step_and_the_help_names_its_loader(shop):
+    chosen = select_nodes(shop, EVERYTHING_LOADED, Selection(select=("source:orders",)))
+    with pytest.raises(SelectionError) as raised:
+        build_plan(shop, chosen, EVERYTHING_LOADED, target="dev")
+    assert "select 'loader:orders' to load it, or 'source:orders+'" in raised.value.help
+
+
 def test_without_python_loaders_run_with_what_they_need_and_nothing_else_does(shop):
     found = selected(shop, EVERYTHING_LOADED, no_python=True)
     assert found == {"source:orders", "source:plain", "model:fact", *LOADERS, "task:token"}
