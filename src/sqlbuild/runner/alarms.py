@@ -15,14 +15,14 @@ class Alarms:
         self._clock = clock
         self._entries: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
-        self._changed = anyio.Event()
+        self._nap = anyio.CancelScope()
 
     def at(self, moment: float, callback: Callable[[], None]) -> None:
         """Call `callback` on the event loop when the monotonic clock reaches `moment`."""
         self._count += 1
         heapq.heappush(self._entries, (moment, self._count, callback))
         if self._entries[0][1] == self._count:
-            self._changed.set()
+            self._nap.cancel()
 
     def clear(self) -> None:
         self._entries.clear()
@@ -30,18 +30,11 @@ class Alarms:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            self._changed = anyio.Event()
             while self._entries and self._entries[0][0] <= self._clock.monotonic():
                 heapq.heappop(self._entries)[2]()
-            if not self._entries:
-                await self._changed.wait()
-                continue
-            async with anyio.create_task_group() as first:
-
-                async def until(moment: float, scope: anyio.CancelScope) -> None:
-                    await self._clock.sleep_until(moment)
-                    scope.cancel()
-
-                first.start_soon(until, self._entries[0][0], first.cancel_scope)
-                await self._changed.wait()
-                first.cancel_scope.cancel()
+            # From the moment of its making an earlier alarm ends it; a task for each would cost a token its time.
+            with anyio.CancelScope() as self._nap:
+                if self._entries:
+                    await self._clock.sleep_until(self._entries[0][0])
+                else:
+                    await anyio.sleep_forever()
