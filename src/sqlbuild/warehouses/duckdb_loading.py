@@ -21,7 +21,7 @@ from sqlbuild.warehouses.duckdb_apply import LoadColumn, StagedTable, apply_load
 from sqlbuild.warehouses.duckdb_rows import Encoded, encode
 from sqlbuild.warehouses.duckdb_types import NO_TYPE, common, is_float, is_whole_number
 
-FEW_ROWS = 1_000
+FEW_ROWS = 2_000
 """Of fewer the JSON form is as fast, and does not take the half second that pyarrow's first import takes."""
 _ROWS = "_sqlbuild_rows"
 """The view by which a cursor reads the Arrow data of a batch."""
@@ -87,7 +87,7 @@ class DuckDBLoad:
         return apply_load(cursor, self._order, staged, commit)
 
     def _add(self, cursor: BlockingCursor, batch: RowBatch) -> None:
-        with_arrow = self._with_arrow and (batch.rows >= FEW_ROWS or "pyarrow" in sys.modules)
+        with_arrow = self._with_arrow and (batch.rows > FEW_ROWS or "pyarrow" in sys.modules)
         encoded = encode(batch, with_arrow=with_arrow)
         names = batch.columns if batch.arrow is None else batch.arrow.schema.names
         for name in names:

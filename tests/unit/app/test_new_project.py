@@ -70,7 +70,15 @@ def test_a_playground_has_a_file_of_every_kind_and_explains_them_all(tmp_path):
     for file in files:
         if file.endswith((".py", ".yml", ".toml")) and file != "README.md":
             assert file in readme, file
-    assert {file.partition("/")[0] for file in files} >= {"sources", "models", "tasks", "assets", "checks", "data"}
+    assert {file.partition("/")[0] for file in files} >= {
+        "sources",
+        "models",
+        "tasks",
+        "assets",
+        "checks",
+        "loaders",
+        "data",
+    }
     assert not any(file.endswith((".pyc", "gitignore_")) or "__pycache__" in file for file in files)
 
 

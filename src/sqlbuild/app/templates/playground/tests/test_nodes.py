@@ -6,6 +6,7 @@ from sqlbuild.refs import model
 from sqlbuild.testing import Status, VirtualClock, run_node
 
 from assets.late_flights import late_flights
+from loaders.bookings import fare_classes
 from tasks.exports_folder import exports_folder
 from tasks.lost_luggage import lost_luggage
 from tasks.weather import WEATHER
@@ -45,8 +46,14 @@ def test_the_weather_of_dublin_is_asked_for_twice():
     assert clock.monotonic() == 0.2
 
 
+def test_every_fare_has_a_price():
+    run = run_node(fare_classes)
+    assert {row["fare"]: row["price"] for row in run.rows} == {"light": 79, "flex": 149, "business": 390}
+
+
 def test_the_whole_project_builds(sqb_project):
     project = sqb_project(Path(__file__).parent.parent)
     project.build()
     assert project.statuses()["dashboard"] == "succeeded"
     assert project.query("SELECT count(*) FROM dev.airport_delays") == [(8,)]
+    assert project.query("SELECT count(DISTINCT booked_on) FROM dev.raw_bookings") == [(10,)]
