@@ -25,6 +25,7 @@ from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
 from sqlbuild.reporting.checks import said_text
 from sqlbuild.reporting.failures import error_text, failure_lines, place_text
+from sqlbuild.reporting.loads import loaded_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
 from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text, waiting_text
@@ -134,8 +135,8 @@ class RunLines:
             text += f"  {one_line(result.skip_reason or '', 1_000)}"
         elif result.skip_reason:
             text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
-        if result.kind is NodeKind.CHECK:
-            said = said_text(result)
+        if result.kind is NodeKind.CHECK or result.kind is NodeKind.LOADER:
+            said = said_text(result) if result.kind is NodeKind.CHECK else loaded_text(result)
             text += f"  {said}" if said else ""
         if self._verbose and result.waited >= 0.0005:
             text += f"  waited {seconds_text(result.waited)}"
