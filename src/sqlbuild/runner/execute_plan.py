@@ -3,7 +3,7 @@
 execute_plan
   _Execution.begin          what has no upstream is ready
   _Execution._grant         slots are taken, attempts start
-    _work                     async nodes and SQL models, on the event loop, one worker per node that waits
+    workers                   async nodes and SQL models, on the event loop, one worker per node that waits
     executor.submit           `def` nodes, on threads
   _Execution._attempt_ended slot back; retried later, or recorded and told to the scheduler
   _Execution.stop           a signal or --fail-fast: cancel, interrupt, wait for what still runs up to the grace time
@@ -13,7 +13,6 @@ execute_plan
 from __future__ import annotations
 
 import functools
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
@@ -58,19 +57,16 @@ from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
 from sqlbuild.runner.node_work import begin_work
 from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself, WouldRun
-from sqlbuild.runner.own_task import OwnTask
 from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import History, Records
 from sqlbuild.runner.rehearsal import Rehearsal
 from sqlbuild.runner.result_writer import ResultWriter
-from sqlbuild.runner.run_facts import CANCELLATION, critical_path, exit_code_of
+from sqlbuild.runner.run_facts import CANCELLATION, run_result
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.scheduler import Command, Ready, Scheduler, Settle
 from sqlbuild.runner.stop_signals import stop_signals
 from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
-
-SLICE_SECONDS = 0.005
-"""How long workers may go on without letting anything else use the event loop."""
+from sqlbuild.runner.workers import Workers
 
 
 async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> RunResult:
@@ -200,9 +196,14 @@ class _Execution:
         self._ready_at: dict[NodeId, float] = {}
         self._records = Records(plan, order.run_id, order.root, services.clock, services.logs)
         self._running: dict[NodeId, Attempt] = {}
-        self._to_await: deque[Attempt] = deque()
+        self._workers = Workers(
+            services.clock,
+            begin=self._begin,
+            call=self._call,
+            ended=self._attempt_ended,
+            cancelled=functools.partial(self.stop, CANCELLATION),
+        )
         self._never_begun: list[NodeId] = []
-        self._worker_due = False
         self._nodes: TaskGroup | None = None
         self._idle = anyio.Event()
         self._threads_idle = anyio.Event()
@@ -242,6 +243,7 @@ class _Execution:
     async def _run_nodes(self) -> None:
         async with anyio.create_task_group() as nodes:
             self._nodes = nodes
+            self._workers.open(nodes)
             self.bridge.open(nodes)
             if self.stopped_by is None:
                 self._apply(self._scheduler.begin())
@@ -256,6 +258,7 @@ class _Execution:
                     nodes.cancel_scope.cancel()
                     self._grace_is_over.set()
         self._nodes = None
+        self._workers.close()
 
     async def try_to_conclude(self) -> None:
         """Write everything that is not written yet; afterwards there is a `result` or an `engine_error`."""
@@ -269,16 +272,13 @@ class _Execution:
     async def _conclude(self) -> None:
         if self.services.logs is not None:
             self.services.logs.flush()
-        results = self.results.values()
-        result = RunResult(
+        result = run_result(
+            self.plan,
+            self.results,
             run_id=self.order.run_id,
-            target=self.plan.target,
             started_at=self.started_at,
             finished_at=self.services.clock.now(),
-            results={node: self.results[node] for node in self.plan.steps},
-            exit_code=exit_code_of(results, self.stopped_by, bool(self.left_running)),
             stopped_by=self.stopped_by,
-            critical_path=critical_path(self.plan, self.results),
             records=self._record_texts,
             left_running=tuple(self.left_running),
             dry_run=self.order.dry_run,
@@ -304,8 +304,8 @@ class _Execution:
         self._node_work.gate.alarms_are_cleared()
         self._grace_ends = self.services.clock.monotonic() + self.order.grace
         self.alarms.at(self._grace_ends, self._grace_is_over.set)
-        while self._to_await:
-            self._never_began(self._to_await.popleft())
+        for attempt in self._workers.stop():
+            self._never_began(attempt)
         self._isolation.stop()
         if self._nodes is not None:
             self._nodes.cancel_scope.cancel()
@@ -383,7 +383,7 @@ class _Execution:
 
     def _can_go_on(self) -> bool:
         waits_to_be_retried = any(node not in self.results for node in self._records.history)
-        return bool(self._running or self._to_await or waits_to_be_retried)
+        return bool(self._running or self._workers.waiting or waits_to_be_retried)
 
     def _engine_failed(self, error: EngineError) -> None:
         self.engine_error = self.engine_error or error
@@ -443,8 +443,7 @@ class _Execution:
                     work = functools.partial(run_sync, attempt, self.order.max_payload_bytes)
                 self._executor.submit(work, functools.partial(self._thread_ended, attempt))
         else:
-            self._to_await.append(attempt)
-            self._need_worker()
+            self._workers.add(attempt)
 
     def _begin(self, attempt: Attempt) -> bool:
         """Say that user code starts now; False if that could not be written down."""
@@ -466,52 +465,17 @@ class _Execution:
         self.services.publish(NodeStarted(attempt.started_at, node.id, node.kind, node.name, attempt.number))
         return True
 
-    # -- async nodes and SQL models ---------------------------------------------------------------------------------
-
-    def _need_worker(self) -> None:
-        """One standby worker is enough: it starts the next one when it finds more to do."""
-        if not self._worker_due and self._nodes is not None:
-            self._worker_due = True
-            self._nodes.start_soon(self._work)
-
-    async def _work(self) -> None:
-        """Await one node after the other. While a node waits, the standby takes the next one."""
-        self._worker_due = False
-        clock = self.services.clock
-        own_task = OwnTask()
-        slice_ends = clock.monotonic() + SLICE_SECONDS
-        while self._to_await and self.stopped_by is None:
-            attempt = self._to_await.popleft()
-            if self._to_await:
-                self._need_worker()
-            if not self._begin(attempt):
-                return
-            if self._rehearsal is not None and not self._rehearsal.calls(attempt.node):
-                outcome = await self._rehearsal.outcome_of(attempt.node)
-            else:
-                outcome = await run_async(
-                    attempt,
-                    self.order.max_payload_bytes,
-                    self.services.warehouse,
-                    self._limit,
-                    guard_scopes=own_task.guards_scopes,
-                )
-            if isinstance(outcome, Cancelled):
-                self.stop(CANCELLATION)
-            as_new = own_task.is_as_new() and not attempt.left_scope_open
-            if not as_new and self.stopped_by is None:
-                await own_task.forget_cancellation()
-            if attempt.session is not None and attempt.session.holds_connection:
-                outcome = await close_session(attempt, outcome)
-            self._attempt_ended(attempt, outcome)
-            if not as_new:
-                # The next node gets a worker of its own, so that it notices nothing of this one.
-                if self._to_await:
-                    self._need_worker()
-                return
-            if clock.monotonic() > slice_ends:
-                await anyio.lowlevel.checkpoint()
-                slice_ends = clock.monotonic() + SLICE_SECONDS
+    async def _call(self, attempt: Attempt, guards_scopes: bool) -> Outcome:
+        """Of what is awaited: an async node or a SQL model."""
+        if self._rehearsal is not None and not self._rehearsal.calls(attempt.node):
+            return await self._rehearsal.outcome_of(attempt.node)
+        return await run_async(
+            attempt,
+            self.order.max_payload_bytes,
+            self.services.warehouse,
+            self._limit,
+            guard_scopes=guards_scopes,
+        )
 
     # -- endings ----------------------------------------------------------------------------------------------------
 

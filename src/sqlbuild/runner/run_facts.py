@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import FAILURES, NodeResult
+from sqlbuild.domain.results import FAILURES, NodeResult, RunResult
 
 SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 CANCELLATION = "cancellation"
@@ -35,3 +35,31 @@ def critical_path(plan: Plan, results: Mapping[NodeId, NodeResult]) -> tuple[Nod
         if not upstream:
             return tuple(reversed(path))
         path.append(max(upstream, key=lambda node: ran[node].finished_at or 0.0))
+
+
+def run_result(
+    plan: Plan,
+    results: Mapping[NodeId, NodeResult],
+    *,
+    run_id: str,
+    started_at: float,
+    finished_at: float,
+    stopped_by: str | None,
+    records: Mapping[NodeId, str],
+    left_running: tuple[NodeId, ...],
+    dry_run: bool,
+) -> RunResult:
+    """A run of which every node has ended; its results stand in the order of the plan."""
+    return RunResult(
+        run_id=run_id,
+        target=plan.target,
+        started_at=started_at,
+        finished_at=finished_at,
+        results={node: results[node] for node in plan.steps},
+        exit_code=exit_code_of(results.values(), stopped_by, bool(left_running)),
+        stopped_by=stopped_by,
+        critical_path=critical_path(plan, results),
+        records=records,
+        left_running=left_running,
+        dry_run=dry_run,
+    )
