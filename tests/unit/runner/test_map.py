@@ -731,14 +731,13 @@ async def test_a_map_of_ten_thousand_items_keeps_the_event_loop_free_and_writes_
 
     @task
     async def node(ctx: AsyncTaskContext):
-        late, ended = 0.0, False
+        looks, ended = 0, False
 
         async def look():
-            nonlocal late
+            nonlocal looks
             while not ended:
-                before = anyio.current_time()
+                looks += 1
                 await anyio.sleep(0)
-                late = max(late, anyio.current_time() - before)
 
         async def work(number): ...
 
@@ -746,7 +745,8 @@ async def test_a_map_of_ten_thousand_items_keeps_the_event_loop_free_and_writes_
             looking.start_soon(look)
             await ctx.map(work, range(10_000), key=lambda number: number)
             ended = True
-        assert late < 0.5
+        # However fast the machine is: others have their turn again and again.
+        assert looks > 100
 
     ran = await run_plan({node: ()})
     assert ended_well(ran)
