@@ -52,15 +52,17 @@ class ProcessLane:
         self._last_words: list[Message] = []
 
     def run(self, conversation: Conversation) -> Ending:
-        worker = self._take()
-        if worker is None:
-            return WorkerKilled(late=False)
-        ending: Ending | None = None
-        try:
-            ending = worker.work(conversation)
-        finally:
-            self._put_back(worker, usable=isinstance(ending, WorkerEnded))
-        return ending
+        while (worker := self._take()) is not None:
+            is_new = worker.is_new
+            ending: Ending | None = None
+            try:
+                ending = worker.work(conversation)
+            finally:
+                self._put_back(worker, usable=isinstance(ending, WorkerEnded))
+            if is_new or worker.began or not isinstance(ending, WorkerDied):
+                return ending
+            # It died of what an earlier node has left in it: this one has not begun, and gets another.
+        return WorkerKilled(late=False)
 
     def _take(self) -> _Worker | None:
         with self._lock:
@@ -141,10 +143,14 @@ class _Worker:
         self._hear_bell.setblocking(False)
         self._bell.setblocking(False)
         self._stopped = False
+        self.is_new = True
+        self.began = False
+        """Whether the node of the present order has."""
 
     # -- one order --------------------------------------------------------------------------------------------------
 
     def work(self, conversation: Conversation) -> Ending:
+        self.is_new, self.began = False, False
         for output in self._outputs.values():
             output.read()  # of a process that an earlier node has left behind
         with selectors.DefaultSelector() as selector:
@@ -168,6 +174,7 @@ class _Worker:
             for message in messages:
                 match message:
                     case ("began",):
+                        self.began = True
                         if conversation.time_limit is not None:
                             deadline = time.monotonic() + conversation.time_limit
                     case ("ended", ending):
