@@ -23,6 +23,8 @@ SqlbuildError
     ├── PoolError               ctx.pool() of a pool that there is not
     │   └── PoolOrder           ctx.pool() inside a block, in an order in which nodes could wait for each other
     ├── MapError                ctx.map() was given keys that are not unique, or a function of the wrong kind
+    ├── ExportError             ctx.export() could not write a file
+    │   └── ExportPathError     ctx.export() to a path that is refused
     ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
     ├── WorkerLost              the process of a node with isolate="process" ended before the node did
     ├── LoopBlocked             an async node kept the event loop from running, and --strict-async is given
@@ -197,6 +199,14 @@ class ProviderError(NodeError):
     """A provider is not known or could not be set up; its `__cause__` is what the provider raised."""
 
     code = "PROVIDER"
+
+
+class ExportError(NodeError):
+    code = "EXPORT"
+
+
+class ExportPathError(ExportError):
+    code = "EXPORT_PATH"
 
 
 class NodeExited(NodeError):

@@ -1,13 +1,18 @@
 """Named points where the fault tests kill, raise or stop the process; nothing happens when unset.
 
-`SQB_FAILPOINT=name[:kill|raise|exit][@n]` acts on the n-th (default first) time `name` is reached.
+`SQB_FAILPOINT=name[:kill|raise|exit|sleep|enospc][@n]` acts on the n-th (default first) time `name` is reached: `sleep`
+stays there for a minute, `enospc` raises what the system does when a disk is full.
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
+import time
+
+SLEEP_SECONDS = 60.0
 
 
 class FailpointReached(RuntimeError):
@@ -32,4 +37,9 @@ def failpoint(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if _ACTION == "exit":
         os._exit(70)
+    if _ACTION == "sleep":
+        time.sleep(SLEEP_SECONDS)
+        return
+    if _ACTION == "enospc":
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     raise FailpointReached(name)

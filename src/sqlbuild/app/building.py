@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from sqlbuild.app.cleaning import prune_runs
+from sqlbuild.app.export_places import export_places
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
     fingerprints,
@@ -26,6 +27,7 @@ from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
     make_access,
+    make_copying,
     make_empty_warehouse,
     make_loading,
     make_providers,
@@ -253,6 +255,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             publish=run.events.publish,
             logs=logs,
             loading=make_loading(compiled.project.settings),
+            copying=make_copying(compiled.project.settings),
             leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
@@ -318,6 +321,7 @@ def order_of(compiled: Compiled, options: RunOptions, run_id: str) -> RunOrder:
         dry_run=options.dry_run,
         is_reload=options.reload,
         commits=Relation(settings.target.database, settings.target.schema, COMMITS_TABLE),
+        exports=export_places(compiled.project.root, settings, run_id),
     )
 
 

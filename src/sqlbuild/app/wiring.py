@@ -23,6 +23,7 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
+from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
@@ -72,6 +73,17 @@ def make_loading(settings: Settings) -> Loading:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 
 
+def make_copying(settings: Settings) -> Copying:
+    """What writes rows of the chosen target's warehouse into files."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb_copying import DuckDBCopying
+
+            return DuckDBCopying()
+        case adapter:
+            raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
 def make_empty_warehouse(settings: Settings, root: str) -> Warehouse:
     """What stands for a target that was never built where nothing may be written: it is gone when it is closed."""
     connection = settings.target.connection
@@ -116,6 +128,7 @@ def make_services(
     publish: Callable[[Event], None],
     logs: NodeLogs,
     loading: Loading,
+    copying: Copying,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -131,6 +144,7 @@ def make_services(
         publish=publish,
         logs=logs,
         loading=loading,
+        copying=copying,
         make_executor=ThreadLane,
         make_processes=make_processes,
         encode=result_to_json,

@@ -1,17 +1,30 @@
-"""What contexts offer for many calls from one node: pools, fan-out and checkpoints."""
+"""What contexts offer for much work from one node: pools, fan-out, checkpoints and exports."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, TypeVar
 
+from sqlbuild.authoring.export_calls import Path, export_awaited, export_blocking, export_order
 from sqlbuild.authoring.map_calls import map_order, not_iterable
 from sqlbuild.authoring.pending import Pending
 from sqlbuild.authoring.pool_blocks import AsyncPoolBlock, PoolBlock
 from sqlbuild.authoring.sync_map import map_on_threads
+from sqlbuild.domain.exports import ExportResult
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.interfaces.node_work import MapOrder
+from sqlbuild.refs import Reference
 
 Item = TypeVar("Item")
 R = TypeVar("R")
@@ -61,6 +74,30 @@ class Blocking:
         """
         return map_on_threads(self._session, map_order(fn, items, limit, pool, key))
 
+    def export(
+        self,
+        what: Reference | str | Iterable[Any],
+        path: Path,
+        format: str | None = None,
+        *,
+        partition_by: str | Sequence[str] | None = None,
+        cursor: str | None = None,
+        check_columns: bool = False,
+    ) -> ExportResult:
+        """Write rows into a file, or into a folder of files with `partition_by`.
+
+        `what` is a declared `model()` or `source()`, a SELECT, Arrow data, a dataframe or an iterable of record
+        batches. `format` is told by the suffix: `.parquet`, `.csv`, `.csv.gz`, `.json`, `.jsonl` or `.arrow`. A path is
+        relative to the project's root and stays within it unless the settings allow more; or a URL such as `s3://...`.
+
+        The file appears as a whole, and replaces what was there; whatever fails leaves that as it was. With `cursor` only
+        rows beyond the highest value of that column that this node's last success has exported to this path are written.
+        `check_columns` fails the node if the columns are not those that the asset declares. Raises ExportError,
+        WarehouseError, UndeclaredDependency and MissingExtra.
+        """
+        order = export_order(path, format, partition_by, cursor, check_columns, what)
+        return export_blocking(self._session, what, order)
+
 
 class Awaiting:
     """For `async def` nodes."""
@@ -94,6 +131,30 @@ class Awaiting:
         if not isinstance(items, Iterable | AsyncIterable) and not hasattr(items, "__getitem__"):
             raise not_iterable(items)
         return AsyncMap(self._session, map_order(fn, items, limit, pool, key))
+
+    def export(
+        self,
+        what: Reference | str | Iterable[Any] | AsyncIterable[Any],
+        path: Path,
+        format: str | None = None,
+        *,
+        partition_by: str | Sequence[str] | None = None,
+        cursor: str | None = None,
+        check_columns: bool = False,
+    ) -> Coroutine[Any, Any, ExportResult]:
+        """Write rows into a file, or into a folder of files with `partition_by`; awaited.
+
+        `what` is a declared `model()` or `source()`, a SELECT, Arrow data, a dataframe or an (async) iterable of record
+        batches. `format` is told by the suffix: `.parquet`, `.csv`, `.csv.gz`, `.json`, `.jsonl` or `.arrow`. A path is
+        relative to the project's root and stays within it unless the settings allow more; or a URL such as `s3://...`.
+
+        The file appears as a whole, and replaces what was there; whatever fails leaves that as it was. With `cursor` only
+        rows beyond the highest value of that column that this node's last success has exported to this path are written.
+        `check_columns` fails the node if the columns are not those that the asset declares. Raises ExportError,
+        WarehouseError, UndeclaredDependency and MissingExtra.
+        """
+        order = export_order(path, format, partition_by, cursor, check_columns, what)
+        return export_awaited(self._session, what, order)
 
 
 class Checkpoints(Mapping[str, Any]):

@@ -131,6 +131,8 @@ class NodeResult:
     """Seconds between being ready and the first start."""
     fingerprint: str = ""
     warnings: tuple[str, ...] = ()
+    exports: str | None = None
+    """What it has exported, as JSON text: `files`, and the `cursors` that its next exports go on from."""
     log: str | None = None
     """Of a Python node that failed or is unknown: its last attempt's log, relative to the project's root. It is a file
     of target/, not stored with the result."""

@@ -48,6 +48,8 @@ class RunSettings:
     keep_runs: int = 50
     max_payload_bytes: int = 1_048_576
     secret_env: tuple[str, ...] = ()
+    export_paths: tuple[str, ...] = ()
+    """Folders that `ctx.export` may write into besides the project's own; relative ones are relative to that."""
     auto_load_sources: bool = True
     """Whether `sqb build` runs loaders if neither --load nor --no-load is given."""
 

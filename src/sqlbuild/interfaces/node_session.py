@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from sqlbuild.domain.results import UpstreamResult
+from sqlbuild.interfaces.exporting import ExportSession
 from sqlbuild.interfaces.loading import LoadSession
 from sqlbuild.interfaces.node_work import NodeWork
 from sqlbuild.interfaces.warehouse import OpenResult, Parameters
@@ -48,6 +49,9 @@ class NodeSession(Protocol):
     @property
     def work(self) -> NodeWork:
         """Pools, checkpoints and maps; from any thread."""
+
+    @property
+    def exports(self) -> ExportSession: ...
 
     def result_of(self, function: Callable[..., object]) -> UpstreamResult:
         """The result of a declared upstream. Raises UndeclaredDependency, UpstreamHasNoResult."""

@@ -48,6 +48,9 @@ class StateStore(Protocol):
     async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         """Newest first, whatever their code, for `ctx.results_of`."""
 
+    async def last_cursor(self, node: NodeId, key: str) -> str | None:
+        """What the node's latest success that kept a cursor under `key` has kept (see `NodeResult.exports`)."""
+
     async def begin(self) -> None:
         """Create the state tables if they do not exist. A read-only command never calls it."""
 

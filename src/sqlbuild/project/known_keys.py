@@ -73,7 +73,8 @@ IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
     ),
 }
 RUN_KEYS = _words(
-    "concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources"
+    """concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources
+    export_paths"""
 )
 IGNORED_RUN_KEYS: Mapping[str, str] = {
     **_ignored(

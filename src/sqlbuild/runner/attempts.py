@@ -15,6 +15,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
+from sqlbuild.domain.results import NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryPolicy
@@ -57,6 +58,17 @@ class Attempt:
     @property
     def node(self) -> Node:
         return self.step.node
+
+    def end(self) -> None:
+        """Before it has really ended: whatever it still does gets no answer, and nothing of it is published."""
+        self.over = True
+        if self.session is not None:
+            self.session.over = True
+
+    def add_exports(self, result: NodeResult) -> None:
+        """What it has exported is kept with its success."""
+        if self.session is not None and self.session.exported is not None:
+            self.session.exported.add_to(result)
 
     def seconds_of_blocks(self) -> float:
         now = time.monotonic()

@@ -32,7 +32,7 @@ from sqlbuild.domain.events import (
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult, Status
+from sqlbuild.domain.results import FAILURES, SUCCESSES, ErrorFacts, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
@@ -54,7 +54,7 @@ from sqlbuild.runner.isolated import Isolation
 from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
-from sqlbuild.runner.node_session import NodeEnvironment, RunningNode
+from sqlbuild.runner.node_session import NodeEnvironment, RunningNode, make_exporting
 from sqlbuild.runner.node_work import begin_work
 from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself, WouldRun
 from sqlbuild.runner.providing import make_providing
@@ -188,6 +188,7 @@ class _Execution:
             is_reload=order.is_reload,
             loading=services.loading,
             commits=order.commits,
+            exporting=make_exporting(order, services),
             dry_run=order.dry_run,
             said=services.publish if services.logs is None else services.logs.said,
         )
@@ -346,7 +347,7 @@ class _Execution:
 
     def _leave_running(self) -> None:
         for attempt in list(self._running.values()):
-            attempt.over = True
+            attempt.end()
             self._running.pop(attempt.node.id, None)
             self.left_running.append(attempt.node.id)
             what = "its thread" if attempt.need[0] == Lane.THREADS.value else "it"
@@ -506,7 +507,7 @@ class _Execution:
         """Cancelled at its time limit, it goes on: its end is written now, and its slots are its own while it lasts."""
         if attempt.over or self.stopped_by is not None:
             return
-        attempt.over = True
+        attempt.end()
         node = attempt.node
         self._running.pop(node.id, None)
         self._overdue[node.id] = attempt
@@ -547,6 +548,7 @@ class _Execution:
                     outcome.metadata,
                     outcome.materialized,
                 )
+                attempt.add_exports(result)
                 self._end(result)
             case Raised(error, facts):
                 self._failed(attempt, error, facts)
@@ -555,7 +557,10 @@ class _Execution:
                 self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
             case Checked(status, payload, metadata, wrong):
                 said = {"payload": payload, "metadata": metadata, "error": wrong, "log": self._records.log_of(attempt)}
-                self._end(self._records.of_attempt(attempt, status, **said))
+                result = self._records.of_attempt(attempt, status, **said)
+                if status in SUCCESSES:
+                    attempt.add_exports(result)
+                self._end(result)
             case WouldRun(why):
                 self._end(self._records.of_node(node.id, Status.WOULD_RUN, skip_reason=why))
             case Cancelled(error) if self.stopped_by is None:

@@ -30,6 +30,7 @@ from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_output import Speaker
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 from sqlbuild.runner.remote_words import (
+    ArrowBytes,
     CarriedRaise,
     NamedFunction,
     RemoteRows,
@@ -46,13 +47,15 @@ _LOOK_SECONDS = 0.005
 
 _WORK = ("take_pools", "checkpoints", "keep")
 _LOADING = ("destination", "cursor_value", "upstream", "highest", "start", "apply", "has_table")
+_EXPORTS = ("copy", "begin", "finish")
 _MEMBERS = frozenset(
     {"relation", "result_of", "results_of", "execute"}
     | {f"work.{name}" for name in _WORK}
     | {f"loading.{name}" for name in _LOADING}
+    | {f"exports.{name}" for name in _EXPORTS}
 )
 """Members of the session that a worker may ask for by name, whose arguments and results are plain data."""
-_TOLD = frozenset({"log", "progress", "work.leave_pools"})
+_TOLD = frozenset({"log", "progress", "work.leave_pools", "exports.discard"})
 
 Reply = Callable[[tuple[Any, ...]], None]
 
@@ -231,6 +234,8 @@ class _AttemptElsewhere:
                 return self._submit(self._of_result, member, *arguments)
             case "loading.stage":
                 return self._submit(self._stage, *arguments)
+            case "exports.write":
+                return self._submit(self._write, *arguments)
         if member not in _MEMBERS:
             raise NodeError(f"a worker process asks for {member!r}")
         called = operator.attrgetter(member)(self._session)
@@ -273,6 +278,9 @@ class _AttemptElsewhere:
         number = next(self._numbers)
         self._results[number] = result
         return RemoteRows(number, result.columns, result.closed)
+
+    async def _write(self, export: int, batch: ArrowBytes) -> None:
+        await self._session.exports.write(export, await self._session.in_thread(arrow_batch, batch))
 
     async def _of_result(self, member: str, number: int, *arguments: Any) -> Any:
         """What the member gives, and whether the result is closed."""

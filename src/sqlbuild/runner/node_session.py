@@ -15,7 +15,7 @@ from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, Relation, name_of, node_id
 from sqlbuild.domain.nodes import Source, kind_of_declaration
 from sqlbuild.domain.results import SUCCESSES, NodeResult, Status, UpstreamResult
-from sqlbuild.errors import UndeclaredDependency, UpstreamHasNoResult, WarehouseError
+from sqlbuild.errors import NodeError, UndeclaredDependency, UpstreamHasNoResult, WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_session import NodeFacts
@@ -23,11 +23,14 @@ from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
+from sqlbuild.runner.exporting.node_exports import ExportServices, NodeExports
+from sqlbuild.runner.exporting.record import ExportRecord
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_load import NodeLoad
 from sqlbuild.runner.node_work import WorkOfNode, WorkServices
 from sqlbuild.runner.providing import Providing, not_set_up, provided_by
 from sqlbuild.runner.reading_sql import refuse_writing
+from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.upstream_results import as_upstream_result, last_upstream_results
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
@@ -70,6 +73,21 @@ class NodeEnvironment:
     commits: Relation | None = None
     """`_sqlbuild_commits` of the target."""
     work: WorkServices
+    exporting: ExportServices | None = None
+    """Of a run whose nodes may write files."""
+
+
+def make_exporting(order: RunOrder, services: RunServices) -> ExportServices | None:
+    """None for a run whose nodes may not write files."""
+    if order.exports is None or services.copying is None:
+        return None
+    return ExportServices(
+        places=order.exports,
+        copying=services.copying,
+        store=services.store,
+        run_id=order.run_id,
+        dry_run=order.dry_run,
+    )
 
 
 class RunningNode:
@@ -78,6 +96,7 @@ class RunningNode:
     __slots__ = (
         "_connection",
         "_environment",
+        "_exports",
         "_facts",
         "_in_use",
         "_left_undone",
@@ -102,6 +121,7 @@ class RunningNode:
         self._left_undone: dict[int, tuple[object, str]] | None = None
         self._load: NodeLoad | None = None
         self._work: WorkOfNode | None = None
+        self._exports: NodeExports | None = None
 
     @property
     def facts(self) -> NodeFacts:
@@ -150,6 +170,22 @@ class RunningNode:
                 dry_run=environment.dry_run,
             )
         return self._load
+
+    @property
+    def exports(self) -> NodeExports:
+        services = self._environment.exporting
+        if services is None:
+            raise NodeError("there is no folder that ctx.export() could write to")
+        with self._environment.work.lock:
+            self._exports = self._exports or NodeExports(
+                services, self._node, self.attempt, self, hold=self._hold, release=self._release
+            )
+        return self._exports
+
+    @property
+    def exported(self) -> ExportRecord | None:
+        """None for a node that never asked for an export."""
+        return None if self._exports is None else self._exports.record
 
     # -- upstreams --------------------------------------------------------------------------------------------------
 
@@ -307,6 +343,8 @@ class RunningNode:
         self.over = True
         if self._work is not None:
             await self._work.close()
+        if self._exports is not None:
+            await self._exports.close()
         self._in_use = 1
         await self._release()
 
@@ -317,6 +355,7 @@ class RunningNode:
             self._connection is not None
             or (self._load is not None and self._load.is_open)
             or (self._work is not None and self._work.must_be_closed)
+            or (self._exports is not None and self._exports.must_be_closed)
         )
 
     # -- providers --------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from sqlbuild.refs import Reference
 from sqlbuild.runner.carried_errors import CarriedError, uncarry
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.remote_words import ArrowBytes, RemoteRows, WorkerOrder, arrow_batch, named
-from sqlbuild.runner.remote_work import RemoteLoading, RemoteWork
+from sqlbuild.runner.remote_work import RemoteExports, RemoteLoading, RemoteWork
 
 T = TypeVar("T")
 
@@ -79,6 +79,7 @@ class RemoteSession:
         self._left_undone: dict[int, tuple[object, str]] = {}
         self.work = RemoteWork(self, max_bytes=order.max_bytes, helpers=order.helpers)
         self.loading = RemoteLoading(self)
+        self.exports = RemoteExports(self)
         self.over = False
         """Whether the attempt has ended: what it has left behind is not heard any more."""
 

@@ -1,4 +1,4 @@
-"""Pools, checkpoints, maps and loads of a node that runs in a worker process."""
+"""Pools, checkpoints, maps, loads and exports of a node that runs in a worker process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from sqlbuild.domain.exports import ExportResult
 from sqlbuild.errors import NodeError
+from sqlbuild.interfaces.exporting import ExportOrder
 from sqlbuild.interfaces.loading import Loaded, RowBatch, UpstreamFacts
 from sqlbuild.interfaces.node_work import MapOrder, MapResults
+from sqlbuild.refs import Reference
 from sqlbuild.runner.plain_json import plain_json_text
 from sqlbuild.runner.remote_words import arrow_bytes, named
 
@@ -114,6 +117,31 @@ class RemoteLoading:
 
     async def has_table(self) -> bool:
         return bool(self._session.ask("loading.has_table"))
+
+
+class RemoteExports:
+    """`interfaces.exporting.ExportSession`."""
+
+    def __init__(self, session: Asking) -> None:
+        self._session = session
+
+    async def copy(self, what: Reference | str, order: ExportOrder) -> ExportResult:
+        result: ExportResult = self._session.ask("exports.copy", what, order)
+        return result
+
+    async def begin(self, order: ExportOrder) -> int:
+        export: int = self._session.ask("exports.begin", order)
+        return export
+
+    async def write(self, export: int, batch: Any) -> None:
+        self._session.ask("exports.write", export, arrow_bytes(batch))
+
+    async def finish(self, export: int) -> ExportResult:
+        result: ExportResult = self._session.ask("exports.finish", export)
+        return result
+
+    def discard(self, export: int) -> None:
+        self._session.tell_from_anywhere("exports.discard", export)
 
 
 def _never() -> bool:

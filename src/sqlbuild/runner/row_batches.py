@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlbuild.authoring.queries import import_pyarrow
+from sqlbuild.authoring.columnar import is_columnar, record_batches
 from sqlbuild.errors import NodeError
 from sqlbuild.interfaces.loading import RowBatch
 from sqlbuild.runner.value_columns import value_column
@@ -108,34 +108,6 @@ def _check_names(names: list[Any], rows: list[dict[str, Any]], first: int) -> No
     if not all(rows):
         number = first + next(index for index, row in enumerate(rows) if not row)
         raise NodeError(f"row {number} is an empty dict", help="leave such rows out")
-
-
-def is_columnar(item: object) -> bool:
-    """Whether `item` is an Arrow table, batch, reader or a dataframe: anything that gives Arrow data."""
-    return hasattr(item, "__arrow_c_stream__") or hasattr(item, "__arrow_c_array__")
-
-
-def record_batches(item: Any) -> Iterable[Any]:
-    """The Arrow record batches of something columnar. Raises MissingExtra without pyarrow."""
-    arrow: Any = import_pyarrow()
-    if isinstance(item, arrow.RecordBatch):
-        return (item,)
-    if type(item).__module__.partition(".")[0] == "pandas":
-        # Its own stream would make a column of an index that has a name.
-        item = arrow.Table.from_pandas(item, preserve_index=False)
-    if hasattr(item, "__arrow_c_stream__"):
-        return _of_reader(arrow, arrow.RecordBatchReader.from_stream(item))
-    return (arrow.record_batch(item),)
-
-
-def _of_reader(arrow: Any, reader: Any) -> Iterator[Any]:
-    """A reader without batches gives one without rows, so that its columns are known."""
-    is_empty = True
-    for batch in reader:
-        is_empty = False
-        yield batch
-    if is_empty:
-        yield arrow.RecordBatch.from_pylist([], schema=reader.schema)
 
 
 def _as_row(row: object, number: int) -> dict[str, Any]:

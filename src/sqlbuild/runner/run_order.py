@@ -10,6 +10,7 @@ from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
+from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
@@ -17,6 +18,7 @@ from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.checkpoints import Scopes
+from sqlbuild.runner.exporting.paths import ExportPlaces
 from sqlbuild.runner.rates import Rate
 
 
@@ -49,6 +51,8 @@ class RunOrder:
     """A named node fails."""
     is_reload: bool = False
     """What `ctx.is_reload` tells loaders."""
+    exports: ExportPlaces | None = None
+    """Where `ctx.export` may write."""
     commits: Relation | None = None
     """`_sqlbuild_commits` of the target, where loads leave their markers."""
 
@@ -77,6 +81,8 @@ class RunServices:
     """Worker processes for nodes with `isolate="process"`, given the project's folder."""
     on_error: Callable[[NodeId, BaseException], None] | None = None
     """Told what each attempt that failed raised, on the event loop, before it becomes text."""
+    copying: Copying | None = None
+    """Of a run whose nodes may write files."""
     loading: Loading | None = None
     """Of a run that may have loaders."""
     logs: NodeLogs | None = None

@@ -11,7 +11,7 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.state_store import StateStore
-from sqlbuild.state.node_result_json import result_from_json
+from sqlbuild.state.node_result_json import cursor_in, result_from_json
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
 RECENT_DURATIONS = 5
@@ -87,6 +87,10 @@ class InMemoryStateStore:
     async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         return tuple(_successes(self._results.get(node, []))[:limit])
 
+    async def last_cursor(self, node: NodeId, key: str) -> str | None:
+        cursors = (cursor_in(result.exports, key) for result in _successes(self._results.get(node, [])))
+        return next((cursor for cursor in cursors if cursor is not None), None)
+
     async def begin(self) -> None:
         """Nothing to create."""
 
@@ -123,6 +127,9 @@ class ReadOnlyStateStore:
 
     async def last_successes(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         return await self._store.last_successes(node, limit)
+
+    async def last_cursor(self, node: NodeId, key: str) -> str | None:
+        return await self._store.last_cursor(node, key)
 
     async def begin(self) -> None:
         """Nothing is created."""

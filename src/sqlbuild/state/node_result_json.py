@@ -48,6 +48,8 @@ RESULT_COLUMNS: Mapping[str, str] = {
     "warnings": "VARCHAR",
 }
 """Field -> SQL type."""
+LATER_COLUMNS: Mapping[str, str] = {"exports": "VARCHAR"}
+"""Written too, but only read where they are asked for: tables of an earlier sqlbuild get them when they are written to."""
 
 Fields = Mapping[str, Any]
 
@@ -88,6 +90,8 @@ def result_to_fields(result: NodeResult) -> dict[str, Any]:
         fields["payload"] = result.payload
     if result.metadata is not None:
         fields["metadata"] = result.metadata
+    if result.exports is not None:
+        fields["exports"] = result.exports
     if result.skip_reason is not None:
         fields["skip_reason"] = result.skip_reason
     if result.skip_mode is not None:
@@ -132,7 +136,14 @@ def result_from_fields(fields: Fields) -> NodeResult:
         waited=get("waited") or 0.0,
         fingerprint=get("fingerprint") or "",
         warnings=tuple(_listed(get("warnings"))),
+        exports=get("exports"),
     )
+
+
+def cursor_in(exports: str | None, key: str) -> str | None:
+    """The cursor that a result's `exports` keep under a key."""
+    value = loads(exports).get("cursors", {}).get(key) if exports is not None else None
+    return None if value is None else str(value)
 
 
 def time_from_text(value: str | datetime.datetime | None) -> float | None:

@@ -8,6 +8,7 @@ Newest means latest stored: a node that never started has no time of its own.
 from __future__ import annotations
 
 import datetime
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,9 @@ from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.warehouse import Parameters, Warehouse
 from sqlbuild.sql.rendering import quote_relation
 from sqlbuild.state.node_result_json import (
+    LATER_COLUMNS,
     RESULT_COLUMNS,
+    cursor_in,
     dumps,
     result_from_fields,
     time_from_text,
@@ -28,7 +31,8 @@ from sqlbuild.state.node_result_json import (
 SCHEMA_VERSION = 1
 
 _RESULT_NAMES = ", ".join(RESULT_COLUMNS)
-_CREATE_RESULTS = ", ".join(f"{name} {type_}" for name, type_ in RESULT_COLUMNS.items()) + ", stored_at TIMESTAMP"
+_CREATE_RESULTS = ", ".join(f"{name} {type_}" for name, type_ in {**RESULT_COLUMNS, **LATER_COLUMNS}.items())
+_CREATE_RESULTS += ", stored_at TIMESTAMP"
 _CREATE_RUNS = """
     run_id VARCHAR, target VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, exit_code INTEGER, stopped_by VARCHAR,
     counts VARCHAR, warnings VARCHAR, stored_at TIMESTAMP
@@ -130,12 +134,29 @@ class WarehouseStateStore:
         )
         return tuple(map(_result, await self._rows(sql, [node, limit])))
 
+    async def last_cursor(self, node: NodeId, key: str) -> str | None:
+        if not await self._has_tables():
+            return None
+        sql = (
+            f"SELECT exports FROM {quote_relation(self._results)} "
+            "WHERE node_id = ? AND status IN ('succeeded', 'warned') AND contains(exports, ?) "
+            "ORDER BY stored_at DESC LIMIT 1"
+        )
+        rows = await self._rows(sql, [node, f"{json.dumps(key)}:"])
+        return cursor_in(rows[0][0], key) if rows else None
+
     async def begin(self) -> None:
         relations = await self._warehouse.relations()
         commits = f"CREATE TABLE IF NOT EXISTS {quote_relation(self._commits)} ({_CREATE_COMMITS})"
         if await self._has_tables(relations):
             rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
             self._last_stored_at = rows[0][0]
+            await self._execute_together(
+                [
+                    (f"ALTER TABLE {quote_relation(self._results)} ADD COLUMN IF NOT EXISTS {name} {type_}", None)
+                    for name, type_ in LATER_COLUMNS.items()
+                ]
+            )
             if not _has(relations, self._commits):
                 # Made by a sqlbuild that did not load.
                 await self._execute_together([(commits, None)])

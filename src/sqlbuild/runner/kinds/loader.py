@@ -14,6 +14,7 @@ import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
+from sqlbuild.authoring.columnar import is_columnar
 from sqlbuild.domain.nodes import Loader
 from sqlbuild.domain.results import NodeValue, Skip
 from sqlbuild.errors import NodeError
@@ -23,7 +24,7 @@ from sqlbuild.runner.kinds.calling import call_function
 from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.plain_json import plain_json_text
-from sqlbuild.runner.row_batches import RowBatches, is_columnar
+from sqlbuild.runner.row_batches import RowBatches
 
 _ENDED = object()
 

@@ -1,0 +1,24 @@
+"""Where the nodes of a run may write files."""
+
+from __future__ import annotations
+
+import os
+
+from sqlbuild.domain.settings import Settings
+from sqlbuild.runner.exporting.folder_notes import FolderNotes
+from sqlbuild.runner.exporting.leftovers import NOTES_NAME
+from sqlbuild.runner.exporting.paths import ExportPlaces
+
+
+def export_places(root: str, settings: Settings, run_id: str) -> ExportPlaces:
+    """The project and `[settings] export_paths`, but neither target/ nor the databases."""
+    target = os.path.join(root, "target")
+    run_folder = os.path.join(target, "runs", run_id)
+    databases = [found.connection.options.get("database") for found in settings.targets.values()]
+    return ExportPlaces(
+        root=root,
+        also_into=tuple(os.path.join(root, os.path.expanduser(path)) for path in settings.run.export_paths),
+        never=(target, *(path for path in databases if isinstance(path, str) and os.path.isabs(path))),
+        spool=run_folder,
+        notes=FolderNotes(os.path.join(run_folder, NOTES_NAME)),
+    )

@@ -1,0 +1,1 @@
+"""`ctx.export`: files that appear whole or not at all."""
