@@ -8,7 +8,8 @@ from assets._files import EXPORTS, write_if_changed
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
-@asset(depends_on=(model("carrier_month"), model("airport_delays")))
+# Drawing keeps the interpreter busy for a second, in which the exports beside it would wait: it has one of its own.
+@asset(depends_on=(model("carrier_month"), model("airport_delays")), isolate="process", timeout=120)
 def delays_picture(ctx: AssetContext):
     """Delays by carrier and month, and by hour of the day, as a PNG."""
     # Imported here and not above: matplotlib takes half a second, which `sqb list` need not spend.
