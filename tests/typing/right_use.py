@@ -179,3 +179,29 @@ def fills_itself(ctx: LoaderContext) -> None:
 
 
 loads: Callable[[LoaderContext], object] = raw_orders
+
+
+@task(pool="crm_api")
+async def many_calls(ctx: AsyncTaskContext) -> int:
+    async def push(row: tuple[int, str]) -> float:
+        async with ctx.pool("crm_api", "mail"):
+            return row[0] / 2
+
+    rows = [(1, "a"), (2, "b")]
+    assert_type(await ctx.map(push, rows), list[float])
+    assert_type(await ctx.map(push, rows, 8, ("crm_api",), lambda row: row[1]), list[float])
+    total = 0.0
+    async for half in ctx.map(push, (row for row in rows), limit=8, pool="crm_api"):
+        total += assert_type(half, float)
+    ctx.checkpoint("page", {"next": 3})
+    return len(ctx.checkpoints)
+
+
+@task
+def many_calls_on_threads(ctx: TaskContext) -> list[str]:
+    def push(number: int) -> str:
+        with ctx.pool("crm_api"):
+            return str(number)
+
+    ctx.checkpoint(key="page", value=ctx.checkpoints.get("page", 0) + 1)
+    return assert_type(ctx.map(push, range(3), key=lambda number: number), list[str])

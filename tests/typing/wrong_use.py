@@ -86,3 +86,19 @@ def wrong_tables(ctx: LoaderContext):
 async def forgotten_table_await(ctx: AsyncLoaderContext):
     highest: int = ctx.source("orders").max("id")  # wrong
     yield {"id": highest}
+
+
+@asset
+async def wrong_maps(ctx: AsyncAssetContext):
+    async def push(number: int) -> int:
+        return number
+
+    with ctx.pool("crm_api"):  # wrong
+        pass
+    ctx.pool(3)  # wrong
+    await ctx.map(push, ["a"])  # wrong
+    await ctx.map(len, ["a"])  # wrong
+    results: list[int] = ctx.map(push, [1])  # wrong
+    for _ in ctx.map(push, [1]):  # wrong
+        pass
+    ctx.checkpoint(3, results)  # wrong

@@ -599,3 +599,59 @@ async def test_a_stopped_run_leaves_no_thread_waiting_for_a_pool(run_plan):
     nodes = {make("mail"): (), failing: (), holder: (), make("crm"): ()}
     ran = await run_plan(nodes, pools={"crm": 1, "mail": 1}, fail_fast=True, grace=5.0)
     assert ran.statuses() == {"failing": "failed", "holder": "cancelled", "crm": "cancelled", "mail": "cancelled"}
+
+
+# -- very many --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.deadline(120)
+async def test_ten_thousand_nodes_never_exceed_a_limit_and_every_slot_comes_back(run_plan):
+    """Lanes of 50, 16 and 4, pools of 3 and 1; a tenth fails, a tenth is cancelled in the middle of a block."""
+    pools, lanes = {"a": 3, "b": 1}, {"concurrency": 50, "threads": 16, "connections": 4}
+    inside = {name: Gauge() for name in (*pools, *lanes)}
+
+    def make_async(number, pool):
+        @task(name=f"async_{number}", pool=pool)
+        async def node(ctx: AsyncTaskContext):
+            with contextlib.ExitStack() as stack:
+                for name in ("concurrency", *pool):
+                    stack.enter_context(inside[name])
+                if number % 10 == 1:
+                    raise OSError
+                if number % 4:
+                    await anyio.sleep(0)
+            if number % 7 == 0:
+                with anyio.move_on_after(0 if number % 14 else 0.0005):
+                    async with ctx.pool(*(pool or ("a", "b"))):
+                        with contextlib.ExitStack() as stack:
+                            for name in pool or ("a", "b"):
+                                stack.enter_context(inside[name])
+                            await anyio.sleep(0)
+
+        return node
+
+    def make_sync(number, pool):
+        @task(name=f"sync_{number}", pool=pool)
+        def node(ctx: TaskContext):
+            with contextlib.ExitStack() as stack:
+                for name in ("threads", *pool):
+                    stack.enter_context(inside[name])
+                if number % 10 == 1:
+                    raise OSError
+            if number % 9 == 0:
+                with ctx.pool("b"), inside["b"]:
+                    pass
+
+        return node
+
+    of_pools = [(), (), (), ("a",), ("b",), ("a", "b")]
+    nodes = [make_async(number, of_pools[number % 6]) for number in range(9_000)]
+    nodes += [make_sync(number, of_pools[number % 6]) for number in range(1_000)]
+    ran = await run_plan(dict.fromkeys(nodes, ()), lanes, pools=pools)
+    counts = {str(status): count for status, count in ran.result.counts().items()}
+    assert counts == {"succeeded": 9_000, "failed": 1_000}
+    for name, limit in (*pools.items(), ("concurrency", 50), ("threads", 16)):
+        assert inside[name].now == 0
+        assert inside[name].most <= limit
+    assert inside["a"].most == 3
