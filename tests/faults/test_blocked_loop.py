@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 TWO_HUNDRED = """
@@ -47,6 +49,30 @@ def test_with_strict_async_it_fails(faulty):
     assert statuses.pop("blocks") == "failed"
     assert set(statuses.values()) == {"succeeded"}
     assert faulty.result("blocks")["error"]["type"] == "LoopBlocked"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_one_signal_ends_a_run_whose_loop_stays_blocked(faulty, backend):
+    faulty.write(
+        {
+            "tasks/t.py": """
+                import pathlib, time
+                from sqlbuild.tasks import task
+
+                @task
+                async def blocks(ctx):
+                    pathlib.Path("started").touch()
+                    time.sleep(3600)
+            """
+        }
+    )
+    process = faulty.start("build", "--grace", "0.5", "--backend", backend)
+    faulty.wait_for(process, "started")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in out + err
+    assert "tasks/t.py:7" in out
 
 
 def test_how_long_is_too_long_stands_in_the_settings(faulty):

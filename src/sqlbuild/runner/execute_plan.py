@@ -30,6 +30,7 @@ from sqlbuild.domain.events import (
     RunWarning,
 )
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
+from sqlbuild.domain.masked_records import mask_result
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import FAILURES, SUCCESSES, ErrorFacts, NodeResult, RunResult, Status
@@ -98,7 +99,8 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         background.start_soon(execution.writer.run)
         background.start_soon(execution.abandon_what_never_ends)
         if order.handle_signals:
-            await background.start(stop_signals, execution.bridge.call_soon, execution.stop, execution.leave)
+            bridge = execution.bridge
+            await background.start(stop_signals, bridge.call_soon, execution.stop, execution.leave, order.grace)
         if services.stop_asked is not None:
             background.start_soon(execution.stop_when, services.stop_asked)
         if execution.providing is not None:
@@ -195,7 +197,7 @@ class _Execution:
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
-        self._records = Records(plan, order.run_id, order.root, services.clock, services.logs)
+        self._records = Records(plan, order.run_id, order.root, services.clock, services.logs, services.masker)
         self._running: dict[NodeId, Attempt] = {}
         self._workers = Workers(
             services.clock,
@@ -614,6 +616,8 @@ class _Execution:
         self._apply(self._scheduler.finished(result.node_id, result.status, result.skip_mode))
 
     def _record(self, result: NodeResult) -> None:
+        if self.services.masker is not None:
+            mask_result(result, self.services.masker)
         self.results[result.node_id] = result
         record = self._record_texts[result.node_id] = self.services.encode(result)
         try:

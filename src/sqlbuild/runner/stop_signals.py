@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -16,21 +19,33 @@ async def stop_signals(
     call_soon: Callable[..., None],
     stop: Callable[[str], None],
     leave: Callable[[int], None],
+    patience: float,
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Until cancelled; only on the main thread.
 
     `stop` is called on the event loop by `call_soon`, `leave` within the signal itself: also while a node keeps the
-    event loop busy and nothing else gets through.
+    event loop busy and nothing else gets through. If for so long that `stop` is not called within `patience` seconds, the
+    first signal counts as two.
     """
     first: signal.Signals | None = None
+    insisting: threading.Timer | None = None
+
+    def heard(name: str) -> None:
+        if insisting is not None:
+            insisting.cancel()
+        stop(name)
 
     def received(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
+        nonlocal first, insisting
         if first is None:
             first = signal.Signals(number)
-            call_soon(stop, first.name)
+            call_soon(heard, first.name)
+            insisting = threading.Timer(patience, os.kill, (os.getpid(), number))
+            insisting.daemon = True
+            with contextlib.suppress(RuntimeError):  # the system gives no more threads
+                insisting.start()
         else:
             leave(SIGNAL_EXIT_CODES[first.name])
 
@@ -41,5 +56,7 @@ async def stop_signals(
         task_status.started()
         await anyio.sleep_forever()
     finally:
+        if insisting is not None:
+            insisting.cancel()
         for number, handler in handlers_before.items():
             signal.signal(number, handler)
