@@ -61,6 +61,10 @@ def test_warned_checks_are_shown_also_when_quiet(checked, lines):
 def test_warned_checks_stand_among_the_warnings_of_the_summary(checked, make_result, make_run, make_error):
     raised = make_result("check:other", "warned", error=make_error(type="OSError", message="gone"))
     shown = summary_lines(make_run([checked("warned", "the last order is old"), raised]))
-    assert [line for line in shown if line][1:4] == ["warnings (2):", "  orders_ok: the last order is old", "  other: OSError: gone"]
+    assert [line for line in shown if line][1:4] == [
+        "warnings (2):",
+        "  orders_ok: the last order is old",
+        "  other: OSError: gone",
+    ]
     assert "2 warned" in shown[-1]
     assert shown[-1].startswith("done")
