@@ -27,6 +27,7 @@ PUBLIC = {
     "sqlbuild": {"__version__", "abuild", "build"},
     "sqlbuild.results": {
         "ErrorFacts",
+        "ExportResult",
         "NodeId",
         "NodeKind",
         "NodeOutcome",
@@ -50,11 +51,11 @@ PUBLIC = {
 }
 FROM_PYTHON = {"backend"}
 """What only the half has that makes its own event loop."""
-WAITING = {"execute_sql", "results_of"}
+WAITING = {"execute_sql", "results_of", "export"}
 CONTEXT = {
     "result", "skip", "result_of", "relation", "query", "execute_sql", "progress", "log",
     "run_id", "node_name", "attempt", "target", "vars", "is_reload", "connection",
-    "dry_run", "idempotency_key", "results_of", "pool", "map", "checkpoint", "checkpoints", "providers",
+    "dry_run", "idempotency_key", "results_of", "pool", "map", "checkpoint", "checkpoints", "providers", "export",
 }  # fmt: skip
 
 
