@@ -7,6 +7,7 @@ process (its modules, a finder, a place on the import path, the working director
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import os
 import threading
@@ -20,6 +21,7 @@ from sqlbuild.app.operations import build as run_build
 from sqlbuild.app.operations import build_here, close_project, open_project
 from sqlbuild.app.options import Backend, ProjectOptions, RunOptions
 from sqlbuild.app.project_root import find_root
+from sqlbuild.app.resuming import find_run, options_of_run, selection_of_run
 from sqlbuild.app.run_output import captured_logging, captured_output, plain_sink
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.results import RunResult
@@ -45,6 +47,8 @@ def build(
     reload: bool = False,
     allow_empty: bool = False,
     dry_run: bool = False,
+    resume: bool | str = False,
+    force: bool = False,
     concurrency: int | None = None,
     threads: int | None = None,
     connections: int | None = None,
@@ -68,6 +72,8 @@ def build(
     load, reload        run loaders or none of them, instead of what the settings say; tell them to load everything again
     allow_empty         a selection without any node is no error
     dry_run             write nothing: check SQL, and call only nodes that are declared with `dry_run=True`
+    resume, force       go on with the last run that did not succeed, or with the one of that id; also if a later run has
+                        written some of its nodes
     concurrency, threads, connections
                         limits of this run instead of those of the settings
     fail_fast           stop at the first failure
@@ -110,14 +116,14 @@ def build(
             backend=backend,
             reload=reload,
             dry_run=dry_run,
-            embedded=True,
-            command="sqlbuild.build",
+            force=force,
         )
     )
-    with _project_in_process(project):
-        compiled = open_project(project)
-        with captured_output(), captured_logging():
-            return run_build(compiled, selection, options, _sinks(on_event, output))
+    asked = _asked(project, selection, options, resume)
+    with _project_in_process(asked.project):
+        compiled = open_project(asked.project)
+        with captured_output(masker=compiled.masker), captured_logging():
+            return run_build(compiled, asked.selection, asked.options, _sinks(on_event, output))
 
 
 async def abuild(
@@ -134,6 +140,8 @@ async def abuild(
     reload: bool = False,
     allow_empty: bool = False,
     dry_run: bool = False,
+    resume: bool | str = False,
+    force: bool = False,
     concurrency: int | None = None,
     threads: int | None = None,
     connections: int | None = None,
@@ -171,15 +179,15 @@ async def abuild(
             grace=grace,
             reload=reload,
             dry_run=dry_run,
-            embedded=True,
-            command="sqlbuild.build",
+            force=force,
         )
     )
-    with _project_in_process(project):
+    asked = _asked(project, selection, options, resume)
+    with _project_in_process(asked.project):
         # Where no event loop runs, as in `sqb build`: a file of the project may start one while it is imported.
-        compiled = await anyio.to_thread.run_sync(open_project, project)
-        with captured_output(), captured_logging():
-            return await build_here(compiled, selection, options, _sinks(on_event, output))
+        compiled = await anyio.to_thread.run_sync(open_project, asked.project)
+        with captured_output(masker=compiled.masker), captured_logging():
+            return await build_here(compiled, asked.selection, asked.options, _sinks(on_event, output))
 
 
 def _project(
@@ -208,6 +216,30 @@ def _selection(
         load=load,
         allow_empty=allow_empty,
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    project: ProjectOptions
+    selection: Selection
+    options: RunOptions
+
+
+def _asked(project: ProjectOptions, selection: Selection, options: RunOptions, resume: bool | str) -> _Asked:
+    """What is to be run: what was asked for, or what the run was asked for that is resumed."""
+    options = dataclasses.replace(options, embedded=True, command="sqlbuild.build", vars=project.vars)
+    if resume is False:
+        if options.force:
+            raise ValueError("force=True goes with resume")
+        return _Asked(project=project, selection=selection, options=options)
+    if selection != Selection() or options.reload or options.dry_run:
+        raise ValueError("resume goes on with what a run was asked for: give nothing with it that selects or loads")
+    run = find_run(project, resume if isinstance(resume, str) else None)
+    project = options_of_run(project, run)
+    options = dataclasses.replace(
+        options, resume=run, reload=bool(run.request and run.request["reload"]), vars=project.vars
+    )
+    return _Asked(project=project, selection=selection_of_run(run), options=options)
 
 
 def _load(load: bool | None, reload: bool) -> bool | None:

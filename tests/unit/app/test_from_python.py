@@ -388,3 +388,31 @@ def test_checks_are_built_unless_left_out(project):
     folder = project(**{"checks/c.py": nodes, "models/orders.sql": "SELECT 1 AS order_id"})
     assert sqlbuild.build(folder)["never_enough"].status is Status.FAILED
     assert sqlbuild.build(folder, no_audits=True).ok
+
+
+def test_a_run_that_failed_is_resumed(project):
+    nodes = """
+        import pathlib
+        from sqlbuild.tasks import task
+
+        @task
+        def before(ctx):
+            return 1
+
+        @task(depends_on=before)
+        def mended(ctx):
+            if not pathlib.Path("mended").exists():
+                raise ValueError(ctx.vars["month"])
+    """
+    folder = project(**{"tasks/t.py": nodes})
+    failed = sqlbuild.build(folder, select="before mended", vars={"month": 5})
+    assert failed["mended"].error.message == "5"
+    (folder / "mended").touch()
+    with pytest.raises(ValueError, match="resume goes on"):
+        sqlbuild.build(folder, select="mended", resume=True)
+    resumed = sqlbuild.build(folder, resume=failed.run_id)
+    assert resumed.ok
+    assert resumed.run_id == failed.run_id
+    assert resumed["mended"].status is Status.SUCCEEDED
+    with pytest.raises(ValueError, match="force"):
+        sqlbuild.build(folder, force=True)
