@@ -72,7 +72,7 @@ LEFT_BEHIND_SECONDS = 1.0
 
 def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]) -> RunResult:
     """Run a selection to its end; writes results, target/run_results.json and target/state.json."""
-    dispatcher = EventDispatcher(sinks)
+    dispatcher = EventDispatcher(sinks, compiled.masker)
 
     def leave_now(exit_code: int) -> None:
         if not options.embedded:
@@ -96,7 +96,7 @@ async def build_here(
     compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]
 ) -> RunResult:
     """As `build`, on the event loop that runs already. When it is cancelled, the run is stopped as by Ctrl-C first."""
-    dispatcher = EventDispatcher(sinks)
+    dispatcher = EventDispatcher(sinks, compiled.masker)
     patience: float | None = 2.0
     try:
         result = await _build(compiled, selection, options, dispatcher, lambda _exit_code: None)
@@ -165,7 +165,8 @@ async def _build(
             plan = plan_from(compiled, selection, past)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
             events.publish(RunWarning(_now(), text))
-        providers = make_providers(project.providers, _providers_of(plan, called_only=options.dry_run))
+        used = _providers_of(plan, called_only=options.dry_run)
+        providers = make_providers(project.providers, used, compiled.masker.add)
         if not options.dry_run:
             await warehouse.create_schemas(sorted(_schemas(compiled)))
             await store.begin()
@@ -235,6 +236,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         f"target/runs/{run_id}/{LOGS_FOLDER}",
         show=run.events.publish_log,
         warn=lambda text: run.events.publish(RunWarning(_now(), text)),
+        masker=compiled.masker,
     )
     try:
 
@@ -260,6 +262,8 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             abandon=abandon,
             stop_asked=stop_asked,
             providers=run.providers,
+            # A provider that is made later may bring the first secret.
+            masker=compiled.masker if compiled.masker or run.providers is not None else None,
         )
         order = order_of(compiled, run.options, run_id)
         if resume is not None:

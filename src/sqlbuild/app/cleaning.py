@@ -33,6 +33,7 @@ class CleanReport:
 def clean(options: ProjectOptions, *, everything: bool, patience: Patience) -> CleanReport:
     """Remove temporary relations and `target/` except unfinished runs; a database inside target/ is never touched."""
     settings, problems = read_settings(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    options.masker.add(settings.secrets)
     if any(problem.severity == "error" for problem in problems):
         raise ProjectError(problems)
     report: CleanReport = run_async(_clean, settings, options.root, everything, patience, backend="asyncio")

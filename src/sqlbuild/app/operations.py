@@ -29,7 +29,7 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.domain.selection import Selection
-from sqlbuild.errors import SelectionError
+from sqlbuild.errors import ProjectError, SelectionError
 from sqlbuild.planner.explain import explain
 from sqlbuild.project.load_project import load_project
 from sqlbuild.project.read_python import close_python
@@ -79,14 +79,24 @@ class NodeReport:
 
 def open_project(options: ProjectOptions) -> Compiled:
     """Read and compile a project; needs no warehouse. Raises ProjectError with every problem found."""
-    project = load_project(options.root, target=options.target, vars=options.vars, environ=options.environ)
+    masker = options.masker
     cache = FileAnalysisCache(Path(options.root, "target", "sql_analysis.json"))
     try:
+        project = load_project(
+            options.root, target=options.target, vars=options.vars, environ=options.environ, masker=masker
+        )
         graph = compile_project(project, cache)
+    except ProjectError as error:
+        masked = tuple(map(masker.problem, error.problems))
+        if masked == error.problems:
+            raise
+        raise ProjectError(masked) from None
     finally:
         # Also after an error: the next compile should not analyse again what is right.
         cache.flush()
-    return Compiled(project=project, graph=graph)
+    if masker:
+        graph = dataclasses.replace(graph, warnings=tuple(map(masker.problem, graph.warnings)))
+    return Compiled(project=project, graph=graph, masker=masker)
 
 
 def close_project(root: str) -> None:
@@ -145,7 +155,8 @@ def write_dag(compiled: Compiled, path: str | None) -> str:
     """Write the DAG document to `path`, else to target/sqlbuild_dag.json; returns where it went."""
     if path is None:
         path = os.path.join(target_folder(compiled.project.root), "sqlbuild_dag.json")
-    write_json(path, dag_document(compiled.project.settings.name, compiled.graph))
+    document = dag_document(compiled.project.settings.name, compiled.graph)
+    write_json(path, compiled.masker.plain(document))  # type: ignore[arg-type]
     return path
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.project import Project
 from sqlbuild.state.run_journal import RunJournal
 
@@ -21,6 +22,8 @@ class ProjectOptions:
     target: str | None = None
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
     environ: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    masker: Masker = dataclasses.field(default_factory=Masker, compare=False, repr=False)
+    """Learns the project's secrets as soon as they are read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +60,4 @@ class RunOptions:
 class Compiled:
     project: Project
     graph: Graph
+    masker: Masker = dataclasses.field(default_factory=Masker, compare=False, repr=False)

@@ -5,12 +5,13 @@ Loads pydantic; imported only for a project that has providers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from sqlbuild.app.secret_values import secret_values
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import Problem, ProjectError, ProviderError
 from sqlbuild.providers import environment_variables
@@ -20,9 +21,12 @@ _SHORTEST_SECRET = 4
 
 
 class ProjectProviders:
-    """`interfaces.providers.ProviderSet` of one run."""
+    """`interfaces.providers.ProviderSet` of one run; `hide` is told the secrets of each that is made."""
 
-    def __init__(self, declarations: Sequence[ProviderDeclaration]) -> None:
+    def __init__(
+        self, declarations: Sequence[ProviderDeclaration], hide: Callable[[Iterable[str]], None] = lambda _: None
+    ) -> None:
+        self._hide = hide
         self._declared = {declared.name: declared for declared in declarations}
         self._instances: dict[str, Any] = {}
 
@@ -45,7 +49,8 @@ class ProjectProviders:
     def _problems(self, name: str) -> Iterator[Problem]:
         declared = self._declared[name]
         try:
-            self._instances[name] = declared.type()
+            instance = self._instances[name] = declared.type()
+            self._hide(secret_values(instance))
         except ValidationError as error:
             for found in error.errors(include_url=False, include_input=False, include_context=False):
                 yield self._of_field(declared, found["loc"], found["msg"], missing=found["type"] == "missing")

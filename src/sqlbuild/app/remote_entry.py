@@ -19,10 +19,12 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from sqlbuild.authoring.pool_blocks import begin_outside_of_blocks
 from sqlbuild.authoring.service_waits import asked_wait, wait_to_tell
+from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import NodeCancelled
 from sqlbuild.executors.message_pipe import PipeClosed, WorkerSide, encoded
 from sqlbuild.project.find_function import ProjectFunctions
@@ -70,6 +72,7 @@ class _Worker:
         self._root = ""
         self._functions: ProjectFunctions | None = None
         self._providers: WorkerProviders | None = None
+        self._masker = Masker()
 
     def work(self) -> None:
         _, facts = self._pipe.receive()
@@ -127,7 +130,9 @@ class _Worker:
     def _carry_out(self, order: WorkerOrder) -> None:
         session = RemoteSession(self._line, order, functools.partial(self._provide, order))
         begin_outside_of_blocks()
-        with captured_output(), captured_logging():
+        self._masker.add(order.secrets)
+        # The run masks all it is told; here it must only not be cut in the middle of a secret.
+        with captured_output(masker=self._masker), captured_logging():
             ending = self._ending_of(self._run(order, session))
         _flush()
         session.over = True
@@ -156,8 +161,14 @@ class _Worker:
 
             assert self._functions is not None
             warn = functools.partial(self._line.tell, "warn")
-            self._providers = WorkerProviders(self._functions.providers, self._root, order.backend, warn)
+            self._providers = WorkerProviders(self._functions.providers, self._root, order.backend, warn, self._hide)
         return self._providers.get(name, order.facts)
+
+    def _hide(self, values: Iterable[str]) -> None:
+        secrets = tuple(values)
+        self._masker.add(secrets)
+        if secrets:
+            self._line.tell("hide", secrets)
 
     def _ending_of(self, outcome: Outcome) -> RemoteEnding:
         match outcome:

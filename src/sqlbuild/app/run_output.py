@@ -48,7 +48,8 @@ def run_document(result: RunResult, compiled: Compiled) -> Document:
 
 def dag_document(compiled: Compiled) -> Document:
     """The same document as target/sqlbuild_dag.json."""
-    return make_dag_document(compiled.project.settings.name, compiled.graph)
+    document = make_dag_document(compiled.project.settings.name, compiled.graph)
+    return compiled.masker.plain(document)  # type: ignore[return-value]
 
 
 def node_document(node: Node) -> Document:

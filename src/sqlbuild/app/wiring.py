@@ -17,6 +17,7 @@ import anyio
 
 from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
@@ -133,6 +134,7 @@ def make_services(
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
     providers: ProviderSet | None = None,
+    masker: Masker | None = None,
 ) -> RunServices:
     from sqlbuild.state.node_result_json import result_to_json
 
@@ -153,16 +155,22 @@ def make_services(
         abandon=abandon,
         stop_asked=stop_asked,
         providers=providers,
+        masker=masker,
     )
 
 
-def make_providers(declarations: Sequence[ProviderDeclaration], used: Iterable[str]) -> ProviderSet | None:
-    """The providers of one run, if the project has any. Raises ProjectError for fields of `used` ones that are wrong."""
+def make_providers(
+    declarations: Sequence[ProviderDeclaration], used: Iterable[str], hide: Callable[[Iterable[str]], None]
+) -> ProviderSet | None:
+    """The providers of one run, if the project has any; `hide` is told their secrets.
+
+    Raises ProjectError for fields of `used` ones that are wrong.
+    """
     if not declarations:
         return None
     from sqlbuild.app.project_providers import ProjectProviders
 
-    providers = ProjectProviders(declarations)
+    providers = ProjectProviders(declarations, hide)
     providers.validate(used)
     return providers
 

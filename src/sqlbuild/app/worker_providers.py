@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import anyio
@@ -25,7 +25,8 @@ CLOSE_SECONDS = 3.0
 class WorkerProviders:
     """`find` tells what the project declares; it is called when a node asks for a provider for the first time.
 
-    Async ones live on an event loop of `backend`, as the run's does; `warn` is told what goes wrong later.
+    Async ones live on an event loop of `backend`, as the run's does; `warn` is told what goes wrong later, `hide` their
+    secrets.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class WorkerProviders:
         root: str,
         backend: str,
         warn: Callable[[str], None],
+        hide: Callable[[Iterable[str]], None],
     ) -> None:
         self._find = find
+        self._hide = hide
         self._root = root
         self._backend = backend
         self._warn = warn
@@ -44,7 +47,7 @@ class WorkerProviders:
     def get(self, name: str, facts: NodeFacts) -> Any:
         """The provider, set up once in this process. Raises ProviderError."""
         if self._loop is None:
-            providers = make_providers(self._find(), ())
+            providers = make_providers(self._find(), (), self._hide)
             if providers is None:
                 return provided_by(None, name)
             context = ProviderContext(run_id=facts.run_id, target=facts.target, vars=facts.vars)

@@ -16,6 +16,7 @@ from sqlbuild import __version__
 from sqlbuild.app.wording import counted, one_line, safe_text
 from sqlbuild.cli.options import colour_allowed, environment
 from sqlbuild.cli.output import is_terminal, write_document, write_error_text
+from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import Problem, SqlbuildError
 
 SCHEMA_VERSION = 1
@@ -29,6 +30,8 @@ class ErrorReport:
     json: bool = False
     debug: bool = False
     colour: bool = False
+    masker: Masker = dataclasses.field(default_factory=Masker, compare=False, repr=False)
+    """Learns the secrets of the project while the command runs."""
 
     @classmethod
     def asked_for(cls, arguments: Sequence[str]) -> ErrorReport:
@@ -39,8 +42,8 @@ class ErrorReport:
     def known(self, error: SqlbuildError) -> int:
         """Tell every problem of `error`; returns the exit code."""
         if self.debug:
-            write_error_text("".join(traceback.format_exception(error)))
-        problems = error.problems
+            write_error_text(self.masker.text("".join(traceback.format_exception(error))))
+        problems = tuple(map(self.masker.problem, error.problems))
         message = problems[0].message if len(problems) == 1 else counted(len(problems), "problem")
         self._tell(problems, error.code, message, error.exit_code)
         return error.exit_code
@@ -55,11 +58,11 @@ class ErrorReport:
 
     def crash(self, error: Exception) -> int:
         """Keep the traceback of an error of sqlbuild itself in a file and name it in one line."""
-        text = "".join(traceback.format_exception(error))
+        text = self.masker.text("".join(traceback.format_exception(error)))
         if self.debug:
             write_error_text(text)
         kept = _write_crash(text)
-        what = f"{type(error).__name__}: {one_line(str(error), 300)}"
+        what = f"{type(error).__name__}: {one_line(self.masker.text(str(error)), 300)}"
         problem = Problem(
             code="CRASH",
             message=f"sqlbuild itself failed: {what}",

@@ -36,10 +36,11 @@ def list_nodes(
     note_live_run(operations.live_run_of(compiled), options)
     nodes = [compiled.graph.nodes[id] for id in operations.select(compiled, selection)]
     if options.json or output == "json":
-        write_document({"schema_version": SCHEMA_VERSION, "nodes": [_document(node) for node in nodes]})
+        document = {"schema_version": SCHEMA_VERSION, "nodes": [_document(node) for node in nodes]}
+        write_document(options.masker.plain(document))
     elif output == "table":
         rows = [(node.kind, node.name, ", ".join(node.tags), str(node.place), node.description) for node in nodes]
-        write_lines(table_lines(("kind", "name", "tags", "place", "description"), rows))
+        write_lines(map(options.masker.text, table_lines(("kind", "name", "tags", "place", "description"), rows)))
     else:
         write_lines(node.name for node in nodes)
     return 0

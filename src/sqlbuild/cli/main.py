@@ -23,13 +23,14 @@ from sqlbuild.cli.error_report import ErrorReport
 from sqlbuild.cli.init_command import init
 from sqlbuild.cli.list_command import list_nodes
 from sqlbuild.cli.load_command import load
-from sqlbuild.cli.options import SharedOptions, with_shared_options
+from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
 from sqlbuild.cli.output import flush_streams, prepare_streams, write_text
 from sqlbuild.cli.plan_command import plan
 from sqlbuild.cli.playground_command import playground
 from sqlbuild.cli.query_command import query
 from sqlbuild.cli.retry_command import retry
 from sqlbuild.cli.show_command import show
+from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import SqlbuildError
 
 # typer does not export the class of all its usage errors, only this one of its subclasses.
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     prepare_streams()
     report = ErrorReport.asked_for(arguments)
     try:
-        code = _run(arguments)
+        code = _run(arguments, report.masker)
     except SqlbuildError as error:
         code = report.known(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -94,9 +95,10 @@ def before_any_command(_options: SharedOptions, _version: Version = False) -> in
     return 0
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], masker: Masker) -> int:
     command = typer.main.get_command(make_app())
-    code = command.main(list(arguments) or ["--help"], prog_name="sqb", standalone_mode=False)
+    shared = SharedOptions(environ=environment(), masker=masker)
+    code = command.main(list(arguments) or ["--help"], prog_name="sqb", standalone_mode=False, obj=shared)
     return code if isinstance(code, int) else 0
 
 

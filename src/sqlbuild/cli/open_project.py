@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
 from sqlbuild.app import operations
 from sqlbuild.app.project_root import find_root
+from sqlbuild.app.run_output import captured_output
+from sqlbuild.cli.interrupts import interrupts_kept
 from sqlbuild.cli.options import SharedOptions
 
 
@@ -15,11 +16,13 @@ def project_options(options: SharedOptions) -> operations.ProjectOptions:
     """Make the project's root the working directory. Raises ProjectError where there is no project."""
     root = find_root(options.project_dir or ".")
     os.chdir(root)
-    return operations.ProjectOptions(root=root, target=options.target, vars=options.vars, environ=options.environ)
+    return operations.ProjectOptions(
+        root=root, target=options.target, vars=options.vars, environ=options.environ, masker=options.masker
+    )
 
 
 def open_project(options: SharedOptions) -> operations.Compiled:
     """Read and compile the project. Raises ProjectError with every problem found."""
     # What a module prints while it is imported is no part of what the command answers.
-    with contextlib.redirect_stdout(sys.stderr):
+    with interrupts_kept(), captured_output(sys.stderr, options.masker):
         return operations.open_project(project_options(options))

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from sqlbuild.cli.output import is_terminal
+from sqlbuild.domain.masking import Masker
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class SharedOptions:
     no_color: bool = False
     debug: bool = False
     environ: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    masker: Masker = dataclasses.field(default_factory=Masker, compare=False, repr=False)
+    """Knows the secrets of the project once it is read."""
 
     def has_colour(self) -> bool:
         """Whether stdout is a terminal that may show colours."""

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from sqlbuild.cli.build_command import finite_seconds
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.run_selection import refuse_two_documents, resume_run
+from sqlbuild.cli.target_options import LockTimeout, finite_seconds
 
 
 def retry(
@@ -23,10 +23,7 @@ def retry(
     connections: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N SQL statements at once.")
     ] = None,
-    lock_timeout: Annotated[
-        float,
-        typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),
-    ] = 60.0,
+    lock_timeout: LockTimeout = 60.0,
     grace: Annotated[
         float,
         typer.Option(
@@ -47,6 +44,7 @@ def retry(
         fail_fast=fail_fast,
         grace=grace,
         lock_timeout=lock_timeout,
+        command="sqb retry",
         backend=backend,
         debug=options.debug,
         force=force,

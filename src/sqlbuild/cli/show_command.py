@@ -47,9 +47,9 @@ def show(
         return _show_logs(operations.show_logs(compiled, name, run_id=run, attempt=attempt), compiled, options)
     report = operations.show(compiled, name)
     if options.json:
-        write_document(_document(report, compiled))
+        write_document(options.masker.plain(_document(report, compiled)))
     else:
-        write_lines(_lines(report, compiled))
+        write_lines(map(options.masker.text, _lines(report, compiled)))
     return 0
 
 

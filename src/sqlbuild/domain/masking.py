@@ -31,32 +31,29 @@ class Masker:
     Without secrets it is false and changes nothing.
     """
 
-    __slots__ = ("_forms", "_json_forms", "_longest", "_values")
+    __slots__ = ("_forms", "_json_forms", "_values")
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: tuple[str, ...] = ()
-        self._forms: tuple[str, ...] = ()
-        self._json_forms: tuple[str, ...] = ()
-        self._longest = 0
+        # Only ever added to, and in one step: others may be going through them at that moment.
+        self._values: list[str] = []
+        self._forms: list[str] = []
+        self._json_forms: list[str] = []
         self.add(values)
 
     @property
     def values(self) -> tuple[str, ...]:
-        return self._values
+        return tuple(self._values)
 
     def __bool__(self) -> bool:
         return bool(self._forms)
 
     def add(self, values: Iterable[str]) -> None:
-        new = [value for value in values if len(value) >= SHORTEST_SECRET and value not in self._values]
-        if not new:
-            return
-        self._values = tuple(dict.fromkeys([*self._values, *new]))
-        forms = tuple(dict.fromkeys(form for value in self._values for form in _forms_of(value)))
-        self._longest = max(map(len, forms))
-        self._json_forms = tuple(dict.fromkeys(_in_json(form) for form in forms))
-        # Last, and in one step: whoever masks at this moment sees all of the old forms or all of the new ones.
-        self._forms = forms
+        for value in dict.fromkeys(values):
+            if len(value) >= SHORTEST_SECRET and value not in self._values:
+                forms = dict.fromkeys(_forms_of(value))
+                self._json_forms.extend(dict.fromkeys(map(_in_json, forms)))
+                self._forms.extend(forms)
+                self._values.append(value)
 
     def text(self, text: str) -> str:
         """The same text if no secret is in it. Where several overlap, all that they cover is replaced at once."""
@@ -85,7 +82,7 @@ class Masker:
     def cut(self, text: str) -> int:
         """How much of `text` can be masked alone: whatever follows, no secret stands on both sides of that place."""
         end = len(text)
-        start = max(0, end - self._longest + 1)
+        start = max(0, end - max(map(len, self._forms), default=0) + 1)
         place = next(
             (at for at in range(start, end) if any(form.startswith(text[at:]) for form in self._forms)),
             end,

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.nodes import Model, Source
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Settings
@@ -30,14 +31,17 @@ def load_project(
     target: str | None = None,
     vars: Mapping[str, object] = _NO_VARS,
     environ: Mapping[str, str],
+    masker: Masker | None = None,
 ) -> Project:
     """Read the project in the folder `root`; what is wrong with its files goes to `Project.problems`.
 
-    `target` and `vars` come from the command line; `environ` fills in `${ENV:NAME}`. Python files are imported, with
-    `root` first on the import path. Raises ProjectError if the settings cannot be read at all.
+    `target` and `vars` come from the command line; `environ` fills in `${ENV:NAME}`; `masker` learns the secrets before
+    any code of the project runs. Python files are imported, with `root` first on the import path. Raises ProjectError if the settings cannot be read at all.
     """
     folder = Path(root).absolute()
     settings, settings_problems = read_settings(str(folder), target=target, vars=vars, environ=environ)
+    if masker is not None:
+        masker.add(settings.secrets)
     problems: list[Problem] = []
     files = find_files(str(folder), problems)
     models = _read_models(folder, files.models, settings, problems)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import urllib.parse
 from collections.abc import Mapping
 
+from sqlbuild.domain.masking import SHORTEST_SECRET, Masker
 from sqlbuild.errors import Problem
 from sqlbuild.project.located import Located
-
-SHORTEST_SECRET = 4
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _NAMED = re.compile(r"(ENV|SECRET):([A-Za-z_][A-Za-z0-9_]*)")
@@ -50,10 +48,7 @@ class Placeholders:
 
     def mask(self, problem: Problem) -> Problem:
         """The same problem with no secret in its words."""
-        message, help = problem.message, problem.help
-        for secret in self.secrets:
-            message, help = message.replace(secret, "****"), help.replace(secret, "****")
-        return dataclasses.replace(problem, message=message, help=help)
+        return Masker(self.secrets).problem(problem)
 
     def _fill_text(self, text: str, where: Located, key: str, *, report: bool) -> str:
         names: list[str] = []

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from sqlbuild.domain.events import Event, LogLinesDropped, NodeLogged
+from sqlbuild.domain.masked_records import masked_event
+from sqlbuild.domain.masking import Masker
 from sqlbuild.interfaces.event_sink import EventSink
 
 THREAD_NAME = "sqlbuild-events"
@@ -27,8 +29,9 @@ class EventDispatcher:
     means that nobody reads any more.
     """
 
-    def __init__(self, sinks: Sequence[EventSink]) -> None:
+    def __init__(self, sinks: Sequence[EventSink], masker: Masker | None = None) -> None:
         self._sinks = list(sinks)
+        self._masker = masker
         self._events: collections.deque[Event] = collections.deque()
         self._closing = threading.Event()
         self.publish: Callable[[Event], None] = self._events.append
@@ -78,6 +81,8 @@ class EventDispatcher:
                 self._logged = self._logged_characters = 0
             if dropped:
                 batch.append(LogLinesDropped(time.time(), dropped))
+        if self._masker:
+            batch = [masked_event(event, self._masker) for event in batch]
         for sink in tuple(self._sinks):
             self._guarded(sink, functools.partial(_handle_all, sink.handle, batch))
 
@@ -87,7 +92,7 @@ class EventDispatcher:
         except Exception as error:  # noqa: BLE001 -- a sink may raise anything; the run must not notice
             self._sinks.remove(sink)
             if not isinstance(error, BrokenPipeError):
-                _report(sink, error)
+                _report(sink, error, self._masker)
 
 
 def _handle_all(handle: Callable[[Event], None], batch: Sequence[Event]) -> None:
@@ -95,9 +100,10 @@ def _handle_all(handle: Callable[[Event], None], batch: Sequence[Event]) -> None
         handle(event)
 
 
-def _report(sink: EventSink, error: Exception) -> None:
+def _report(sink: EventSink, error: Exception, masker: Masker | None) -> None:
+    text = f"warning: {type(sink).__name__} stopped: {type(error).__name__}: {error}\n"
     try:
-        sys.stderr.write(f"warning: {type(sink).__name__} stopped: {type(error).__name__}: {error}\n")
+        sys.stderr.write(masker.text(text) if masker else text)
         sys.stderr.flush()
     except (OSError, ValueError, AttributeError):
         return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.state_store import Journal
@@ -15,14 +16,23 @@ Scopes = Mapping[str, Mapping[str, str]]
 
 
 class RunCheckpoints:
-    """`stored` are those of the run that this one resumes; `failed` is told when the journal cannot be written."""
+    """`stored` are those of the run that this one resumes; `failed` is told when the journal cannot be written.
+
+    Secrets are masked: what a node reads later is what stands in the journal, in this run too.
+    """
 
     def __init__(
-        self, journal: Journal, clock: Clock, failed: Callable[[EngineError], None], stored: Mapping[NodeId, Scopes]
+        self,
+        journal: Journal,
+        clock: Clock,
+        failed: Callable[[EngineError], None],
+        stored: Mapping[NodeId, Scopes],
+        masker: Masker | None = None,
     ) -> None:
         self._journal = journal
         self._clock = clock
         self._failed = failed
+        self._masker = masker
         self._kept: dict[NodeId, dict[str, dict[str, str]]] = {
             node: {scope: dict(texts) for scope, texts in scopes.items()} for node, scopes in stored.items()
         }
@@ -32,6 +42,9 @@ class RunCheckpoints:
 
     def keep(self, node: Node, attempt: int, scope: str, entries: Sequence[tuple[str, str]]) -> None:
         """On the event loop; returns when they are written. Raises EngineError."""
+        masker = self._masker
+        if masker:
+            entries = [(masker.text(key), masker.json_text(text)) for key, text in entries]
         try:
             self._journal.checkpoints(node.id, attempt, self._clock.now(), node.fingerprint.total, scope, entries)
         except EngineError as error:

@@ -160,6 +160,7 @@ class _Execution:
             lambda text: services.publish(RunWarning(services.clock.now(), text)),
             max_bytes=order.max_payload_bytes,
             helpers=order.limits[Lane.THREADS.value],
+            masker=services.masker,
         )
         self._node_work = begin_work(
             order,

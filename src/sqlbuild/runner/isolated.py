@@ -18,6 +18,7 @@ import anyio
 
 from sqlbuild.authoring.service_waits import told_wait
 from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.nodes import Loader, PythonNode
 from sqlbuild.errors import NodeCancelled, NodeError, WorkerLost
 from sqlbuild.interfaces.loading import RowBatch
@@ -72,7 +73,9 @@ class Isolation:
         *,
         max_bytes: int,
         helpers: int,
+        masker: Masker | None = None,
     ) -> None:
+        self._masker = masker
         self._make = make
         self._warn = warn
         self._making = threading.Lock()
@@ -86,7 +89,13 @@ class Isolation:
     def run(self, attempt: Attempt) -> Outcome:
         """On a worker thread: have a worker process call a `def` node. Never raises."""
         conversation = _AttemptElsewhere(
-            attempt, self._bridge, self._graph, self._warn, max_bytes=self._max_bytes, helpers=self._helpers
+            attempt,
+            self._bridge,
+            self._graph,
+            self._warn,
+            max_bytes=self._max_bytes,
+            helpers=self._helpers,
+            masker=self._masker,
         )
         try:
             processes = self._made()
@@ -161,6 +170,7 @@ class _AttemptElsewhere:
         *,
         max_bytes: int,
         helpers: int,
+        masker: Masker | None,
     ) -> None:
         declaration = attempt.node.declaration
         assert isinstance(declaration, PythonNode)
@@ -175,7 +185,9 @@ class _AttemptElsewhere:
             backend=bridge.backend,
             max_bytes=max_bytes,
             helpers=helpers,
+            secrets=() if masker is None else masker.values,
         )
+        self._masker = masker
         self._session = attempt.session
         self._bridge = bridge
         self._graph = graph
@@ -196,6 +208,9 @@ class _AttemptElsewhere:
                 operator.attrgetter(member)(self._session)(*arguments)
             case ("tell", "warn", (text,)):
                 self._warn(text)
+            case ("tell", "hide", (values,)):
+                if self._masker is not None:
+                    self._masker.add(values)
             case ("tell", "abandon", (number,)):
                 result = self._results.pop(number, None)
                 if result is not None and not result.closed:
@@ -206,7 +221,7 @@ class _AttemptElsewhere:
                 raise AssertionError(f"a worker said {message[:2]!r}")
 
     def printed(self, level: str, text: str) -> None:
-        self._output.write(level, text)
+        self._output.write(level, text, self._masker)
 
     def finish_output(self) -> None:
         self._output.finish()

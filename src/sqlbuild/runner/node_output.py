@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TextIO, cast
 
+from sqlbuild.domain.masking import MaskedStream, Masker
+
 Log = Callable[[str, str, Mapping[str, object]], None]
 """Takes message, level and fields, as `NodeSession.log` does."""
 
@@ -32,13 +34,15 @@ class Speaker:
         """Whose `log` takes what is said."""
         return getattr(self._log, "__self__", None)
 
-    def write(self, level: str, text: str) -> None:
+    def write(self, level: str, text: str, masker: Masker | None = None) -> None:
+        """`masker` tells where a line that is too long may be cut: not within a secret."""
         # One print() is several writes: those of other threads must not come between them.
         writer = level, threading.get_ident()
         with self._lock:
             *lines, rest = (self._unfinished.pop(writer, "") + text).split("\n")
             if len(rest) > _LONGEST_LINE:
-                lines, rest = [*lines, rest], ""
+                place = (masker.cut(rest) if masker else 0) or len(rest)
+                lines, rest = [*lines, rest[:place]], rest[place:]
             if rest:
                 # What a progress bar has overwritten is not worth a line.
                 self._unfinished[writer] = rest[rest.rfind("\r") + 1 :] if "\r" in rest[:-1] else rest
@@ -83,18 +87,21 @@ def end_output(token: contextvars.Token[Speaker | None]) -> None:
 
 
 @contextlib.contextmanager
-def captured_output(elsewhere: TextIO | None = None) -> Iterator[None]:
+def captured_output(elsewhere: TextIO | None = None, masker: Masker | None = None) -> Iterator[None]:
     """While it lasts, sys.stdout and sys.stderr give what a node writes to that node's log.
 
-    Everybody else's text goes where it went before, or, for sys.stdout, to `elsewhere`.
+    Everybody else's text, with secrets masked, goes where it went before, or, for sys.stdout, to `elsewhere`.
     """
     stdout, stderr = sys.stdout, sys.stderr
-    sys.stdout = cast(TextIO, _NodeStream(elsewhere or stdout, "print"))
-    sys.stderr = cast(TextIO, _NodeStream(stderr, "stderr"))
+    out = _NodeStream(elsewhere or stdout, "print", masker)
+    err = _NodeStream(stderr, "stderr", masker)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
     try:
         yield
     finally:
         sys.stdout, sys.stderr = stdout, stderr
+        out.show_rest()
+        err.show_rest()
 
 
 @contextlib.contextmanager
@@ -140,16 +147,32 @@ def _of_nobody(_record: logging.LogRecord) -> bool:
 class _NodeStream:
     """A text stream with two ends; all but writing is left to the one behind it."""
 
-    def __init__(self, stream: TextIO, level: str) -> None:
+    def __init__(self, stream: TextIO, level: str, masker: Masker | None) -> None:
         self._stream = stream
         self._level = level
+        self._masker = masker
+        self._masked = MaskedStream(Masker() if masker is None else masker)
+        # Re-entrant for the same reason as a speaker's.
+        self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
         speaker = _speaker.get()
-        if speaker is None:
-            return self._stream.write(text)
-        speaker.write(self._level, text)
+        if speaker is not None:
+            speaker.write(self._level, text, self._masker)
+        elif self._masker:
+            with self._lock:
+                self._stream.write(self._masked.feed(text))
+        else:
+            self._stream.write(text)
         return len(text)
+
+    def show_rest(self) -> None:
+        """What might have been the start of a secret is shown."""
+        with self._lock:
+            rest = self._masked.finish()
+            if rest:
+                with contextlib.suppress(OSError, ValueError):
+                    self._stream.write(rest)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -157,6 +180,7 @@ class _NodeStream:
 
     def flush(self) -> None:
         if _speaker.get() is None:
+            self.show_rest()
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:

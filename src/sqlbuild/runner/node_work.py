@@ -71,7 +71,7 @@ def begin_work(
     clock = services.clock
     return WorkServices(
         gate=PoolGate(capacity, order.pools, clock, alarms, services.publish, grant),
-        checkpoints=RunCheckpoints(services.journal, clock, failed, order.checkpoints),
+        checkpoints=RunCheckpoints(services.journal, clock, failed, order.checkpoints, services.masker),
         threads=LentThreads(capacity, executor, grant, thread_came_back),
         bridge=bridge,
         clock=clock,

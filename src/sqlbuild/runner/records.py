@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
+from sqlbuild.domain.masked_records import masked_error
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import ErrorFacts, NodeResult, Status
 from sqlbuild.errors import WarehouseError
@@ -26,12 +28,21 @@ class History:
 class Records:
     """`history` and `waited` (seconds from ready to started) are of nodes that have begun."""
 
-    def __init__(self, plan: Plan, run_id: str, root: str, clock: Clock, logs: NodeLogs | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        run_id: str,
+        root: str,
+        clock: Clock,
+        logs: NodeLogs | None = None,
+        masker: Masker | None = None,
+    ) -> None:
         self._steps = plan.steps
         self._run_id = run_id
         self._root = root
         self._clock = clock
         self._logs = logs
+        self._masker = masker
         self.history: dict[NodeId, History] = {}
         self.waited: dict[NodeId, float] = {}
 
@@ -76,6 +87,8 @@ class Records:
     def describe(self, attempt: Attempt, error: BaseException, told: ErrorFacts | None = None) -> ErrorFacts:
         """`told` are facts from where the node ran, if that was another process."""
         facts = told or describe_error(error, self._root)
+        if self._masker is not None:
+            facts = masked_error(facts, self._masker)
         place = attempt.node.place
         if attempt.node.kind not in PYTHON_KINDS:
             line = error.line if isinstance(error, WarehouseError) else None

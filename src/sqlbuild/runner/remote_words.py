@@ -2,7 +2,8 @@
 
 worker  ("ask", number, member, arguments)      a member of the node's session, such as "query" or "loading.stage"
 run     ("answer", number, CarriedError | None, value)
-worker  ("tell", member, arguments)             nobody waits for an answer; also "warn", with a text
+worker  ("tell", member, arguments)             nobody waits for an answer; also "warn", with a text, and "hide", with
+                                                the secrets of a provider that the worker has made
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class WorkerOrder:
     max_bytes: int
     helpers: int
     """Threads that `ctx.map` may have beside the node's own."""
+    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

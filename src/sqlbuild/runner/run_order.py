@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
@@ -87,3 +88,5 @@ class RunServices:
     """Of a run that may have loaders."""
     logs: NodeLogs | None = None
     """Where what nodes say goes; without it, it is only published."""
+    masker: Masker | None = None
+    """Of a run that may have secrets: results, errors and checkpoints are masked before anybody gets them."""

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable
 
 from sqlbuild.domain.events import NodeLogged
+from sqlbuild.domain.masked_records import masked_fields
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import ErrorFacts
 from sqlbuild.state.journal import FILE_NAME, target_of_journal
 from sqlbuild.state.log_lines import log_line
@@ -51,11 +53,13 @@ class NodeLogFiles:
         *,
         show: Callable[[NodeLogged], None],
         warn: Callable[[str], None],
+        masker: Masker | None = None,
     ) -> None:
         self._folder = folder
         self._shown_folder = shown_folder
         self._show = show
         self._warn = warn
+        self._masker = masker
         # Re-entrant: while one is held, the garbage collector may run a `__del__` of the author's that prints.
         self._adding = threading.RLock()
         self._writing = threading.RLock()
@@ -97,7 +101,10 @@ class NodeLogFiles:
                 self._waiting_characters = 0
                 self._something_waits.clear()
             texts: dict[str, list[str]] = {}
+            masker = self._masker
             for name, at, level, message, fields in waiting:
+                if masker:
+                    message, fields = masker.text(message), masked_fields(fields, masker)
                 texts.setdefault(name, []).append(log_line(at, level, message, fields))
             for name, lines in texts.items():
                 self._append(name, "".join(lines))
