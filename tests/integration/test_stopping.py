@@ -242,3 +242,28 @@ def test_ctrl_c_stops_a_build_from_python_and_goes_on(project, backend):
     assert (process.returncode, out) == (0, "interrupted\n")
     assert all((project.root / f"cleaned_{index}").exists() for index in range(20))
     assert set(project.statuses().values()) == {"cancelled", "not_started"}
+
+
+def test_ctrl_c_is_not_lost_where_python_drops_it(project):
+    project.write(
+        {
+            "tasks/t.py": """
+                import os, signal
+                from sqlbuild.tasks import task
+
+                class Closed:
+                    def __del__(self):
+                        os.kill(os.getpid(), signal.SIGINT)
+
+                closed = Closed()
+                del closed
+
+                @task
+                def never(ctx):
+                    open("ran", "w").close()
+                """
+        }
+    )
+    stopped = project.sqb("build")
+    assert stopped.code == 130, stopped.everything
+    assert not (project.root / "ran").exists()
