@@ -6,6 +6,7 @@ task of its own, and 100,000 nodes never mean 100,000 tasks.
 
 from __future__ import annotations
 
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -44,6 +45,7 @@ class Workers:
         self._standby = False
         self._stopped = False
         self._tasks: TaskGroup | None = None
+        self._context = contextvars.Context()
 
     @property
     def waiting(self) -> int:
@@ -51,7 +53,9 @@ class Workers:
         return len(self._waiting)
 
     def open(self, tasks: TaskGroup) -> None:
+        """Nodes find the context variables that are set now."""
         self._tasks = tasks
+        self._context = contextvars.copy_context()
 
     def close(self) -> None:
         """The task group is gone: nothing is taken any more."""
@@ -71,7 +75,8 @@ class Workers:
     def _need_worker(self) -> None:
         if not self._standby and self._tasks is not None:
             self._standby = True
-            self._tasks.start_soon(self._work)
+            # Whoever asks for it may stand in a task whose node has left context variables set.
+            self._context.copy().run(self._tasks.start_soon, self._work)
 
     async def _work(self) -> None:
         """Await one node after the other. While a node waits, the standby takes the next one."""

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from sqlbuild.domain.events import NodeProgress
+from sqlbuild.errors import EngineError
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.rates import Rate
 from sqlbuild.tasks import AsyncTaskContext, TaskContext, task
@@ -691,6 +692,37 @@ async def test_checkpoints_of_the_run_that_is_resumed_are_there(run_plan):
     ran = await run_plan({node: ()}, checkpoints={"task:node": {"": {"page": "7"}, scope: {"1": '"old"'}}})
     (result,) = ran.result.results.values()
     assert result.payload == '["old","new",7]'
+
+
+class FullJournal:
+    """One that has no room for checkpoints."""
+
+    def __init__(self, journal):
+        self._journal = journal
+
+    def __getattr__(self, name):
+        return getattr(self._journal, name)
+
+    def checkpoints(self, *_):
+        raise EngineError("the journal cannot be written")
+
+
+async def test_a_journal_that_cannot_be_written_ends_the_run(run_plan):
+    @task
+    async def node(ctx: AsyncTaskContext):
+        async def work(number): ...
+
+        await ctx.map(work, range(3), key=str)
+
+    @task
+    def threads(ctx: TaskContext):
+        with pytest.raises(EngineError):
+            ctx.checkpoint("page", 1)
+        ctx.map(lambda number: number, range(3), key=str)
+
+    for each in (node, threads):
+        with pytest.raises(EngineError, match="cannot be written"):
+            await run_plan({each: ()}, wrap_journal=FullJournal)
 
 
 async def test_a_checkpoint_that_is_no_json_is_refused(run_plan):
