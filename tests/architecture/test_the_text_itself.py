@@ -72,6 +72,8 @@ def _catches_everything(node: ast.AST) -> bool:
 
 
 def test_records_of_the_domain_are_frozen_and_have_slots(package):
+    # Its many fields are set once for every node of a run, and object.__setattr__ would take most of the time.
+    mutable = {"results.py: NodeResult"}
     loose = [
         f"{path.name}: {node.name}"
         for path in (package / "domain").glob("*.py")
@@ -81,4 +83,4 @@ def test_records_of_the_domain_are_frozen_and_have_slots(package):
         if "dataclass" in ast.unparse(decorator)
         and not {"frozen=True", "slots=True"} <= set(re.findall(r"\w+=\w+", ast.unparse(decorator)))
     ]
-    assert loose == []
+    assert set(loose) == mutable

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import typer
 
-from sqlbuild.cli.target_options import finite_seconds
 from sqlbuild.cli.options import SharedOptions, parse_vars, with_shared_options
+from sqlbuild.cli.target_options import finite_seconds
 
 
 @pytest.fixture
