@@ -10,7 +10,21 @@ import pytest
 
 from sqlbuild import __version__
 
-COMMANDS = ("build", "plan", "compile", "list", "show", "dag", "query", "init", "playground", "clean")
+COMMANDS = (
+    "build",
+    "plan",
+    "retry",
+    "check",
+    "load",
+    "compile",
+    "list",
+    "show",
+    "dag",
+    "query",
+    "init",
+    "playground",
+    "clean",
+)
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("-V",), ("--no-color", "--version")])
@@ -104,7 +118,7 @@ def test_with_json_a_wrong_command_line_is_one_document(sqb):
     assert [problem["code"] for problem in document["problems"]] == ["USAGE"]
 
 
-@pytest.mark.parametrize("command", ["build", "plan", "compile", "list", "dag", "clean"])
+@pytest.mark.parametrize("command", ["build", "plan", "load", "compile", "list", "dag", "clean"])
 def test_outside_of_a_project_a_command_says_what_to_do(sqb, tmp_path, command):
     told = sqb(command)
     assert told.returncode == 2
