@@ -31,9 +31,8 @@ from sqlbuild.domain.events import (
 )
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
 from sqlbuild.domain.masked_records import mask_result
-from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import FAILURES, SUCCESSES, ErrorFacts, NodeResult, RunResult, Status
+from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
@@ -49,22 +48,28 @@ from sqlbuild.runner.attempts import (
     too_late,
 )
 from sqlbuild.runner.blocked_loop import judged
-from sqlbuild.runner.capacity import Capacity, Lane, Need, Waiter, need_of, pool_key
+from sqlbuild.runner.capacity import Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionSlots
-from sqlbuild.runner.isolated import Isolation
 from sqlbuild.runner.kinds.check import status_of_error
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
-from sqlbuild.runner.node_session import NodeEnvironment, RunningNode, make_exporting
+from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.node_work import begin_work
-from sqlbuild.runner.outcomes import Cancelled, Checked, Outcome, Raised, Returned, SkippedItself, WouldRun
+from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, WouldRun
 from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import History, Records
 from sqlbuild.runner.rehearsal import Rehearsal
 from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_facts import CANCELLATION, run_result
 from sqlbuild.runner.run_order import RunOrder, RunServices
-from sqlbuild.runner.scheduler import Command, Ready, Scheduler, Settle
+from sqlbuild.runner.run_parts import (
+    make_capacity,
+    make_environment,
+    make_isolation,
+    make_scheduler,
+    results_from_outside,
+)
+from sqlbuild.runner.scheduler import Command, Ready, Settle
 from sqlbuild.runner.stop_signals import stop_signals
 from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
 from sqlbuild.runner.workers import Workers
@@ -72,15 +77,7 @@ from sqlbuild.runner.workers import Workers
 
 async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> RunResult:
     """Run every step of `plan` and return how each ended. Raises EngineError if results cannot be kept."""
-    outside = {
-        upstream
-        for step in plan.steps.values()
-        for upstream in step.node.depends_on
-        if (order.dry_run or upstream not in plan.steps) and plan.graph.nodes[upstream].kind in PYTHON_KINDS
-    }
-    stored = await services.store.latest_success(outside - order.earlier.keys()) if outside else {}
-    if order.earlier:
-        stored = {**stored, **order.earlier}
+    stored = await results_from_outside(plan, order, services.store)
     started_at = services.clock.now()
     execution = _Execution(plan, order, services, stored, started_at)
     services.publish(
@@ -139,29 +136,11 @@ class _Execution:
         self.bridge = LoopBridge()
         self.alarms = Alarms(services.clock)
         self.writer = ResultWriter(services.store, self._engine_failed)
-        self._scheduler = Scheduler(
-            {node: step.upstream for node, step in plan.steps.items()},
-            {
-                node: step.node.declaration.declared.requires
-                for node, step in plan.steps.items()
-                if isinstance(step.node.declaration, PythonNode)
-            },
-        )
-        pools = {pool_key(name): slots for name, slots in order.pools.items()}
-        rates = {pool_key(name): rate for name, rate in order.rates.items()}
-        self._capacity: Capacity[Waiter] = Capacity({**order.limits, **pools}, rates, services.clock.monotonic)
+        self._scheduler = make_scheduler(plan)
+        self._capacity = make_capacity(order, services.clock)
         begin_outside_of_blocks()
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
-        make = services.make_processes
-        self._isolation = Isolation(
-            None if make is None else functools.partial(make, order.root),
-            self.bridge,
-            plan.graph,
-            lambda text: services.publish(RunWarning(services.clock.now(), text)),
-            max_bytes=order.max_payload_bytes,
-            helpers=order.limits[Lane.THREADS.value],
-            masker=services.masker,
-        )
+        self._isolation = make_isolation(plan, order, services, self.bridge)
         self._node_work = begin_work(
             order,
             services,
@@ -174,26 +153,16 @@ class _Execution:
             thread_came_back=self._check_threads,
         )
         self.providing = make_providing(plan, order, services, self.bridge.call_soon)
-        self._environment = NodeEnvironment(
-            providing=self.providing,
-            run_id=order.run_id,
-            target=plan.target,
-            vars=order.vars,
-            graph=plan.graph,
+        self._environment = make_environment(
+            plan,
+            order,
+            services,
             results=self.results,
             stored=stored,
-            store=services.store,
             slots=ConnectionSlots(self._capacity, services.warehouse, self._grant),
             bridge=self.bridge,
             work=self._node_work,
-            clock=services.clock,
-            publish=services.publish,
-            is_reload=order.is_reload,
-            loading=services.loading,
-            commits=order.commits,
-            exporting=make_exporting(order, services),
-            dry_run=order.dry_run,
-            said=services.publish if services.logs is None else services.logs.said,
+            providing=self.providing,
         )
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
@@ -544,32 +513,12 @@ class _Execution:
         else:
             work.end(self._capacity, attempt.need)
         match outcome:
-            case Returned():
-                result = self._records.of_attempt(attempt, Status.SUCCEEDED)
-                result.payload, result.metadata, result.materialized = (
-                    outcome.payload,
-                    outcome.metadata,
-                    outcome.materialized,
-                )
-                attempt.add_exports(result)
-                self._end(result)
             case Raised(error, facts):
                 self._failed(attempt, error, facts)
-            case SkippedItself(reason, mode, metadata):
-                skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
-                self._end(self._records.of_attempt(attempt, Status.SKIPPED, **skip))
-            case Checked(status, payload, metadata, wrong):
-                said = {"payload": payload, "metadata": metadata, "error": wrong, "log": self._records.log_of(attempt)}
-                result = self._records.of_attempt(attempt, status, **said)
-                if status in SUCCESSES:
-                    attempt.add_exports(result)
-                self._end(result)
-            case WouldRun(why):
-                self._end(self._records.of_node(node.id, Status.WOULD_RUN, skip_reason=why))
             case Cancelled(error) if self.stopped_by is None:
                 self._failed(attempt, error)
-            case Cancelled():
-                self._end(self._records.of_attempt(attempt, Status.CANCELLED))
+            case _:
+                self._end(self._records.of_outcome(attempt, outcome))
         if work is not None and node.id in self.results:
             self._node_work.checkpoints.forget(node.id)
         self._check_idle()

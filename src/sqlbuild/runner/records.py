@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import assert_never
 
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
 from sqlbuild.domain.masked_records import masked_error
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import ErrorFacts, NodeResult, Status
+from sqlbuild.domain.results import SUCCESSES, ErrorFacts, NodeResult, Status
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.runner.attempts import Attempt
 from sqlbuild.runner.blocked_loop import blocks_text
 from sqlbuild.runner.error_facts import describe_error
+from sqlbuild.runner.outcomes import Cancelled, Checked, Returned, SkippedItself, WouldRun
+
+Ended = Returned | SkippedItself | Checked | WouldRun | Cancelled
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,6 +72,31 @@ class Records:
             fingerprint=step.fingerprint_to_store(),
             **facts,  # type: ignore[arg-type]
         )
+
+    def of_outcome(self, attempt: Attempt, outcome: Ended) -> NodeResult:
+        """How a node ended of which nothing is tried again."""
+        match outcome:
+            case Returned():
+                result = self.of_attempt(attempt, Status.SUCCEEDED)
+                result.payload, result.metadata = outcome.payload, outcome.metadata
+                result.materialized = outcome.materialized
+                attempt.add_exports(result)
+                return result
+            case SkippedItself(reason, mode, metadata):
+                skip = {"metadata": metadata, "skip_reason": reason, "skip_mode": mode}
+                return self.of_attempt(attempt, Status.SKIPPED, **skip)
+            case Checked(status, payload, metadata, wrong):
+                said = {"payload": payload, "metadata": metadata, "error": wrong, "log": self.log_of(attempt)}
+                result = self.of_attempt(attempt, status, **said)
+                if status in SUCCESSES:
+                    attempt.add_exports(result)
+                return result
+            case WouldRun(why):
+                return self.of_node(attempt.node.id, Status.WOULD_RUN, skip_reason=why)
+            case Cancelled():
+                return self.of_attempt(attempt, Status.CANCELLED)
+            case _:
+                assert_never(outcome)
 
     def of_node(self, node: NodeId, status: Status, **facts: object) -> NodeResult:
         step = self._steps[node]
