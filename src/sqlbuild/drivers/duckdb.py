@@ -83,8 +83,13 @@ class DuckDBDatabase:
             root = duckdb.connect(
                 self.path,
                 read_only=read_only and self.path != IN_MEMORY,
-                # Otherwise a query that only mentions another system would try to reach the network first.
-                config={"autoinstall_known_extensions": False, "file_search_path": self._file_search_path},
+                config={
+                    # Otherwise a query that only mentions another system would try to reach the network first.
+                    "autoinstall_known_extensions": False,
+                    # With threads for I/O of its own, DuckDB 2.0 now and then never ends a COPY that is interrupted.
+                    "async_threads": 0,
+                    "file_search_path": self._file_search_path,
+                },
             )
         try:
             self._refuse_data_file(root)
