@@ -115,6 +115,9 @@ def test_what_goes_wrong_while_loading_leaves_the_table_as_it_was(project):
         loading(project, body)
         finished = project.sqb("build")
         assert (finished.code, message in finished.everything) == (1, True), finished.everything
+        assert "loaders/orders.py:" in finished.out
+        assert "site-packages" not in finished.out
+        assert "concurrent" not in finished.out
         assert project.statuses() == {"loader:raw_orders": "failed", "model:orders": "blocked"}
         assert orders(project) == [(1, "x")]
         assert relations(project) == {"raw_orders", "orders", *STATE}
@@ -227,8 +230,6 @@ def test_a_stopped_load_leaves_the_table_as_it_was(project, kind):
     assert process.returncode == 130
     assert project.statuses() == {"loader:raw_orders": "cancelled"}
     assert orders(project) == [(1,)]
-    loading(project, "return [{'id': 2}]")
-    project.build()
     assert relations(project) == {"raw_orders", "orders", *STATE}
 
 

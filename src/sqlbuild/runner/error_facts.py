@@ -70,6 +70,9 @@ def _author_frames(error: BaseException, root: str) -> list[traceback.FrameSumma
     frames = list(_summaries(error))
     first = next((index for index, frame in enumerate(frames) if _inside(frame.filename, root)), None)
     if first is None:
+        if isinstance(error, SqlbuildError):
+            # Raised when the author's function had returned: what its frames show is how it was waited for.
+            return []
         return [frame for frame in frames if not frame.filename.startswith(_ENGINE)]
     kept: list[traceback.FrameSummary] = []
     in_engine = False

@@ -12,6 +12,7 @@ execute_plan
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -177,6 +178,7 @@ class _Execution:
             cancelled=functools.partial(self.stop, CANCELLATION),
         )
         self._never_begun: list[NodeId] = []
+        self._open_loads: list[RunningNode] = []
         self._nodes: TaskGroup | None = None
         self._idle = anyio.Event()
         self._threads_idle = anyio.Event()
@@ -201,12 +203,19 @@ class _Execution:
             await self._run_nodes()
             if self.stopped_by is not None:
                 await self._wait_for_threads()
+                await self._discard_loads()
                 self._settle_stopped()
         finally:
             await self._close_providers()
             self._over = True
             await self._isolation.end()
             self._executor.close()
+
+    async def _discard_loads(self) -> None:
+        """What `def` loaders have staged: being stopped, they could wait for nothing any more."""
+        for session in self._open_loads:
+            with anyio.CancelScope(shield=True), contextlib.suppress(WarehouseError):
+                await session.discard_load()
 
     async def _close_providers(self) -> None:
         if self.providing is not None:
@@ -460,6 +469,8 @@ class _Execution:
         if attempt.session.holds_connection and self.stopped_by is None:
             self.bridge.start(functools.partial(self._close_and_end, attempt, outcome))
         else:
+            if attempt.session.has_open_load:
+                self._open_loads.append(attempt.session)
             self._attempt_ended(attempt, outcome)
         self._check_threads()
 

@@ -129,12 +129,12 @@ class NodeLoad:
             return True  # it would be there
         return bool(await self._with_connection(self._loading.has_relation, self._relation))
 
-    async def discard(self) -> None:
+    async def discard(self, connection: Connection) -> None:
         """Remove what was staged and not applied; gives up after a while, for the next load replaces it."""
         load, self._load = self._load, None
         if load is not None:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True):
-                await self._with_connection(load.discard)
+                await load.discard(connection)
 
     @property
     def _order(self) -> LoadOrder:

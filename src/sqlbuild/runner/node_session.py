@@ -338,8 +338,6 @@ class RunningNode:
 
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""
-        if self._load is not None:
-            await self._load.discard()
         self.over = True
         if self._work is not None:
             await self._work.close()
@@ -347,13 +345,28 @@ class RunningNode:
             await self._exports.close()
         self._in_use = 1
         await self._release()
+        await self.discard_load()
+
+    async def discard_load(self) -> None:
+        """Remove what a loader has staged and not applied."""
+        if self.has_open_load:
+            slots = self._environment.slots
+            connection = await slots.borrow()
+            try:
+                await self.loading.discard(connection)
+            finally:
+                await slots.give_back(connection)
+
+    @property
+    def has_open_load(self) -> bool:
+        return self._load is not None and self._load.is_open
 
     @property
     def holds_connection(self) -> bool:
         """Whether there is something that `close` has to do."""
         return (
             self._connection is not None
-            or (self._load is not None and self._load.is_open)
+            or self.has_open_load
             or (self._work is not None and self._work.must_be_closed)
             or (self._exports is not None and self._exports.must_be_closed)
         )
