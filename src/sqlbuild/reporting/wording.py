@@ -90,9 +90,8 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 def waiting_text(event: WaitingForTarget) -> str:
     """What a command says while another process holds its target."""
     if event.waited < 1:
-        return f"waiting up to {seconds_text(event.timeout)}: {one_line(event.holder, 1_000)}"
-    waited = f"{seconds_text(event.waited)} of {seconds_text(event.timeout)}"
-    return f"still waiting ({waited}): {one_line(event.holder, 1_000)}"
+        return f"waiting up to {event.timeout:g} s: {one_line(event.holder, 1_000)}"
+    return f"still waiting ({event.waited:.0f} of {event.timeout:g} s): {one_line(event.holder, 1_000)}"
 
 
 def first_few(names: Sequence[str], limit: int = 5) -> str:

@@ -15,6 +15,7 @@ from sqlbuild.domain.events import (
     PoolUse,
     RunStopping,
     RunWarning,
+    WaitingForTarget,
 )
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import SkipMode
@@ -201,4 +202,17 @@ def test_pauses_and_the_use_of_pools_are_told(at):
             "used_by_blocks": {"pool:crm": 1},
             "waiting_blocks": {"pool:crm": 4},
         },
+    ]
+
+
+def test_waiting_for_a_target_is_told(at):
+    assert written(WaitingForTarget(at, "target dev is held by run r1", 0.0, 60.0)) == [
+        {
+            "schema_version": 1,
+            "event": "waiting_for_target",
+            "at": AT,
+            "holder": "target dev is held by run r1",
+            "waited": 0.0,
+            "timeout": 60.0,
+        }
     ]

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from sqlbuild.reporting.wording import coloured, counted, first_few, one_line, safe_text, seconds_text, tenths_text
+from sqlbuild.domain.events import WaitingForTarget
+from sqlbuild.reporting.wording import (
+    coloured,
+    counted,
+    first_few,
+    one_line,
+    safe_text,
+    seconds_text,
+    tenths_text,
+    waiting_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +90,8 @@ def test_counts_and_lists_of_names_are_readable():
 
 def test_colour_surrounds_the_text():
     assert coloured("failed", "bad") == "\x1b[31mfailed\x1b[0m"
+
+
+def test_waiting_for_a_target_is_told_with_its_limit():
+    assert waiting_text(WaitingForTarget(0.0, "held by run r1", 0.0, 60.0)) == "waiting up to 60 s: held by run r1"
+    assert waiting_text(WaitingForTarget(0.0, "held\nby", 10.04, 60.0)) == "still waiting (10 of 60 s): held by"
