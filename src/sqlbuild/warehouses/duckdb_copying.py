@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlbuild.domain.exports import ExportFormat
@@ -19,6 +20,7 @@ _OPTIONS = {
     ExportFormat.JSON: "FORMAT json, ARRAY true",
     ExportFormat.JSONL: "FORMAT json, ARRAY false",
 }
+_PATTERN = re.compile(r"[*?\[]")
 _SUFFIXES = {ExportFormat.CSV_GZ: "csv.gz", ExportFormat.JSONL: "jsonl"}
 
 
@@ -77,7 +79,8 @@ class DuckDBCopying:
         return f"SELECT * FROM (\n{query}\n) WHERE {condition}"
 
     def query_of_parquet(self, path: str) -> str:
-        return f"SELECT * FROM read_parquet({_quote(path)}, hive_partitioning = false)"
+        exactly = _PATTERN.sub(r"[\g<0>]", path)
+        return f"SELECT * FROM read_parquet({_quote(exactly)}, hive_partitioning = false)"
 
     async def _rows(self, connection: Connection, sql: str) -> list[tuple[Any, ...]]:
         return await (await connection.query(sql)).fetch()

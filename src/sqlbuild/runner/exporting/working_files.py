@@ -25,6 +25,7 @@ from sqlbuild.runner.exporting.paths import WORKING_PREFIX
 CHUNK_BYTES = 1 << 20
 
 _WORKING = re.compile(re.escape(WORKING_PREFIX) + r"([^~]+)~[^~]*~\d+-\d+-[0-9a-f]+\.tmp")
+_EMPTY_ARRAY_BYTES = len("[\n\t\n]\n")
 _MAX_NODE = 100
 _SPOOL = ".spool"
 _FULL_HELP = "free space or make the folder writable, then build again; what was there before is as it was"
@@ -165,7 +166,10 @@ def read_facts(path: str, format: ExportFormat | None = None) -> FileFacts:
         size += len(chunk)
         if counter is not None:
             counter.add(chunk)
-    return FileFacts(bytes=size, sha256=sha256.hexdigest(), rows=None if counter is None else counter.rows)
+    rows = None if counter is None else counter.rows
+    if format is ExportFormat.JSON and size <= _EMPTY_ARRAY_BYTES:
+        rows = 0
+    return FileFacts(bytes=size, sha256=sha256.hexdigest(), rows=rows)
 
 
 def chunks_of(path: str) -> Iterator[bytes]:
