@@ -37,10 +37,19 @@ def imports(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Unit, contract and integration tests, without those of many thousand nodes."""
+    """Unit and contract tests, and whole commands as far as they may differ from one Python to the next."""
     session.install("--editable", ".[test]")
-    folders = session.posargs or ["tests/unit", "tests/contract", "tests/integration"]
+    whole = ("seed_page", "playground", "concurrency", "stopping", "resume", "isolated_nodes")
+    integration = [f"tests/integration/test_{name}.py" for name in whole]
+    folders = session.posargs or ["tests/unit", "tests/contract", *integration]
     session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *folders)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Real kills, signals and full disks, all of them."""
+    session.install("--editable", ".[test]")
+    session.run("pytest", "-n", "2", "--quiet", "tests/faults", *session.posargs)
 
 
 @nox.session

@@ -160,6 +160,8 @@ async def _build(
             await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
         past = await store.past()
         if options.resume is not None:
+            options = dataclasses.replace(options, resume=find_again(project.root, options.resume))
+            assert options.resume is not None
             plan = plan_of_run(compiled, past, options.resume, force=options.force)
         else:
             plan = plan_from(compiled, selection, past)
@@ -283,7 +285,7 @@ def _journal(run: _Prepared, run_id: str, folder: str) -> FileJournal:
         journal = FileJournal.reopen(folder, fsync=fsync)
         journal.resumed(run_id, planned)
         return journal
-    request = request_of(run.selection, run.options)
+    request = request_of(run.selection, run.options, run.compiled.masker)
     return FileJournal(folder, run_id=run_id, target=run.plan.target, fsync=fsync, request=request, planned=planned)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
 from sqlbuild.domain.events import Event, RunWarning
 from sqlbuild.domain.ids import NodeId, name_of
+from sqlbuild.domain.masking import MASK, Masker
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import NodeResult, Status
@@ -43,19 +44,31 @@ def find_run(options: ProjectOptions, run_id: str | None) -> RunJournal:
         raise SelectionError(
             f"run {found.run_id} was on target {found.target}, not {options.target}", help="leave --target out"
         )
-    if options.vars and dict(options.vars) != found.request["vars"]:
-        raise SelectionError(f"run {found.run_id} had other vars", help="leave --vars out: those of the run are used")
+    _compare_vars(options, found)
     return found
 
 
-def request_of(selection: Selection, options: RunOptions) -> dict[str, Any]:
+def find_again(root: str, run: RunJournal) -> RunJournal:
+    """The same run as it is now that its target is held: it may have gone on until then. Raises SelectionError."""
+    assert run.run_id is not None
+    return _named_run(Path(root, "target", "runs"), run.run_id)
+
+
+def request_of(selection: Selection, options: RunOptions, masker: Masker) -> dict[str, Any]:
     """What a run was asked for, to be kept in its journal."""
-    return {"selection": dataclasses.asdict(selection), "vars": dict(options.vars), "reload": options.reload}
+    vars = masker.plain(dict(options.vars))
+    return {"selection": dataclasses.asdict(selection), "vars": vars, "reload": options.reload}
+
+
+def vars_of_run(options: ProjectOptions, run: RunJournal) -> Mapping[str, object]:
+    """Those of the run; given again where the journal has not all of them."""
+    assert run.request is not None
+    found: Mapping[str, object] = options.vars or run.request["vars"]
+    return found
 
 
 def options_of_run(options: ProjectOptions, run: RunJournal) -> ProjectOptions:
-    assert run.request is not None
-    return dataclasses.replace(options, target=run.target, vars=run.request["vars"])
+    return dataclasses.replace(options, target=run.target, vars=vars_of_run(options, run))
 
 
 def selection_of_run(run: RunJournal) -> Selection:
@@ -131,6 +144,21 @@ def _told(replayed: Replayed) -> str:
 def _names(nodes: tuple[NodeId, ...]) -> str:
     more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
     return ", ".join(name_of(node) for node in nodes[:_NAMED]) + more
+
+
+def _compare_vars(options: ProjectOptions, run: RunJournal) -> None:
+    assert run.request is not None
+    kept = run.request["vars"]
+    if not options.vars:
+        if MASK in str(kept):
+            raise SelectionError(
+                f"run {run.run_id} was given a secret in --vars, which is not kept", help="give the same --vars again"
+            )
+        return
+    settings, _ = read_settings(options.root, target=run.target, vars=options.vars, environ=options.environ)
+    options.masker.add(settings.secrets)
+    if options.masker.plain(dict(options.vars)) != kept:
+        raise SelectionError(f"run {run.run_id} had other vars", help="leave --vars out: those of the run are used")
 
 
 def _target(options: ProjectOptions) -> str:

@@ -109,12 +109,12 @@ def test_a_wrong_command_line_ends_with_2_and_one_message(sqb, arguments, messag
 
 
 def test_with_json_a_wrong_command_line_is_one_document(sqb):
-    told = sqb("build", "--json", "--frob")
+    told = sqb("build", "--json", "--zzz")
     assert told.returncode == 2
     assert told.stderr == ""
     document = json.loads(told.stdout)
     assert document["schema_version"] == 1
-    assert document["error"] == {"code": "USAGE", "message": "No such option: --frob", "exit_code": 2}
+    assert document["error"] == {"code": "USAGE", "message": "No such option: --zzz", "exit_code": 2}
     assert [problem["code"] for problem in document["problems"]] == ["USAGE"]
 
 

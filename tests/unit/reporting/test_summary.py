@@ -55,7 +55,7 @@ def test_cascades_take_one_line_each_however_long_they_are(make_run, make_result
     ]
     assert lines[-3:] == [
         "done in 2.00 s: 9,000 blocked, 4 skipped, 1 not started",
-        "next: sqb build --select result:not_started    (again what did not succeed)",
+        "next: sqb retry    (goes on with this run: what did not succeed, and what depends on it)",
         "      target/run_results.json holds every result with its error",
     ]
 
@@ -72,7 +72,7 @@ def test_a_stopped_run_says_what_stopped_it(make_run, make_result):
     stopped = [make_result("task:a", "cancelled"), make_result("task:b", "not_started")]
     by_signal = summary_lines(make_run(stopped, exit_code=130, stopped_by="SIGINT"), brief=True)
     assert by_signal[0] == "stopped by SIGINT in 2.00 s: 1 cancelled, 1 not started"
-    assert by_signal[1].startswith("next: sqb build --select result:cancelled result:not_started ")
+    assert by_signal[1].startswith("next: sqb retry ")
     by_failure = summary_lines(make_run(stopped, exit_code=1, stopped_by="fail-fast"), brief=True)
     assert by_failure[0].startswith("stopped at the first failure in 2.00 s: ")
 

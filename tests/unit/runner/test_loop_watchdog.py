@@ -110,7 +110,8 @@ async def test_a_thread_that_holds_the_interpreter_makes_the_loop_late_and_no_no
 
     ran = await run_plan({hogs: (), innocent: ()}, blocked_loop_seconds=0.1, strict_async=True)
     assert ran.statuses() == {"hogs": "succeeded", "innocent": "succeeded"}
-    assert any("cause outside async nodes" in event.message for event in ran.events if isinstance(event, RunWarning))
+    # How much was seen meanwhile is the system's affair; that it was late is told, and of nobody.
+    assert any(event.message.startswith("event loop late") for event in ran.events if isinstance(event, RunWarning))
 
 
 async def test_the_limit_of_others_does_not_run_while_the_loop_is_blocked(run_plan):
