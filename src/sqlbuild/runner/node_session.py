@@ -175,7 +175,10 @@ class RunningNode:
     def exports(self) -> NodeExports:
         services = self._environment.exporting
         if services is None:
-            raise NodeError("there is no folder that ctx.export() could write to")
+            raise NodeError(
+                "there is no folder that ctx.export() could write to",
+                help="in a test give run_node(..., exports=tmp_path)",
+            )
         with self._environment.work.lock:
             self._exports = self._exports or NodeExports(
                 services, self._node, self.attempt, self, hold=self._hold, release=self._release

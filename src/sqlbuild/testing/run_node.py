@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, MappingProxyType, TracebackType
 from typing import Any
@@ -16,7 +17,7 @@ import anyio.lowlevel
 from sqlbuild.app.building import order_of
 from sqlbuild.app.options import Backend, RunOptions
 from sqlbuild.app.run_output import captured_logging, captured_output
-from sqlbuild.app.wiring import SystemClock, make_loading, run_async
+from sqlbuild.app.wiring import SystemClock, make_copying, make_loading, run_async
 from sqlbuild.authoring.functions import layers_of
 from sqlbuild.domain.check_results import message_of, verdict_of
 from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
@@ -32,6 +33,7 @@ from sqlbuild.interfaces.clock import Clock
 from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.refs import Reference
 from sqlbuild.runner.execute_plan import execute_plan
+from sqlbuild.runner.exporting.paths import ExportPlaces
 from sqlbuild.runner.plain_json import plain_json_text
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
@@ -90,6 +92,7 @@ def run_node(
     pools: Mapping[str, int | Pool] = _NOTHING,
     providers: Mapping[str, object] = _NOTHING,
     checkpoints: Mapping[str, object] = _NOTHING,
+    exports: str | os.PathLike[str] | None = None,
     reload: bool = False,
     retry: bool = False,
     clock: Clock | None = None,
@@ -104,6 +107,7 @@ def run_node(
     pools       pools of the settings: slots, or a `Pool`; those that the node declares are there, with one slot
     providers   what stands for the providers that the node uses, by name
     checkpoints what `ctx.checkpoint` has kept in the run that this one goes on with
+    exports     the folder that stands for the project's where `ctx.export` writes; without one it may not
     reload      what `ctx.is_reload` tells a loader
     retry       apply the node's retry policy; without a `clock`, on one that waits for nothing
     clock       what retries and rates go by
@@ -126,6 +130,7 @@ def run_node(
         pools=pools,
         providers=providers,
         checkpoints=checkpoints,
+        exports=exports,
         reload=reload,
         retry=retry,
         clock=clock,
@@ -144,6 +149,7 @@ async def arun_node(
     pools: Mapping[str, int | Pool] = _NOTHING,
     providers: Mapping[str, object] = _NOTHING,
     checkpoints: Mapping[str, object] = _NOTHING,
+    exports: str | os.PathLike[str] | None = None,
     reload: bool = False,
     retry: bool = False,
     clock: Clock | None = None,
@@ -157,6 +163,7 @@ async def arun_node(
         pools=pools,
         providers=providers,
         checkpoints=checkpoints,
+        exports=exports,
         reload=reload,
         retry=retry,
         clock=clock,
@@ -174,6 +181,7 @@ class _Given:
     pools: Mapping[str, int | Pool]
     providers: Mapping[str, object]
     checkpoints: Mapping[str, object]
+    exports: str | os.PathLike[str] | None
     reload: bool
     retry: bool
     clock: Clock | None
@@ -236,7 +244,14 @@ class _OneRun:
 
     def _order(self) -> RunOrder:
         order = order_of(self._compiled, RunOptions(embedded=True, reload=self._given.reload), RUN_ID)
-        return dataclasses.replace(order, checkpoints={self._node.id: {"": self._checkpoints}})
+        return dataclasses.replace(
+            order, checkpoints={self._node.id: {"": self._checkpoints}}, exports=self._export_places()
+        )
+
+    def _export_places(self) -> ExportPlaces | None:
+        if self._given.exports is None:
+            return None
+        return ExportPlaces(root=os.path.abspath(self._given.exports), spool=tempfile.gettempdir())
 
     def _services(
         self,
@@ -254,6 +269,7 @@ class _OneRun:
             make_executor=ThreadLane,
             providers=GivenProviders(self._given.providers),
             loading=make_loading(self._compiled.project.settings),
+            copying=make_copying(self._compiled.project.settings),
             encode=result_to_json,
             jitter=lambda: 1.0,
             leave_now=lambda _exit_code: None,
