@@ -16,6 +16,7 @@ from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.export_places import export_places
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
+    find_again,
     fingerprints,
     look_after_lost_runs,
     order_of_resumed,
