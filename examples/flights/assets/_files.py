@@ -1,8 +1,5 @@
 """Writing files; a name that starts with an underscore is not searched for nodes."""
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 EXPORTS = Path(__file__).parent.parent / "exports"
@@ -17,13 +14,3 @@ def write_if_changed(path: Path, content: bytes) -> bool:
     part.write_bytes(content)
     part.replace(path)
     return True
-
-
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[int, bool]:
-    """The size in bytes, and whether the file was written."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    content = text.getvalue().encode()
-    return len(content), write_if_changed(path, content)

@@ -25,6 +25,7 @@ def test_late_flights_are_counted_by_route(tmp_path):
         results={exports_folder: {"path": tmp_path}},
         relations={model("fact_flights"): FLIGHTS},
         vars={"late_minutes": 15},
+        exports=tmp_path,
     )
     assert run.payload == {"file": "late_flights.csv", "routes": 1}
     assert (tmp_path / "late_flights.csv").read_text().splitlines() == ["route,late_flights", "Oslo to Dublin,2"]
