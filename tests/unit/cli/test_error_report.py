@@ -150,3 +150,19 @@ def test_a_document_without_problems_is_whole():
         "error": {"code": "ENGINE", "message": "why", "exit_code": 5},
         "problems": [],
     }
+
+
+@pytest.mark.parametrize("report", [ErrorReport(), ErrorReport(json=True), ErrorReport(debug=True)], ids=str)
+def test_no_secret_is_told(report, capsys, crash, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sqlbuild_project.toml").touch()
+    report.masker.add(["one over", "called"])
+    report.known(ProjectError([UNKNOWN, Problem(code="NAME", message="one over another", help="as it is called")]))
+    report.known(EngineError("one over\nanother", help="called"))
+    report.crash(crash)
+    (kept,) = (tmp_path / "target").glob("crash-*.txt")
+    told = capsys.readouterr()
+    for text in (told.out, told.err, kept.read_text()):
+        assert "one over" not in text
+        assert "called" not in text
+    assert "****" in told.out + told.err

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from sqlbuild.domain.events import LogLinesDropped, NodeLogged, RunWarning
+from sqlbuild.domain.masking import Masker
 from sqlbuild.reporting.dispatcher import MAX_LOGGED, MAX_LOGGED_CHARACTERS, EventDispatcher
 
 
@@ -197,3 +198,24 @@ def test_publishing_costs_almost_nothing():
     seconds = time.perf_counter() - before
     dispatcher.close()
     assert seconds / 100_000 < 5e-6
+
+
+def test_no_sink_gets_a_secret_nor_is_one_told_of_a_sink_that_fails(capsys):
+    masker = Masker()
+    seen = []
+
+    class Failing:
+        def handle(self, event):
+            seen.append(event.message)
+            raise ValueError("s3cret! is no message")
+
+        def tick(self): ...
+
+        def close(self): ...
+
+    dispatcher = EventDispatcher([Failing()], masker)
+    masker.add(["s3cret!"])
+    dispatcher.publish(RunWarning(1.0, "told s3cret!"))
+    dispatcher.close()
+    assert seen == ["told ****"]
+    assert capsys.readouterr().err == "warning: Failing stopped: ValueError: **** is no message\n"

@@ -14,6 +14,7 @@ from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, Place, node_id
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.results import RunResult
@@ -111,6 +112,7 @@ def run_plan() -> Callable[..., Any]:
         without: Collection[Callable[..., object]] = (),
         clock: Clock | None = None,
         providers: Mapping[str, object] | None = None,
+        masker: Masker | None = None,
         **order: Any,
     ) -> Ran:
         events = [] if events is None else events
@@ -129,6 +131,7 @@ def run_plan() -> Callable[..., Any]:
             leave_now=lambda code: None,
             abandon=abandon or (lambda result: None),
             providers=None if providers is None else GivenProviders(providers),
+            masker=masker,
         )
         try:
             result = await execute_plan(

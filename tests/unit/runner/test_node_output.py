@@ -10,6 +10,7 @@ import threading
 import anyio
 import pytest
 
+from sqlbuild.domain.masking import Masker
 from sqlbuild.runner.node_output import begin_output, captured_logging, captured_output, end_output
 
 
@@ -258,3 +259,56 @@ def test_what_a_project_logs_to_the_standard_streams_is_told_once_and_with_its_l
         logging.getLogger("any").warning("afterwards")
     assert told == [("of a node", "warning")]
     assert terminal.err.getvalue() == "WARNING:nobody's\nWARNING:afterwards\n"
+
+
+@pytest.fixture
+def masked():
+    """sys.stdout and sys.stderr, captured with a masker that learns its secret later."""
+    terminal, masker = Terminal(), Masker()
+
+    @contextlib.contextmanager
+    def capture():
+        streams = contextlib.redirect_stdout(terminal.out), contextlib.redirect_stderr(terminal.err)
+        with streams[0], streams[1], captured_output(masker=masker):
+            yield
+
+    return masker, terminal, capture
+
+
+def test_what_is_nobodys_is_masked_also_when_a_secret_comes_in_pieces(masked):
+    masker, terminal, capture = masked
+    with capture():
+        print("before abcdefgh")
+        masker.add(["abcdefgh"])
+        for piece in ("after abc", "def", "gh and a", "bc\n", "abc"):
+            sys.stdout.write(piece)
+        sys.stderr.write("abcd")
+        sys.stderr.flush()
+        assert terminal.err.getvalue() == "abcd", "who flushes wants to see it"
+        sys.stdout.write("d")
+    assert terminal.out.getvalue() == "before abcdefgh\nafter **** and abc\nabcd"
+
+
+def test_a_line_that_is_too_long_is_not_cut_within_a_secret(masked, told):
+    masker, _, capture = masked
+    masker.add(["abcdefgh"])
+
+    def log(message, level, fields):
+        told.append(masker.text(message))
+
+    with capture():
+        token = begin_output(log)
+        sys.stdout.write("x" * 65_530 + "abcdefg")
+        sys.stdout.write("h and the rest\n")
+        end_output(token)
+    assert told == ["x" * 65_530, "**** and the rest"]
+
+
+def test_a_line_of_nothing_but_secrets_is_not_kept_for_ever(masked, told, log):
+    masker, _, capture = masked
+    masker.add(["aaaa"])
+    with capture():
+        token = begin_output(log)
+        sys.stdout.write("a" * 100_000)
+        assert len(told) == 1
+        end_output(token)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sqlbuild.domain.events import NodeLogged
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import ErrorFacts
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.node_logs import MAX_OPEN, NodeLogFiles, log_file_name, logs_of_node, runs_of_target
@@ -208,3 +209,17 @@ def test_runs_of_a_target_are_found_newest_first(tmp_path):
     (tmp_path / "r4").mkdir()
     assert runs_of_target(str(tmp_path), "dev") == ["r3", "r1"]
     assert runs_of_target(str(tmp_path / "none"), "dev") == []
+
+
+def test_secrets_are_masked_in_messages_fields_and_failures(tmp_path):
+    masker = Masker()
+    files = NodeLogFiles(str(tmp_path), "target/logs", show=lambda event: None, warn=lambda text: None, masker=masker)
+    masker.add(["s3cret!"])
+    files.said(NodeLogged(AT, "task:orders", "orders", 1, "info", "told s3cret!", {"token": "s3cret!", "rows": 3}))
+    error = ErrorFacts(type="OSError", message="no s3cret!", traceback="OSError: no s3cret!\n", help="s3cret!")
+    files.failed("orders", 1, AT, error, None)
+    files.close()
+    text = (tmp_path / "orders.1.log").read_text()
+    assert 'told ****\ttoken="****" rows=3\n' in text
+    assert "attempt 1 failed: OSError: no ****\n  help: ****\n" in text
+    assert "s3cret!" not in text
