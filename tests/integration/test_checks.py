@@ -99,8 +99,8 @@ def test_a_failed_check_fails_the_run_blocks_nothing_and_is_run_again_by_what_th
     assert shop.statuses()["task:notify"] == "succeeded"
     assert "checks/strict.py:" in failed.out
     assert "CheckFailed: 1 orders without a total" in failed.out
-    assert "sqb build --select result:failed+" in failed.out
-    assert shop.sqb("build", "--select", "result:failed+").code == 1
+    assert "next: sqb retry" in failed.out
+    assert shop.sqb("retry").code == 1
     assert set(shop.statuses()) == {"check:strict_totals_are_known"}
 
 
