@@ -254,3 +254,14 @@ def test_a_database_in_memory_has_no_lock(faulty):
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, out + err
     assert not [path.name for path in faulty.root.iterdir() if "memory" in path.name or "lock" in path.name]
+
+
+def test_a_run_that_goes_on_is_not_gone_on_with(faulty, holder):
+    """What `sqb retry` has read before it waited is old once the target is free."""
+    waiting = faulty.start("retry")
+    line_of(waiting, "waiting ")
+    (faulty.root / "release").touch()
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 2, out + err
+    assert "has succeeded" in err
+    assert holder.wait(timeout=30) == 0

@@ -12,12 +12,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from sqlbuild.app.secret_values import secret_values
+from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import Problem, ProjectError, ProviderError
 from sqlbuild.providers import environment_variables
-
-_HIDDEN = "****"
-_SHORTEST_SECRET = 4
 
 
 class ProjectProviders:
@@ -72,10 +70,8 @@ class ProjectProviders:
         return self._problem(declared, f"{where}: {message}", f"{verb} the environment variable {variable}")
 
     def _problem(self, declared: ProviderDeclaration, what: str, help: str) -> Problem:
-        # Text of the project's own validators may hold what was in the environment, the longest value first.
-        values = {value for _, value in environment_variables(declared.type).values() if len(value) >= _SHORTEST_SECRET}
-        for value in sorted(values, key=len, reverse=True):
-            what = what.replace(value, _HIDDEN)
-        message = f"the provider {declared.type.__name__}: {what}"
+        # Text of the project's own validators may hold what was in the environment.
+        values = (value for _, value in environment_variables(declared.type).values())
+        message = f"the provider {declared.type.__name__}: {Masker(values).text(what)}"
         place = declared.place
         return Problem(code="PROVIDER", message=message, help=help, path=place.path, line=place.line)
