@@ -28,7 +28,7 @@ def resume_plan(
     graph: Graph, past: Past, *, target: str, planned: Mapping[NodeId, str], ended: Mapping[NodeId, Status]
 ) -> Plan:
     """The steps of a run that must run again: those without a success, those whose fingerprint has changed since they
-    were planned, and whatever depends on one of them; nothing else.
+    were planned or whose relation is gone, and whatever depends on one of them; nothing else.
 
     `planned` are the nodes of the run with the fingerprints that they had, `ended` how those ended that did.
     """
@@ -41,6 +41,8 @@ def resume_plan(
             again[node] = _WHY.get(status, "did not start") if status is not None else "did not start"
         elif planned[node] != graph.nodes[node].fingerprint.total:
             again[node] = "changed since it succeeded"
+        elif graph.nodes[node].relation is not None and past.lacks(graph.nodes[node]):
+            again[node] = "its relation is missing now"
         elif above is not None:
             again[node] = f"depends on {name_of(above)}, which runs again"
     plan = build_plan(

@@ -23,13 +23,16 @@ def pipeline(make_graph):
     )
 
 
-def _why(graph, ended, changed=()):
+def _why(graph, ended, changed=(), missing=()):
     planned = {
         node: "another" if node in changed else found.fingerprint.total
         for node, found in graph.nodes.items()
         if node != "source:raw"
     }
-    plan = resume_plan(graph, Past(), target="dev", planned=planned, ended=ended)
+    there = frozenset(
+        found.relation for node, found in graph.nodes.items() if found.relation is not None and node not in missing
+    )
+    plan = resume_plan(graph, Past(relations=there), target="dev", planned=planned, ended=ended)
     assert all(step.reason is Reason.RESUMED for step in plan.steps.values())
     return {node: step.why for node, step in plan.steps.items()}, plan
 
@@ -64,6 +67,14 @@ def test_what_depends_on_something_that_runs_again_does_too(pipeline):
 def test_changed_code_runs_again_with_what_depends_on_it(pipeline):
     why, _ = _why(pipeline, dict.fromkeys(pipeline.nodes, DONE), changed={"model:fact"})
     assert why == {"model:fact": "changed since it succeeded", "asset:export": "depends on fact, which runs again"}
+
+
+def test_a_model_whose_relation_was_dropped_is_built_again(pipeline):
+    why, _ = _why(pipeline, dict.fromkeys(pipeline.nodes, DONE), missing={"model:fact"})
+    assert why == {
+        "model:fact": "its relation is missing now",
+        "asset:export": "depends on fact, which runs again",
+    }
 
 
 def test_a_node_that_is_gone_is_left_out_and_told(pipeline):
