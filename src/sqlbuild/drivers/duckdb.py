@@ -88,6 +88,8 @@ class DuckDBDatabase:
                     "autoinstall_known_extensions": False,
                     # With threads for I/O of its own, DuckDB 2.0 now and then never ends a COPY that is interrupted.
                     "async_threads": 0,
+                    # Half a million rows for each thread and partition would be gigabytes of memory.
+                    "partitioned_write_flush_threshold": 20_000,
                     "file_search_path": self._file_search_path,
                 },
             )
