@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, assert_type
 
 from sqlbuild.assets import AssetContext, AsyncAssetContext, SkipMode, asset
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.loaders import AsyncLoaderContext, LoaderContext, WriteStrategy, loader
 from sqlbuild.refs import Reference, model, seed, source
+from sqlbuild.results import ExportResult
 from sqlbuild.retries import RetryAfter, RetryPolicy
 from sqlbuild.tasks import AsyncTaskContext, TaskContext, task
 
@@ -205,3 +207,20 @@ def many_calls_on_threads(ctx: TaskContext) -> list[str]:
 
     ctx.checkpoint(key="page", value=ctx.checkpoints.get("page", 0) + 1)
     return assert_type(ctx.map(push, range(3), key=lambda number: number), list[str])
+
+
+@asset(depends_on=model("fact_orders"))
+def exports(ctx: AssetContext):
+    written = ctx.export(model("fact_orders"), "exports/orders.parquet", cursor="updated_at", check_columns=True)
+    assert_type(written, ExportResult)
+    columns: Mapping[str, str] = written.columns
+    ctx.export("SELECT 1 AS n", Path("exports") / "n", "csv", partition_by=["n"])
+    ctx.export(ctx.query("SELECT 1 AS n").batches(), "exports/n.csv")
+    return ctx.export(ctx.query("SELECT 1 AS n").arrow(), "s3://bucket/n.arrow").rows + len(columns)
+
+
+@task(depends_on=model("fact_orders"))
+async def exports_too(ctx: AsyncTaskContext) -> str:
+    written = await ctx.export(ctx.query("SELECT 1 AS n").batches(1_000), "exports/n.parquet")
+    assert_type(written, ExportResult)
+    return written.sha256

@@ -44,6 +44,11 @@ def wrong_calls(ctx: AssetContext, month: int = 1):
     ctx.result(materialized="yes")  # wrong
     ctx.results("typo")  # wrong
     ctx.query(3)  # wrong
+    ctx.export("SELECT 1")  # wrong
+    ctx.export(3, "x.csv")  # wrong
+    ctx.export("SELECT 1", 3)  # wrong
+    ctx.export("SELECT 1", "x.csv", "csv", "n")  # wrong
+    ctx.export("SELECT 1", "x.csv", check_columns="yes")  # wrong
     return
 
 

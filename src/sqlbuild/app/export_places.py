@@ -14,11 +14,12 @@ def export_places(root: str, settings: Settings, run_id: str) -> ExportPlaces:
     """The project and `[settings] export_paths`, but neither target/ nor the databases."""
     target = os.path.join(root, "target")
     run_folder = os.path.join(target, "runs", run_id)
-    databases = [found.connection.options.get("database") for found in settings.targets.values()]
+    told = [found.connection.options.get("database") for found in settings.targets.values()]
+    databases = [path for path in told if isinstance(path, str) and os.path.isabs(path)]
     return ExportPlaces(
         root=root,
         also_into=tuple(os.path.join(root, os.path.expanduser(path)) for path in settings.run.export_paths),
-        never=(target, *(path for path in databases if isinstance(path, str) and os.path.isabs(path))),
+        never=(target, *(file for path in databases for file in (path, f"{path}.wal"))),
         spool=run_folder,
         notes=FolderNotes(os.path.join(run_folder, NOTES_NAME)),
     )

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from sqlbuild.authoring.queries import import_pyarrow
+
+
+class ArrowStream(Protocol):
+    """An Arrow table or reader, a dataframe, or whatever else hands its columns on in Arrow's format."""
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
 
 
 def is_columnar(item: object) -> bool:

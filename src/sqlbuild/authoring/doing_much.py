@@ -16,6 +16,7 @@ from collections.abc import (
 )
 from typing import Any, TypeVar
 
+from sqlbuild.authoring.columnar import ArrowStream
 from sqlbuild.authoring.export_calls import Path, export_awaited, export_blocking, export_order
 from sqlbuild.authoring.map_calls import map_order, not_iterable
 from sqlbuild.authoring.pending import Pending
@@ -76,7 +77,7 @@ class Blocking:
 
     def export(
         self,
-        what: Reference | str | Iterable[Any],
+        what: Reference | str | Iterable[Any] | ArrowStream,
         path: Path,
         format: str | None = None,
         *,
@@ -134,7 +135,7 @@ class Awaiting:
 
     def export(
         self,
-        what: Reference | str | Iterable[Any] | AsyncIterable[Any],
+        what: Reference | str | Iterable[Any] | AsyncIterable[Any] | ArrowStream,
         path: Path,
         format: str | None = None,
         *,

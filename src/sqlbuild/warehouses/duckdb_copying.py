@@ -27,14 +27,16 @@ _SUFFIXES = {ExportFormat.CSV_GZ: "csv.gz", ExportFormat.JSONL: "jsonl"}
 class DuckDBCopying:
     """`sqlbuild.interfaces.exporting.Copying`."""
 
+    # Queries start on the line on which the bracket stands, so that the lines in DuckDB's messages are their own.
+
     async def describe(self, connection: Connection, sql: str) -> list[tuple[str, str]]:
-        rows = await self._rows(connection, f"DESCRIBE (\n{one_query(sql)}\n)")
+        rows = await self._rows(connection, f"DESCRIBE ({one_query(sql)}\n)")
         return [(str(row[0]), str(row[1])) for row in rows]
 
     async def highest(self, connection: Connection, sql: str, cursor: CursorRange) -> str | None:
         column = quote_identifier(cursor.column)
         rows = await self._rows(
-            connection, f"SELECT CAST(max({column}) AS VARCHAR) FROM (\n{self.query_of(sql, cursor)}\n)"
+            connection, f"SELECT CAST(max({column}) AS VARCHAR) FROM ({self.query_of(sql, cursor)}\n)"
         )
         highest: str | None = rows[0][0]
         return highest
@@ -55,7 +57,7 @@ class DuckDBCopying:
         if tells_files:
             options.append("RETURN_STATS true")
         query = self.query_of(order.sql, order.cursor)
-        rows = await self._rows(connection, f"COPY (\n{query}\n) TO {_quote(order.path)} ({', '.join(options)})")
+        rows = await self._rows(connection, f"COPY ({query}\n) TO {_quote(order.path)} ({', '.join(options)})")
         if tells_files:
             counts = {str(row[0]): int(row[1]) for row in rows}
             return Copied(rows=sum(counts.values()), rows_of_files=counts)
@@ -76,7 +78,7 @@ class DuckDBCopying:
         condition = " AND ".join(conditions)
         if cursor.after is None:
             condition = f"{condition} OR {column} IS NULL"
-        return f"SELECT * FROM (\n{query}\n) WHERE {condition}"
+        return f"SELECT * FROM ({query}\n) WHERE {condition}"
 
     def query_of_parquet(self, path: str) -> str:
         exactly = _PATTERN.sub(r"[\g<0>]", path)
