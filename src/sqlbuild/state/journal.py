@@ -95,7 +95,7 @@ class FileJournal:
         self._append(dumps({"replayed": run_id, "at": time.time()}), "that it was replayed")
 
     def started(self, node: NodeId, attempt: int, at: float) -> None:
-        self._append(f'{{"started":{json.dumps(node)},"attempt":{attempt},"at":{at!r}}}', f"the start of {node}")
+        self._append(f'{{"started":{dumps(node)},"attempt":{attempt},"at":{at!r}}}', f"the start of {node}")
 
     def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
         entry = {"failed": node, "attempt": attempt, "at": at, "error": error}
