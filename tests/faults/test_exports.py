@@ -357,3 +357,11 @@ def test_a_cursor_moves_on_only_with_a_success(faulty):
         assert faulty.sqb("build").exit_code == int(fails)
         seen.append(rows_in(faulty.root / "exports/new.csv"))
     assert seen == [10, 5, 5, 0]
+
+
+def test_the_next_command_removes_what_a_killed_export_left(faulty, exporting):
+    folder = faulty.root / "exports"
+    assert exporting("whole", "csv", 1_000, "export.written:kill") == -signal.SIGKILL
+    assert [path.name for path in folder.iterdir() if path.name != "rows.csv"]
+    assert exporting("whole", "csv", 1_000) == 0
+    assert [path.name for path in folder.iterdir()] == ["rows.csv"]

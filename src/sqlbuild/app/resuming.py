@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlbuild.errors import EngineError, SelectionError
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.planner.resume_plan import resume_plan
 from sqlbuild.project.settings_file import read_settings
+from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.state.journal import FILE_NAME, read_journal
 from sqlbuild.state.node_result_json import result_from_json
@@ -128,8 +130,17 @@ async def look_after_lost_runs(
         await store.begin()
     for journal in lost:
         publish(RunWarning(now, _told(await replay(journal, runs, store, now))))
+    remove_export_leftovers(str(runs), functools.partial(_may_be_alive, runs, target))
     for error in damaged:
         publish(RunWarning(now, f"{error.args[0]}; {error.help}"))
+
+
+def _may_be_alive(runs: Path, target: str, run_id: str) -> bool:
+    """Whoever holds the lock of the target knows that no other run of it goes on; of other targets nothing is known."""
+    try:
+        return read_journal(str(runs / run_id / FILE_NAME)).target != target
+    except EngineError:
+        return True
 
 
 def _told(replayed: Replayed) -> str:
