@@ -39,7 +39,7 @@ def imports(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Unit and contract tests, and whole commands as far as they may differ from one Python to the next."""
     session.install("--editable", ".[test]")
-    whole = ("seed_page", "playground", "concurrency", "stopping", "resume", "isolated_nodes")
+    whole = ("seed_page", "concurrency", "stopping", "isolated_nodes")
     integration = [f"tests/integration/test_{name}.py" for name in whole]
     folders = session.posargs or ["tests/unit", "tests/contract", *integration]
     session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *folders)
