@@ -209,3 +209,12 @@ def test_checkpoints_and_attempts_are_those_of_the_run(project):
     assert resumed.code == 0, resumed.everything
     (result,) = resumed.json["results"]
     assert result["payload"] == {"kept": {"row": 1}, "attempt": 2}
+
+
+def test_runs_in_memory_leave_each_other_alone(project):
+    project.write({"sqlbuild_project.toml": 'name = "shop"\n[connections.local]\ndatabase = ":memory:"\n'})
+    project.write({"tasks/t.py": "from sqlbuild.tasks import task\n@task\ndef a(ctx): ...\n"})
+    killed = project.sqb("build", env={"SQB_FAILPOINT": "node.recorded:kill"})
+    assert killed.code == -signal.SIGKILL
+    again = project.build()
+    assert "had ended without a word" not in again.everything

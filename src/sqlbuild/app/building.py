@@ -153,11 +153,13 @@ async def _build(
         warehouse = make_warehouse(project.settings, project.root)
         if options.dry_run and not warehouse.exists():
             warehouse = make_empty_warehouse(project.settings, project.root)
+        # A database that is new, or only in memory, has nothing of the runs before.
+        is_new = not warehouse.exists()
         await access.open(warehouse, read_only=options.dry_run)
         store = make_store(warehouse, project.settings)
         if options.dry_run:
             store = ReadOnlyStateStore(store)
-        else:
+        elif not is_new:
             await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
         past = await store.past()
         if options.resume is not None:
