@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import signal
 
 import anyio
 import pytest
+
+# A job in the background of a script is started with SIGINT ignored, and hands that on to what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 DEFAULT_DEADLINE_SECONDS = 30.0
 
