@@ -279,7 +279,6 @@ async def test_a_waiter_that_is_cancelled_loses_no_slot_and_delays_nobody(run_pl
 async def test_a_block_that_was_never_left_gives_its_slot_back(run_plan):
     @task
     async def first(ctx: AsyncTaskContext):
-        await ctx.pool("crm").__aenter__()
         stack = contextlib.AsyncExitStack()
         await stack.enter_async_context(ctx.pool("crm"))
 
