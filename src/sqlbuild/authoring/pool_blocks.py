@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NoReturn
 
 from sqlbuild.authoring.service_waits import wait_to_tell
@@ -11,23 +10,32 @@ from sqlbuild.errors import MissingAwait, NodeError
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.interfaces.node_work import PoolWork
 
-_around: ContextVar[tuple[int, ...]] = ContextVar("sqlbuild_pool_blocks")
-"""Numbers of the blocks that were entered around what runs."""
+_NOBODY_KNOWS = (0,)
+_around: ContextVar[tuple[int, ...]] = ContextVar("sqlbuild_pool_blocks", default=_NOBODY_KNOWS)
+"""Numbers of the blocks that were entered around what runs, beginning with 0 where nobody knows what is around them."""
 
 
 def begin_outside_of_blocks() -> None:
-    """Whatever starts in this context is in no block yet. Where it was never called, nobody knows."""
+    """Whatever starts in this context is in no block yet."""
     _around.set(())
 
 
+def leave_blocks_left_open(session: NodeSession) -> None:
+    """The function of a node has ended, in this context: nobody can leave any more what it has entered itself."""
+    around = _around.get()
+    if around:
+        begin_outside_of_blocks()
+        for number in reversed(around):
+            session.work.leave_pools(number, None)
+
+
 class _Block:
-    __slots__ = ("__weakref__", "_names", "_number", "_token", "_work")
+    __slots__ = ("__weakref__", "_names", "_number", "_work")
 
     def __init__(self, work: PoolWork, names: tuple[object, ...]) -> None:
         self._work = work
         self._names = checked_pools("ctx.pool()", names)
         self._number: int | None = None
-        self._token: Token[tuple[int, ...]] | None = None
 
     def __repr__(self) -> str:
         return f"<ctx.pool({', '.join(map(repr, self._names))})>"
@@ -35,19 +43,20 @@ class _Block:
     def _blocks_around(self) -> tuple[int, ...] | None:
         if self._number is not None:
             raise NodeError(f"{self!r} is entered already", help="call ctx.pool(...) for each block")
-        return _around.get(None)
+        around = _around.get()
+        return None if around == _NOBODY_KNOWS else around
 
-    def _begin(self, number: int, around: tuple[int, ...] | None) -> None:
+    def _begin(self, number: int) -> None:
         self._number = number
-        self._token = _around.set((*(around or ()), number))
+        _around.set((*_around.get(), number))
 
     def _end(self, error: BaseException | None) -> None:
         number, self._number = self._number, None
-        token, self._token = self._token, None
-        if token is not None:
-            with contextlib.suppress(ValueError):  # it is left in another task than it was entered in
-                _around.reset(token)
         if number is not None:
+            # Not by a token: blocks are left in any order, also in other tasks than they were entered in.
+            around = _around.get()
+            if number in around:
+                _around.set(tuple(other for other in around if other != number))
             self._work.leave_pools(number, None if error is None else wait_to_tell(error, self._work.now))
 
     def __del__(self) -> None:
@@ -68,7 +77,7 @@ class PoolBlock(_Block):
 
     def __enter__(self) -> None:
         around = self._blocks_around()
-        self._begin(self._session.wait(self._work.take_pools, self._names, around), around)
+        self._begin(self._session.wait(self._work.take_pools, self._names, around))
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._end(error)
@@ -90,7 +99,7 @@ class AsyncPoolBlock(_Block):
 
     async def __aenter__(self) -> None:
         around = self._blocks_around()
-        self._begin(await self._work.take_pools(self._names, around), around)
+        self._begin(await self._work.take_pools(self._names, around))
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._end(error)

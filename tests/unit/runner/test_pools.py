@@ -276,19 +276,56 @@ async def test_a_waiter_that_is_cancelled_loses_no_slot_and_delays_nobody(run_pl
     assert served == ["last"] * 12 + ["end"]
 
 
-async def test_a_block_that_was_never_left_gives_its_slot_back(run_plan):
+async def test_blocks_that_were_never_left_give_their_slots_back(run_plan):
+    still_there = []
+
     @task
     async def first(ctx: AsyncTaskContext):
         stack = contextlib.AsyncExitStack()
+        still_there.append(stack)
         await stack.enter_async_context(ctx.pool("crm"))
+        await stack.enter_async_context(ctx.pool("files"))
 
     @task
-    async def second(ctx: AsyncTaskContext):
-        async with ctx.pool("crm"):
+    def second(ctx: TaskContext):
+        stack = contextlib.ExitStack()
+        still_there.append(stack)
+        stack.enter_context(ctx.pool("crm"))
+
+    @task
+    async def dropped(ctx: AsyncTaskContext):
+        await ctx.pool("crm").__aenter__()
+
+    @task
+    async def last(ctx: AsyncTaskContext):
+        async with ctx.pool("crm", "files"):
             pass
 
-    ran = await run_plan({first: (), second: (first,)}, pools={"crm": 1})
-    assert ran.statuses() == {"first": "succeeded", "second": "succeeded"}
+    nodes = {first: (), second: (first,), dropped: (second,), last: (dropped,)}
+    ran = await run_plan(nodes, pools={"crm": 1, "files": 1})
+    assert ran.statuses() == {"first": "succeeded", "second": "succeeded", "dropped": "succeeded", "last": "succeeded"}
+    assert len(still_there) == 2
+
+
+@pytest.mark.parametrize("first_left", [0, 1])
+async def test_blocks_are_left_in_any_order(run_plan, first_left):
+    @task
+    async def node(ctx: AsyncTaskContext):
+        blocks = [ctx.pool("crm"), ctx.pool("files")]
+        for block in blocks:
+            await block.__aenter__()
+        await blocks.pop(first_left).__aexit__(None, None, None)
+        if first_left == 0:
+            # Still inside of the second one, which stands behind it in the settings.
+            with pytest.raises(PoolOrder):
+                async with ctx.pool("crm"):
+                    pass
+        await blocks.pop().__aexit__(None, None, None)
+        async with ctx.pool("crm"), ctx.pool("files"):
+            pass
+
+    ran = await run_plan({node: ()}, pools={"crm": 1, "files": 1})
+    assert error_of(ran) is None
 
 
 async def test_a_thread_that_outlives_its_node_keeps_its_slot_until_it_leaves(run_plan):

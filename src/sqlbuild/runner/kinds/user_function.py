@@ -6,6 +6,7 @@ import inspect
 from typing import Protocol
 
 from sqlbuild.authoring.loader_contexts import context_for
+from sqlbuild.authoring.pool_blocks import leave_blocks_left_open
 from sqlbuild.domain.nodes import Asset, Check, Loader, PythonNode, kind_of_declaration
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
@@ -32,6 +33,8 @@ def run_function(node: PythonNode, session: CalledSession, max_bytes: int) -> Ou
         return call_sync(node, context, session, max_bytes)
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
         return Cancelled(error) if isinstance(error, NodeCancelled) else Raised(exited(error))
+    finally:
+        leave_blocks_left_open(session)
 
 
 def exited(error: BaseException) -> BaseException:
@@ -62,14 +65,17 @@ def call_sync(node: PythonNode, context: object, session: CalledSession, max_byt
 
 async def call_async(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On the event loop."""
-    if type(node) is Loader:
-        return await load_async(node, context, session, max_bytes, outcome_of)
-    token = begin_output(session.log)
     try:
-        value = await call_function(node, context, session)
+        if type(node) is Loader:
+            return await load_async(node, context, session, max_bytes, outcome_of)
+        token = begin_output(session.log)
+        try:
+            value = await call_function(node, context, session)
+        finally:
+            end_output(token)
+        return outcome_of(node, value, session, max_bytes)
     finally:
-        end_output(token)
-    return outcome_of(node, value, session, max_bytes)
+        leave_blocks_left_open(session)
 
 
 def outcome_of(node: PythonNode, value: object, session: CalledSession, max_bytes: int) -> Outcome:
