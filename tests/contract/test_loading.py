@@ -447,15 +447,34 @@ async def test_a_view_in_the_place_of_the_table_is_an_error(table):
         await table.load([{"id": 1}])
 
 
-async def test_a_cancelled_apply_leaves_the_table_as_it_was(table):
-    await table.load([{"id": 1}], strategy="append")
-    load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.APPEND))
-    await load.add(table.connection, batch_of_rows([{"id": 2}], 1))
-    marker = CommitMarker(relation=COMMITS, run_id="r2", node=NodeId("loader:orders"), part="load", at=0.0)
+async def test_an_apply_that_is_cancelled_before_it_begins_leaves_the_table_as_it_was(table):
+    load, marker = await staged_append(table)
     with anyio.CancelScope() as scope:
         scope.cancel()
         await load.apply(table.connection, marker)
     assert (await table.rows(), await table.commits()) == ([(1,)], ["r1"])
+
+
+async def test_an_apply_that_is_cancelled_on_its_way_is_applied_wholly_or_not_at_all(table):
+    load, marker = await staged_append(table)
+    applied = []
+
+    async def apply():
+        applied.append(await load.apply(table.connection, marker))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(apply)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    found = (await table.rows(), await table.commits())
+    assert found == (([(1,), (2,)], ["r1", "r2"]) if applied else ([(1,)], ["r1"]))
+
+
+async def staged_append(table):
+    await table.load([{"id": 1}], strategy="append")
+    load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.APPEND))
+    await load.add(table.connection, batch_of_rows([{"id": 2}], 1))
+    return load, CommitMarker(relation=COMMITS, run_id="r2", node=NodeId("loader:orders"), part="load", at=0.0)
 
 
 async def test_readers_see_the_old_rows_until_the_load_is_applied(table):

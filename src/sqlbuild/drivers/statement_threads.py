@@ -41,8 +41,10 @@ class StatementThreads:
 
         When the caller is cancelled, `interrupt` is called on the event loop again and again (it may do nothing while
         no statement runs) until the thread is done. Work that came to its end all the same counts: its value is
-        returned, and the cancellation is seen at the caller's next checkpoint.
+        returned, and the cancellation is seen at the caller's next checkpoint. Nothing begins for a caller that is
+        cancelled already.
         """
+        await anyio.lowlevel.checkpoint_if_cancelled()
         call = _Call(work)
         self._submit(call)
         try:
