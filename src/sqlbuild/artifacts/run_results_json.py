@@ -37,13 +37,14 @@ def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
 def result_document(result: NodeResult, graph: Graph) -> dict[str, Any]:
     """One result as it stands in the document of its run."""
     node = graph.nodes.get(result.node_id)
+    place = None if node is None else node.place
     return {
         "id": result.node_id,
-        "kind": str(result.kind),
+        "kind": result.kind,
         "name": result.name,
-        "path": node.place.path if node is not None else None,
-        "line": node.place.line if node is not None else None,
-        "status": str(result.status),
+        "path": None if place is None else place.path,
+        "line": None if place is None else place.line,
+        "status": result.status,
         "attempt": result.attempt,
         "materialized": result.materialized,
         "payload": None if result.payload is None else json.loads(result.payload),
@@ -51,7 +52,7 @@ def result_document(result: NodeResult, graph: Graph) -> dict[str, Any]:
         "error": None if result.error is None else _error(result.error),
         "retried": [_error(error) for error in result.retried] if result.retried else [],
         "skip_reason": result.skip_reason,
-        "skip_mode": result.skip_mode.value if result.skip_mode is not None else None,
+        "skip_mode": result.skip_mode,
         "because_of": list(result.because_of),
         "started_at": _time(result.started_at),
         "finished_at": _time(result.finished_at),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation
@@ -11,9 +12,8 @@ from sqlbuild.domain.nodes import Source
 from sqlbuild.domain.results import SUCCESSES, RunResult, Status
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class PastNode:
-    """The stored history of one node in this target."""
+class PastNode(NamedTuple):
+    """The stored history of one node in this target. A tuple, as there is one of every node after every run."""
 
     last_status: Status
     last_run_id: str
@@ -64,7 +64,7 @@ class Past:
                 nodes[node] = (
                     PastNode(last_status=result.status, last_run_id=run.run_id)
                     if before is None
-                    else dataclasses.replace(before, last_status=result.status, last_run_id=run.run_id)
+                    else before._replace(last_status=result.status, last_run_id=run.run_id)
                 )
                 continue
             typical = before.typical_seconds if before is not None else None

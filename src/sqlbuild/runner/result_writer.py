@@ -10,8 +10,18 @@ from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.interfaces.state_store import StateStore
 
 BATCH_SECONDS = 0.1
-BATCH_ROWS = 1000
-"""Bounds the memory of one insert; at 500 a row costs a third more."""
+"""How old a batch gets, unless writing is slow."""
+MOST_BATCH_SECONDS = 0.5
+SHARE_OF_WRITING = 0.05
+"""Batches get so old that writing them takes at most this share of the time: one of few rows costs nearly as much as one
+of many, and the threads of the warehouse take the time from the nodes."""
+BATCH_ROWS = 5_000
+"""Bounds the memory of one insert."""
+
+
+def batch_seconds(took: float) -> float:
+    """How old the next batch gets, if writing one takes `took` seconds."""
+    return min(max(BATCH_SECONDS, took / SHARE_OF_WRITING), MOST_BATCH_SECONDS)
 
 
 class ResultWriter:
@@ -25,6 +35,7 @@ class ResultWriter:
         self._full = anyio.Event()
         self._broken = False
         self._writing = anyio.Lock()
+        self._batch_seconds = BATCH_SECONDS
 
     def add(self, record: str) -> None:
         self._records.append(record)
@@ -37,7 +48,7 @@ class ResultWriter:
         """Until cancelled; then `flush` writes what is left."""
         while True:
             await self._wake.wait()
-            with anyio.move_on_after(BATCH_SECONDS):
+            with anyio.move_on_after(self._batch_seconds):
                 await self._full.wait()
             # A batch that was begun is finished: cancelling it half-way would only mean writing it again.
             with anyio.CancelScope(shield=True):
@@ -51,9 +62,11 @@ class ResultWriter:
             self._wake, self._full = anyio.Event(), anyio.Event()
             if not records or self._broken:
                 return
+            began = anyio.current_time()
             try:
                 for start in range(0, len(records), BATCH_ROWS):
                     await self._store.append_results(records[start : start + BATCH_ROWS])
             except WarehouseError as error:
                 self._broken = True
                 self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
+            self._batch_seconds = batch_seconds(anyio.current_time() - began)

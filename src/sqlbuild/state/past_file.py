@@ -46,7 +46,7 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
         "target": run.target,
         "last_run_id": past.last_run_id,
         "relations": sorted([relation.database, relation.schema, relation.name] for relation in past.relations),
-        "nodes": {node: _past_fields(stored) for node, stored in past.nodes.items()},
+        "nodes": {node: list(stored) for node, stored in past.nodes.items()},
         "results": results,
     }
     unfinished = f"{path}.{os.getpid()}.tmp"
@@ -144,17 +144,6 @@ def _result_fields(result: NodeResult) -> dict[str, Any]:
 
 def _short(text: str | None) -> str | None:
     return text if text is None or len(text) <= MAX_TEXT else None
-
-
-def _past_fields(stored: PastNode) -> list[Any]:
-    return [
-        stored.last_status,
-        stored.last_run_id,
-        stored.last_success_run_id,
-        stored.last_success_fingerprint,
-        stored.last_success_at,
-        stored.typical_seconds,
-    ]
 
 
 def _past_node(fields: list[Any]) -> PastNode:

@@ -1,0 +1,65 @@
+"""Results on their way to the warehouse."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from sqlbuild.errors import WarehouseError
+from sqlbuild.runner.result_writer import BATCH_ROWS, ResultWriter, batch_seconds
+from sqlbuild.state.in_memory import InMemoryStateStore
+
+
+class RecordingStore(InMemoryStateStore):
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+        self.written = anyio.Event()
+
+    async def append_results(self, records):
+        self.batches.append(list(records))
+        self.written.set()
+
+
+class FullStore(RecordingStore):
+    async def append_results(self, records):
+        raise WarehouseError("the disk is full", help="free space")
+
+
+@pytest.mark.parametrize(("took", "seconds"), [(0.0, 0.1), (0.004, 0.1), (0.01, 0.2), (0.02, 0.4), (3.0, 0.5)])
+def test_the_slower_a_warehouse_writes_the_older_its_batches_get_up_to_half_a_second(took, seconds):
+    assert batch_seconds(took) == pytest.approx(seconds)
+
+
+async def test_what_is_added_is_written_without_being_asked_for():
+    store = RecordingStore()
+    writer = ResultWriter(store, pytest.fail)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.run)
+        writer.add("a")
+        writer.add("b")
+        with anyio.fail_after(30):
+            await store.written.wait()
+        tasks.cancel_scope.cancel()
+    assert [record for batch in store.batches for record in batch] == ["a", "b"]
+
+
+async def test_a_flush_writes_everything_in_batches_that_fit_into_memory():
+    store = RecordingStore()
+    writer = ResultWriter(store, pytest.fail)
+    for number in range(BATCH_ROWS + 1):
+        writer.add(str(number))
+    await writer.flush()
+    await writer.flush()
+    assert [len(batch) for batch in store.batches] == [BATCH_ROWS, 1]
+
+
+async def test_a_warehouse_that_fails_is_told_once_and_not_asked_again():
+    failures = []
+    writer = ResultWriter(FullStore(), failures.append)
+    for record in "ab":
+        writer.add(record)
+        await writer.flush()
+    (failure,) = failures
+    assert "results could not be written to the warehouse: the disk is full" in str(failure)
+    assert failure.help == "free space"
