@@ -1,7 +1,11 @@
-"""Named points where the fault tests kill, raise or stop the process; nothing happens when unset.
+"""Named points where the fault tests kill, stop or fail the process; nothing happens when unset.
 
-`SQB_FAILPOINT=name[:kill|raise|exit|sleep|enospc][@n]` acts on the n-th (default first) time `name` is reached: `sleep`
-stays there for a minute, `enospc` raises what the system does when a disk is full.
+`SQB_FAILPOINT=name[:action][@n]` acts on the n-th (default first) time that `name` is reached:
+
+    kill exit sleep         SIGKILL, `os._exit(70)`, a minute of standing still
+    sigint sigterm sighup   the signal, as another process would send it; then the process goes on
+    enospc eio              what the system raises when a disk is full, or broken
+    raise                   `FailpointReached`; what is meant without an action
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import signal
 import time
 
 SLEEP_SECONDS = 60.0
+_SIGNALS = {"kill": "SIGKILL", "sigint": "SIGINT", "sigterm": "SIGTERM", "sighup": "SIGHUP"}
+_ERRORS = {"enospc": errno.ENOSPC, "eio": errno.EIO}
 
 
 class FailpointReached(RuntimeError):
@@ -33,13 +39,13 @@ def failpoint(name: str) -> None:
     """Act if `SQB_FAILPOINT` names this point; else only compare two strings."""
     if name != _NAME or next(_reached) != _AT:
         return
-    if _ACTION == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if _ACTION == "exit":
+    if _ACTION in _SIGNALS:
+        os.kill(os.getpid(), signal.Signals[_SIGNALS[_ACTION]])
+    elif _ACTION in _ERRORS:
+        raise OSError(_ERRORS[_ACTION], os.strerror(_ERRORS[_ACTION]))
+    elif _ACTION == "exit":
         os._exit(70)
-    if _ACTION == "sleep":
+    elif _ACTION == "sleep":
         time.sleep(SLEEP_SECONDS)
-        return
-    if _ACTION == "enospc":
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    raise FailpointReached(name)
+    else:
+        raise FailpointReached(name)

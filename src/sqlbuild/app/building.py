@@ -49,6 +49,7 @@ from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import EngineError, ProjectError
+from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.event_sink import EventSink
 from sqlbuild.interfaces.providers import ProviderSet
 from sqlbuild.interfaces.state_store import Journal, StateStore
@@ -175,6 +176,7 @@ async def _build(
         if not options.dry_run:
             await warehouse.create_schemas(sorted(_schemas(compiled)))
             await store.begin()
+            failpoint("run.prepared")
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
         return await run_to_its_end(
             functools.partial(
@@ -277,7 +279,9 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
     finally:
         logs.close()
         journal.close()
+    failpoint("run.closed")
     _write_artifacts(compiled, result, run.past)
+    failpoint("run.described")
     return result
 
 

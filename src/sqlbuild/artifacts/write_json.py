@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Mapping
 
 from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.failpoints import failpoint
 
 try:
     import orjson
@@ -29,6 +30,7 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
             # A lone surrogate becomes its \uXXXX escape, which is what JSON has for it.
             with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.writelines(_pieces(document))
+            failpoint("artifact.written")
             unfinished.replace(final)
         finally:
             unfinished.unlink(missing_ok=True)

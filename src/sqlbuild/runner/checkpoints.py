@@ -8,6 +8,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import EngineError
+from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.state_store import Journal
 
@@ -50,6 +51,7 @@ class RunCheckpoints:
         except EngineError as error:
             self._failed(error)
             raise
+        failpoint("checkpoints.kept")
         self.of_node(node.id, scope).update(entries)
 
     def forget(self, node: NodeId) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from sqlbuild.failpoints import failpoint
+
 FORMAT = 1
 
 
@@ -87,6 +89,7 @@ def _write(path: Path, entries: dict[str, str]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(json.dumps({"format": FORMAT, "entries": entries}, ensure_ascii=False), encoding="utf-8")
+        failpoint("analysis.written")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import RunResult
 from sqlbuild.errors import EngineError
+from sqlbuild.failpoints import failpoint
 from sqlbuild.state.node_result_json import dumps
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
@@ -57,11 +58,13 @@ class FileJournal:
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            failpoint("journal.opened")
         except OSError as error:
             raise _not_written(self.path, "opening it", error) from error
         facts = {"journal": VERSION, "run_id": run_id, "target": target, "started_at": time.time(), **_process()}
         try:
             self._append(dumps({**facts, "request": request}), "its first record")
+            failpoint("journal.begun")
             if planned is not None:
                 self._append(dumps({"planned": planned}), "what is planned")
         except EngineError:
@@ -88,6 +91,7 @@ class FileJournal:
     def resumed(self, run_id: str, planned: Mapping[NodeId, str]) -> None:
         """From here on it is written by another process, for the nodes in `planned` (see `FileJournal`)."""
         self._append(dumps({"resumed": run_id, "at": time.time(), **_process()}), "that the run goes on")
+        failpoint("journal.resumed")
         self._append(dumps({"planned": planned}), "what is planned")
 
     def replayed(self, run_id: str) -> None:

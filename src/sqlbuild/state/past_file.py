@@ -16,6 +16,7 @@ from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
+from sqlbuild.failpoints import failpoint
 from sqlbuild.state.node_result_json import dumps, encoded, loads, result_from_fields, result_to_fields, storable
 
 SCHEMA_VERSION = 1
@@ -52,6 +53,7 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
     unfinished = f"{path}.{os.getpid()}.tmp"
     try:
         Path(unfinished).write_text(_text(document), encoding="utf-8")
+        failpoint("state_file.written")
         os.replace(unfinished, path)
     except OSError as error:
         with contextlib.suppress(OSError):

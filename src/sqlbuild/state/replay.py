@@ -78,11 +78,13 @@ async def replay(journal: RunJournal, runs: Path, store: StateStore, now: float)
             stopped_by=LOST,
         )
     )
+    failpoint("replay.run_stored")
     kept = FileJournal.reopen(str(runs / run_id))
     try:
         kept.replayed(run_id)
     finally:
         kept.close()
+    failpoint("replay.told")
     return Replayed(
         run_id=run_id,
         results=len(missing),

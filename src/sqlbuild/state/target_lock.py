@@ -23,6 +23,7 @@ import weakref
 from pathlib import Path
 
 from sqlbuild.errors import WarehouseUnreachable
+from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.target_lock import Holder
 
 SUFFIX = ".lock"
@@ -89,6 +90,7 @@ class FileTargetLock:
             os.close(file)
             return False
         self._file = file
+        failpoint("lock.taken")
         return True
 
     def tell(self, *, command: str, target: str, run_id: str | None = None) -> None:
@@ -117,6 +119,7 @@ class FileTargetLock:
             with contextlib.suppress(OSError):
                 if _is_at(file, self._path):
                     os.unlink(self._path)
+            failpoint("lock.unlinked")
             os.close(file)
 
     def is_held(self) -> bool:

@@ -240,6 +240,7 @@ class PartitionedOutput:
         with step(self.shown, "writing its folder"):
             sync_folder(self._folder)
             for name in self._other_generations(os.listdir(self._folder)):
+                failpoint("export.removing")
                 remove(os.path.join(self._folder, name))
 
     def _other_generations(self, names: Iterable[str]) -> list[str]:
