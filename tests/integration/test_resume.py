@@ -136,6 +136,18 @@ def test_changed_code_runs_again_with_all_that_depends_on_it(project):
     assert calls(project).count("first") == 1
 
 
+def test_changed_code_runs_again_even_if_going_on_is_killed_too(project):
+    project.write(PROJECT)
+    project.sqb("build", env={"FAIL": "1"})
+    project.write({"models/orders.sql": PROJECT["models/orders.sql"].replace("* 2", "* 3")})
+    killed = project.sqb("retry", env={"SQB_FAILPOINT": "node.recorded:kill@1"})
+    assert killed.code == -signal.SIGKILL, killed.everything
+    resumed = project.sqb("retry")
+    assert resumed.code == 0, resumed.everything
+    assert project.rows("SELECT total FROM totals") == [(135,)]
+    assert calls(project).count("first") == 1
+
+
 def test_a_node_that_was_removed_is_told_and_left_out(project):
     project.write(PROJECT)
     project.sqb("build", env={"FAIL": "1"})

@@ -98,6 +98,8 @@ def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool)
         target=compiled.project.settings.target.name,
         planned=run.planned,
         ended=ended,
+        began_with=run.began_with,
+        turns=run.turns,
     )
 
 

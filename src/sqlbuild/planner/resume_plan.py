@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind, name_of
@@ -25,26 +25,39 @@ _WHY: Mapping[Status, str] = {
 
 
 def resume_plan(
-    graph: Graph, past: Past, *, target: str, planned: Mapping[NodeId, str], ended: Mapping[NodeId, Status]
+    graph: Graph,
+    past: Past,
+    *,
+    target: str,
+    planned: Iterable[NodeId],
+    ended: Mapping[NodeId, Status],
+    began_with: Mapping[NodeId, str],
+    turns: Mapping[NodeId, int],
 ) -> Plan:
     """The steps of a run that must run again: those without a success, those whose fingerprint has changed since they
-    were planned or whose relation is gone, and whatever depends on one of them; nothing else.
+    ran or whose relation is gone, and whatever depends on one of them or has not run since one of them did; nothing else.
 
-    `planned` are the nodes of the run with the fingerprints that they had, `ended` how those ended that did.
+    `planned` are the nodes of the run, `ended` how those ended that did. Of those that have begun, `began_with` has the
+    fingerprint that they had then, and `turns` tells the order: what began later has the larger number.
     """
     known = {node for node in planned if node in graph.nodes and graph.nodes[node].kind is not NodeKind.SOURCE}
     again: dict[NodeId, str] = {}
     for node, upstreams in upstreams_of(graph, known).items():
         status = ended.get(node)
         above = next((upstream for upstream in upstreams if upstream in again), None)
+        turn = turns.get(node, 0)
+        # A resumed run may have been lost between the two.
+        since = next((upstream for upstream in upstreams if turns.get(upstream, 0) > turn), None)
         if status not in SUCCESSES:
             again[node] = _WHY.get(status, "did not start") if status is not None else "did not start"
-        elif planned[node] != graph.nodes[node].fingerprint.total:
+        elif began_with.get(node) != graph.nodes[node].fingerprint.total:
             again[node] = "changed since it succeeded"
         elif graph.nodes[node].relation is not None and past.lacks(graph.nodes[node]):
             again[node] = "its relation is missing now"
         elif above is not None:
             again[node] = f"depends on {name_of(above)}, which runs again"
+        elif since is not None:
+            again[node] = f"depends on {name_of(since)}, which ran again since"
     plan = build_plan(
         graph, Selected(nodes=frozenset(again), required=frozenset(), allow_empty=True), past, target=target
     )

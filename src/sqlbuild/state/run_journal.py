@@ -38,12 +38,18 @@ class RunJournal:
     """Its nodes, with the fingerprint (`Fingerprint.total`) that each had when it was last planned."""
     resumed: int = 0
     """How often the run was gone on with."""
+    resumed_at: float | None = None
+    """When that was last, in seconds since the epoch."""
     replayed: bool = False
     """Since it was lost, all of it was brought to the warehouse."""
     started: Mapping[NodeId, int] = dataclasses.field(default_factory=dict)
     """The last attempt that began, of every node that did."""
     began_at: Mapping[NodeId, float] = dataclasses.field(default_factory=dict)
     """When that was, in seconds since the epoch."""
+    began_with: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
+    """The fingerprint that each of them was planned with then."""
+    turns: Mapping[NodeId, int] = dataclasses.field(default_factory=dict)
+    """Which of all attempts of the run that was: of two, the one with the larger number began later."""
     failed_attempts: Mapping[NodeId, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """What each attempt that was to be tried again failed with."""
     checkpoints: Mapping[NodeId, NodeCheckpoints] = dataclasses.field(default_factory=dict)
@@ -51,6 +57,12 @@ class RunJournal:
     """The record text of every node that ended; the last one, should there be several."""
     ended_with: int | None = None
     """The exit code of a run that came to its end."""
+    stopped_by: str | None = None
+    """What stopped it before, as in `RunResult`."""
+    last_at: float | None = None
+    """The latest time that any record of the run tells."""
+    seconds: float = 0.0
+    """How long its processes took until then, without the time between them."""
     dropped_bytes: int = 0
     """Length of a torn last record, which is left out."""
 
@@ -74,55 +86,101 @@ class RunJournal:
 def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int = 0) -> RunJournal:
     """Entries in the order of writing; one that says how a node ended comes with its record text."""
     facts: dict[str, Any] = {}
-    started: dict[NodeId, int] = {}
-    began_at: dict[NodeId, float] = {}
+    attempts = _Attempts()
+    times = _Times()
     failed: dict[NodeId, tuple[str, ...]] = {}
     checkpoints: dict[NodeId, tuple[str, _Texts]] = {}
-    records: dict[NodeId, str] = {}
     planned: dict[NodeId, str] = {}
     resumed, replayed = 0, False
-    ended_with: int | None = None
+    end: Entry = {}
     for entry, record in entries:
         if "journal" in entry:
             facts = {name: entry.get(name) for name in ("run_id", "target", "started_at", "pid", "host", "request")}
+            times.begin(entry.get("started_at"))
         elif "planned" in entry:
             planned.update(entry["planned"])
         elif "resumed" in entry:
-            resumed, replayed, ended_with = resumed + 1, False, None
-            facts |= {name: entry.get(name) for name in ("pid", "host")}
+            resumed, replayed, end = resumed + 1, False, {}
+            facts |= {name: entry.get(name) for name in ("pid", "host")} | {"resumed_at": entry.get("at")}
+            times.begin(entry.get("at"))
         elif "replayed" in entry:
             replayed = True
         elif "started" in entry:
-            node = NodeId(entry["started"])
-            started[node] = entry["attempt"]
-            began_at[node] = entry["at"]
-            # What it ended with before it was begun again counts no more.
-            records.pop(node, None)
+            attempts.begin(entry, planned)
+            times.last = entry["at"]
         elif "failed" in entry:
             node = NodeId(entry["failed"])
             failed[node] = (*failed.get(node, ()), entry["error"])
         elif "checkpoints" in entry:
             _add_checkpoints(checkpoints, entry)
         elif "finished" in entry and record is not None:
-            records[NodeId(entry["finished"]["node_id"])] = record
+            attempts.records[NodeId(entry["finished"]["node_id"])] = record
         elif "ended" in entry:
-            ended_with = entry["exit_code"]
+            end = entry
+            times.last = entry["at"]
     return RunJournal(
         **facts,
         planned=planned,
         resumed=resumed,
         replayed=replayed,
-        started=started,
-        began_at=began_at,
+        started=attempts.started,
+        began_at=attempts.began_at,
+        began_with=attempts.began_with,
+        turns=attempts.turns,
         failed_attempts=failed,
         checkpoints={
             node: NodeCheckpoints(fingerprint=fingerprint, texts=texts)
             for node, (fingerprint, texts) in checkpoints.items()
         },
-        records=records,
-        ended_with=ended_with,
+        records=attempts.records,
+        ended_with=end.get("exit_code"),
+        stopped_by=end.get("stopped_by"),
+        last_at=times.last,
+        seconds=times.total(),
         dropped_bytes=dropped_bytes,
     )
+
+
+@dataclasses.dataclass(slots=True)
+class _Attempts:
+    """The fields of `RunJournal` with the same names."""
+
+    started: dict[NodeId, int] = dataclasses.field(default_factory=dict)
+    began_at: dict[NodeId, float] = dataclasses.field(default_factory=dict)
+    began_with: dict[NodeId, str] = dataclasses.field(default_factory=dict)
+    turns: dict[NodeId, int] = dataclasses.field(default_factory=dict)
+    records: dict[NodeId, str] = dataclasses.field(default_factory=dict)
+    _count: int = 0
+
+    def begin(self, entry: Entry, planned: Mapping[NodeId, str]) -> None:
+        node = NodeId(entry["started"])
+        if (self.started.get(node), self.began_at.get(node)) != (entry["attempt"], entry["at"]):
+            self._count += 1
+            self.turns[node] = self._count
+        self.started[node] = entry["attempt"]
+        self.began_at[node] = entry["at"]
+        self.began_with[node] = planned.get(node, "")
+        # What it ended with before it was begun again counts no more.
+        self.records.pop(node, None)
+
+
+@dataclasses.dataclass(slots=True)
+class _Times:
+    """Of the processes that had the run, one after the other."""
+
+    last: float | None = None
+    _began: float | None = None
+    _before: float = 0.0
+
+    def begin(self, at: float | None) -> None:
+        self._before = self.total()
+        self.last = self._began = at
+
+    def total(self) -> float:
+        """Seconds."""
+        if self._began is None or self.last is None:
+            return self._before
+        return self._before + max(0.0, self.last - self._began)
 
 
 def _add_checkpoints(checkpoints: dict[NodeId, tuple[str, _Texts]], entry: Entry) -> None:

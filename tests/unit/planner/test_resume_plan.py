@@ -23,7 +23,8 @@ def pipeline(make_graph):
     )
 
 
-def _why(graph, ended, changed=(), missing=()):
+def _why(graph, ended, changed=(), missing=(), later=()):
+    """`later`: nodes that began after all the others."""
     planned = {
         node: "another" if node in changed else found.fingerprint.total
         for node, found in graph.nodes.items()
@@ -32,7 +33,10 @@ def _why(graph, ended, changed=(), missing=()):
     there = frozenset(
         found.relation for node, found in graph.nodes.items() if found.relation is not None and node not in missing
     )
-    plan = resume_plan(graph, Past(relations=there), target="dev", planned=planned, ended=ended)
+    turns = {node: turn for turn, node in enumerate([*(node for node in planned if node not in later), *later])}
+    plan = resume_plan(
+        graph, Past(relations=there), target="dev", planned=planned, ended=ended, began_with=planned, turns=turns
+    )
     assert all(step.reason is Reason.RESUMED for step in plan.steps.values())
     return {node: step.why for node, step in plan.steps.items()}, plan
 
@@ -77,13 +81,23 @@ def test_a_model_whose_relation_was_dropped_is_built_again(pipeline):
     }
 
 
+def test_what_has_not_run_since_something_above_it_did_runs_now(pipeline):
+    """The run was gone on with, had `stg` again, and was killed before the others."""
+    why, plan = _why(pipeline, dict.fromkeys(pipeline.nodes, DONE), later=["model:stg"])
+    assert why == {
+        "model:fact": "depends on stg, which ran again since",
+        "asset:export": "depends on fact, which runs again",
+    }
+    assert plan.kept == 2
+
+
 def test_a_node_that_is_gone_is_left_out_and_told(pipeline):
     planned = {"task:notify": pipeline.nodes["task:notify"].fingerprint.total, "task:gone": "x"}
-    plan = resume_plan(pipeline, Past(), target="dev", planned=planned, ended={})
+    plan = resume_plan(pipeline, Past(), target="dev", planned=planned, ended={}, began_with={}, turns={})
     assert list(plan.steps) == ["task:notify"]
     assert plan.warnings == ("gone was part of the run and is not in the project any more",)
 
 
 def test_a_node_that_is_new_is_no_part_of_the_run(pipeline):
-    plan = resume_plan(pipeline, Past(), target="dev", planned={}, ended={})
+    plan = resume_plan(pipeline, Past(), target="dev", planned={}, ended={}, began_with={}, turns={})
     assert (dict(plan.steps), plan.kept) == ({}, 0)
