@@ -7,6 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from sqlbuild.errors import EngineError, WarehouseError
+from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.state_store import StateStore
 
 BATCH_SECONDS = 0.1
@@ -66,6 +67,7 @@ class ResultWriter:
             try:
                 for start in range(0, len(records), BATCH_ROWS):
                     await self._store.append_results(records[start : start + BATCH_ROWS])
+                failpoint("results.stored")
             except WarehouseError as error:
                 self._broken = True
                 self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
