@@ -14,7 +14,6 @@ from sqlbuild.authoring.pending import Pending
 from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.authoring.provided import Provided
 from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
-from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip, SkipMode, UpstreamResult, Verdict
 from sqlbuild.errors import UpstreamHasNoResult
 from sqlbuild.interfaces.node_session import NodeSession
@@ -298,27 +297,6 @@ class AsyncCheckContext(_Verdicts, Awaiting):
     def execute_sql(self, sql: str, params: Parameters = None) -> Coroutine[Any, Any, None]:
         """Run a statement without rows."""
         return _execute(self._session, sql, params)
-
-
-Context = AssetContext | TaskContext | AsyncAssetContext | AsyncTaskContext | CheckContext | AsyncCheckContext
-
-
-def make_context(kind: NodeKind, is_async: bool, session: NodeSession) -> Context:
-    """The context for one attempt of a node. Raises ValueError for a kind that has none."""
-    match kind, is_async:
-        case NodeKind.ASSET, False:
-            return AssetContext(session)
-        case NodeKind.ASSET, True:
-            return AsyncAssetContext(session)
-        case NodeKind.TASK, False:
-            return TaskContext(session)
-        case NodeKind.TASK, True:
-            return AsyncTaskContext(session)
-        case NodeKind.CHECK, False:
-            return CheckContext(session)
-        case NodeKind.CHECK, True:
-            return AsyncCheckContext(session)
-    raise ValueError(f"a {kind} has no context")
 
 
 def _asset_result(payload: object, metadata: object, materialized: object) -> NodeValue:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from sqlbuild.authoring.contexts import AsyncTaskContext, NodeContext, TaskContext, make_context
+from sqlbuild.authoring.contexts import (
+    AssetContext,
+    AsyncAssetContext,
+    AsyncCheckContext,
+    AsyncTaskContext,
+    CheckContext,
+    NodeContext,
+    TaskContext,
+)
 from sqlbuild.authoring.pending import Pending
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.interfaces.node_session import NodeSession
@@ -113,11 +121,23 @@ class AsyncLoaderContext(AsyncTaskContext):
         return AsyncUpstreamTable(self._session, _checked_source(source_name))
 
 
+_CONTEXTS: Mapping[NodeKind, type[NodeContext]] = {
+    NodeKind.ASSET: AssetContext,
+    NodeKind.TASK: TaskContext,
+    NodeKind.LOADER: LoaderContext,
+    NodeKind.CHECK: CheckContext,
+}
+_ASYNC_CONTEXTS: Mapping[NodeKind, type[NodeContext]] = {
+    NodeKind.ASSET: AsyncAssetContext,
+    NodeKind.TASK: AsyncTaskContext,
+    NodeKind.LOADER: AsyncLoaderContext,
+    NodeKind.CHECK: AsyncCheckContext,
+}
+
+
 def context_for(kind: NodeKind, is_async: bool, session: NodeSession) -> NodeContext:
-    """The context for one attempt of a node. Raises ValueError for a kind that has none."""
-    if kind is NodeKind.LOADER:
-        return AsyncLoaderContext(session) if is_async else LoaderContext(session)
-    return make_context(kind, is_async, session)
+    """The context for one attempt of a node. Raises KeyError for a kind that has none."""
+    return (_ASYNC_CONTEXTS if is_async else _CONTEXTS)[kind](session)
 
 
 def _checked_loader(function: object) -> Callable[..., object]:

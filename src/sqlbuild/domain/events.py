@@ -21,8 +21,10 @@ class RunStarted:
     dry_run: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class NodeStarted:
+    """Not frozen, as there is one for every attempt: making it costs a fourth."""
+
     at: float
     node: NodeId
     kind: NodeKind

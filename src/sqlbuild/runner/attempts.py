@@ -15,15 +15,15 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
-from sqlbuild.domain.results import NodeResult
+from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
-from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
 from sqlbuild.runner.kinds.sql_model import build_model
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
+from sqlbuild.runner.run_order import RunOrder, RunServices
 
 _NO_SCOPE = contextlib.nullcontext()
 
@@ -38,10 +38,21 @@ class LoopBlock:
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
+class History:
+    """The attempts of a node that is tried again: when the first one began (monotonic seconds), how long the node had
+    waited for that, and what each failed with."""
+
+    first_started: float
+    waited: float
+    errors: list[ErrorFacts] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(slots=True, kw_only=True)
 class Attempt:
     """What is known of a running attempt. Times are in seconds, `started_at` since the epoch."""
 
     step: Step
+    node: Node
     number: int
     need: Need
     session: RunningNode | None
@@ -54,10 +65,10 @@ class Attempt:
     """The task it ran in cannot be used for another node."""
     blocks: tuple[LoopBlock, ...] | None = None
     """Added to by the loop's watchdog, from its thread."""
-
-    @property
-    def node(self) -> Node:
-        return self.step.node
+    waited: float = 0.0
+    """From being ready to the first attempt's start."""
+    history: History | None = None
+    """Of the attempts before."""
 
     def end(self) -> None:
         """Before it has really ended: whatever it still does gets no answer, and nothing of it is published."""
@@ -110,7 +121,7 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
 
 
 async def run_async(
-    attempt: Attempt, max_bytes: int, warehouse: Warehouse, limit: LimitOf, *, guard_scopes: bool
+    attempt: Attempt, order: RunOrder, services: RunServices, limit: LimitOf, *, guard_scopes: bool
 ) -> Outcome:
     """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too.
 
@@ -125,7 +136,7 @@ async def run_async(
             await attempt.session.set_up_providers()
         with _scope(attempt, timeout, limit, guard_scopes):
             try:
-                outcome = await _called(attempt, max_bytes, warehouse)
+                outcome = await _called(attempt, order, services)
             except BaseException as error:
                 raised = error
                 raise
@@ -155,13 +166,13 @@ def too_late(timeout: float | None) -> NodeTimeout:
     return NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s")
 
 
-async def _called(attempt: Attempt, max_bytes: int, warehouse: Warehouse) -> Outcome:
+async def _called(attempt: Attempt, order: RunOrder, services: RunServices) -> Outcome:
     declaration = attempt.node.declaration
     if isinstance(declaration, PythonNode):
         assert attempt.session is not None
         context = context_for(attempt.node.kind, True, attempt.session)
-        return await call_async(declaration, context, attempt.session, max_bytes)
-    return await build_model(attempt.node, warehouse)
+        return await call_async(declaration, context, attempt.session, order.max_payload_bytes)
+    return await build_model(attempt.node, services.warehouse, order, attempt.number)
 
 
 async def close_session(attempt: Attempt, outcome: Outcome) -> Outcome:

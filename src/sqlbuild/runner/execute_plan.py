@@ -39,6 +39,7 @@ from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
 from sqlbuild.runner.attempts import (
     Attempt,
+    History,
     close_session,
     is_isolated,
     lane_of,
@@ -58,7 +59,7 @@ from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.node_work import begin_work
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, WouldRun
 from sqlbuild.runner.providing import make_providing
-from sqlbuild.runner.records import History, Records
+from sqlbuild.runner.records import Records
 from sqlbuild.runner.rehearsal import Rehearsal
 from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_facts import CANCELLATION, run_result
@@ -74,6 +75,8 @@ from sqlbuild.runner.scheduler import Command, Ready, Settle
 from sqlbuild.runner.stop_signals import stop_signals
 from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
 from sqlbuild.runner.workers import Workers
+
+_THREADS = Lane.THREADS.value
 
 
 async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> RunResult:
@@ -265,11 +268,14 @@ class _Execution:
             left_running=tuple(self.left_running),
             dry_run=self.order.dry_run,
         )
-        self.services.journal.ended(result)
         try:
             await self.services.store.append_run(result)
         except WarehouseError as error:
             raise EngineError(f"the run could not be written to the warehouse: {error}", help=error.help) from error
+        failpoint("run.stored")
+        # Last of all: a journal without an end says that something of the run may be missing in the warehouse.
+        self.services.journal.ended(result)
+        failpoint("run.ended")
         self.services.publish(RunFinished(result.finished_at, result))
         self.result = result
 
@@ -331,7 +337,7 @@ class _Execution:
             attempt.end()
             self._running.pop(attempt.node.id, None)
             self.left_running.append(attempt.node.id)
-            what = "its thread" if attempt.need[0] == Lane.THREADS.value else "it"
+            what = "its thread" if attempt.need[0] == _THREADS else "it"
             self._end(
                 self._records.of_attempt(
                     attempt,
@@ -411,10 +417,10 @@ class _Execution:
             number += self.order.attempts.get(node, 0)
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
-        attempt = Attempt(step=step, number=number, need=need, session=session)
+        attempt = Attempt(step=step, node=step.node, number=number, need=need, session=session, history=history)
         if self.stopped_by is not None:
             self._never_began(attempt)
-        elif need[0] == Lane.THREADS.value:
+        elif need[0] == _THREADS:
             if self._begin(attempt):
                 work: Callable[[], Outcome]
                 if self._rehearsal is not None and not self._rehearsal.calls(step.node):
@@ -430,20 +436,18 @@ class _Execution:
     def _begin(self, attempt: Attempt) -> bool:
         """Say that user code starts now; False if that could not be written down."""
         node = attempt.node
-        attempt.started_at = self.services.clock.now()
-        attempt.started = self.services.clock.monotonic()
-        is_first = node.id not in self._records.history
-        if is_first:
-            self._records.waited[node.id] = attempt.started - self._ready_at[node.id]
+        clock, history = self.services.clock, attempt.history
+        attempt.started_at = clock.now()
+        attempt.started = clock.monotonic()
+        attempt.waited = attempt.started - self._ready_at[node.id] if history is None else history.waited
         try:
             self.services.journal.started(node.id, attempt.number, attempt.started_at)
         except EngineError as error:
             self._never_began(attempt)
             self._engine_failed(error)
             return False
-        if is_first:
-            self._records.history[node.id] = History(attempt.started)
         self._running[node.id] = attempt
+        failpoint("node.started")
         self.services.publish(NodeStarted(attempt.started_at, node.id, node.kind, node.name, attempt.number))
         return True
 
@@ -453,8 +457,8 @@ class _Execution:
             return await self._rehearsal.outcome_of(attempt.node)
         return await run_async(
             attempt,
-            self.order.max_payload_bytes,
-            self.services.warehouse,
+            self.order,
+            self.services,
             self._limit,
             guard_scopes=guards_scopes,
         )
@@ -539,11 +543,12 @@ class _Execution:
         if self.services.on_error is not None:
             self.services.on_error(node.id, error)
         facts = self._records.describe(attempt, error, told)
-        history = self._records.history[node.id]
         wait = self._node_work.wait_asked_by(error, node)
         if self.stopped_by is None:
-            elapsed, draw = now - history.first_started, self.services.jitter()
-            tries = len(history.errors) + 1
+            history = attempt.history
+            elapsed = now - (attempt.started if history is None else history.first_started)
+            tries = 1 if history is None else len(history.errors) + 1
+            draw = self.services.jitter()
             delay = retry_delay(limits_of(node).retry, node, tries, error, elapsed, draw, wait)
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
@@ -553,7 +558,11 @@ class _Execution:
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()
-        self._records.history[node.id].errors.append(facts)
+        history = attempt.history
+        if history is None:
+            history = History(first_started=attempt.started, waited=attempt.waited)
+            self._records.history[node.id] = history
+        history.errors.append(facts)
         self._records.log_failure(attempt, facts, retry_in=delay)
         try:
             self.services.journal.attempt_failed(node.id, attempt.number, at, f"{facts.type}: {facts.message}")

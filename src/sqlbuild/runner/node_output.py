@@ -54,6 +54,8 @@ class Speaker:
 
     def finish(self) -> None:
         """Hand on what does not end in a line break."""
+        if not self._unfinished:
+            return
         with self._lock:
             unfinished, self._unfinished = self._unfinished, {}
         for (level, _), rest in unfinished.items():

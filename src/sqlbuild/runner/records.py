@@ -13,7 +13,7 @@ from sqlbuild.domain.results import SUCCESSES, ErrorFacts, NodeResult, Status
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_logs import NodeLogs
-from sqlbuild.runner.attempts import Attempt
+from sqlbuild.runner.attempts import Attempt, History
 from sqlbuild.runner.blocked_loop import blocks_text
 from sqlbuild.runner.error_facts import describe_error
 from sqlbuild.runner.outcomes import Cancelled, Checked, Returned, SkippedItself, WouldRun
@@ -21,16 +21,8 @@ from sqlbuild.runner.outcomes import Cancelled, Checked, Returned, SkippedItself
 Ended = Returned | SkippedItself | Checked | WouldRun | Cancelled
 
 
-@dataclasses.dataclass(slots=True)
-class History:
-    """A node's attempts so far: when the first began (monotonic seconds) and what the retried ones failed with."""
-
-    first_started: float
-    errors: list[ErrorFacts] = dataclasses.field(default_factory=list)
-
-
 class Records:
-    """`history` and `waited` (seconds from ready to started) are of nodes that have begun."""
+    """`history` is of nodes that were, or still are, to be tried again."""
 
     def __init__(
         self,
@@ -48,13 +40,11 @@ class Records:
         self._logs = logs
         self._masker = masker
         self.history: dict[NodeId, History] = {}
-        self.waited: dict[NodeId, float] = {}
 
     def of_attempt(self, attempt: Attempt, status: Status, **facts: object) -> NodeResult:
         """How a node ended with an attempt that did begin."""
         step = attempt.step
         node = step.node
-        errors = self.history[node.id].errors
         if attempt.blocks is not None:
             facts["warnings"] = (*facts.get("warnings", ()), *blocks_text(attempt))  # type: ignore[misc]
         return NodeResult(
@@ -67,8 +57,8 @@ class Records:
             started_at=attempt.started_at,
             finished_at=self._clock.now(),
             duration=max(0.0, self._clock.monotonic() - attempt.started),
-            waited=self.waited.get(node.id, 0.0),
-            retried=tuple(errors) if errors else (),
+            waited=attempt.waited,
+            retried=() if attempt.history is None else tuple(attempt.history.errors),
             fingerprint=step.fingerprint_to_store(),
             **facts,  # type: ignore[arg-type]
         )
@@ -101,6 +91,7 @@ class Records:
     def of_node(self, node: NodeId, status: Status, **facts: object) -> NodeResult:
         step = self._steps[node]
         compiled = step.node
+        history = self.history.get(node)
         return NodeResult(
             run_id=self._run_id,
             node_id=node,
@@ -108,7 +99,7 @@ class Records:
             name=compiled.name,
             status=status,
             finished_at=self._clock.now(),
-            waited=self.waited.get(node, 0.0),
+            waited=0.0 if history is None else history.waited,
             fingerprint=step.fingerprint_to_store(),
             **facts,  # type: ignore[arg-type]
         )

@@ -11,8 +11,8 @@ from sqlbuild.authoring.contexts import (
     AsyncAssetContext,
     AsyncTaskContext,
     TaskContext,
-    make_context,
 )
+from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import NodeValue, Skip, SkipMode, UpstreamResult
 from sqlbuild.errors import MissingAwait, UndeclaredDependency, UpstreamHasNoResult
@@ -33,17 +33,17 @@ KINDS = [
 @pytest.fixture(params=KINDS, ids=lambda each: each[2].__name__)
 def ctx(request, session):
     kind, is_async, _ = request.param
-    return make_context(kind, is_async, session)
+    return context_for(kind, is_async, session)
 
 
 @pytest.mark.parametrize(("kind", "is_async", "expected"), KINDS)
 def test_each_kind_gets_its_own_context(session, kind, is_async, expected):
-    assert type(make_context(kind, is_async, session)) is expected
+    assert type(context_for(kind, is_async, session)) is expected
 
 
 def test_a_model_has_no_context(session):
-    with pytest.raises(ValueError, match="a model has no context"):
-        make_context(NodeKind.MODEL, False, session)
+    with pytest.raises(KeyError):
+        context_for(NodeKind.MODEL, False, session)
 
 
 def test_the_facts_of_the_run_are_there(ctx, session):
@@ -78,14 +78,14 @@ def test_what_a_node_does_to_its_vars_concerns_nobody_else(ctx):
 
 
 def test_the_last_results_of_an_upstream_are_plain_in_a_def(session):
-    ctx = make_context(NodeKind.TASK, False, session)
+    ctx = context_for(NodeKind.TASK, False, session)
     session.upstreams[upstream] = UpstreamResult(payload=1, metadata=None, status="succeeded", ts=None, run_id="r0")
     assert [result.payload for result in ctx.results_of(upstream, 2)] == [1, 1]
     assert len(ctx.results_of(upstream, limit=3)) == 3
 
 
 async def test_the_last_results_of_an_upstream_are_awaited_in_an_async_def(session):
-    ctx = make_context(NodeKind.ASSET, True, session)
+    ctx = context_for(NodeKind.ASSET, True, session)
     assert await ctx.results_of(upstream, limit=2) == []
     with pytest.raises(MissingAwait, match=r"for ... in of ctx.results_of\(...\)"):
         for _ in ctx.results_of(upstream):
@@ -101,10 +101,10 @@ def test_a_limit_is_a_number_above_zero(ctx, limit, error):
 def test_a_result_is_made_by_position_and_by_keyword(session):
     expected = NodeValue(payload=[1], metadata={"rows": 1}, materialized=True)
     for is_async in (False, True):
-        asset_ctx = make_context(NodeKind.ASSET, is_async, session)
+        asset_ctx = context_for(NodeKind.ASSET, is_async, session)
         assert asset_ctx.result([1], {"rows": 1}, True) == expected
         assert asset_ctx.result(payload=[1], metadata={"rows": 1}, materialized=True) == expected
-        task_ctx = make_context(NodeKind.TASK, is_async, session)
+        task_ctx = context_for(NodeKind.TASK, is_async, session)
         assert task_ctx.result([1], metadata=2) == NodeValue(payload=[1], metadata=2)
         with pytest.raises(TypeError, match="materialized"):
             task_ctx.result(materialized=True)
@@ -183,14 +183,14 @@ def test_wrong_progress_and_levels_are_refused(ctx):
 
 @pytest.mark.parametrize("kind", [NodeKind.ASSET, NodeKind.TASK])
 def test_a_plain_context_runs_a_statement(session, kind):
-    ctx = make_context(kind, False, session)
+    ctx = context_for(kind, False, session)
     assert ctx.execute_sql("DELETE FROM t WHERE i = ?", [3]) is None
     assert session.statements == [("DELETE FROM t WHERE i = ?", [3])]
 
 
 @pytest.mark.parametrize("kind", [NodeKind.ASSET, NodeKind.TASK])
 async def test_an_async_context_runs_a_statement_when_it_is_awaited(session, kind):
-    ctx = make_context(kind, True, session)
+    ctx = context_for(kind, True, session)
     pending = ctx.execute_sql(sql="DELETE FROM t", params=None)
     assert session.statements == []
     await pending
@@ -208,7 +208,7 @@ async def test_an_async_context_runs_a_statement_when_it_is_awaited(session, kin
     ],
 )
 def test_wrong_statements_are_refused(session, is_async, sql, params, told):
-    ctx = make_context(NodeKind.TASK, is_async, session)
+    ctx = context_for(NodeKind.TASK, is_async, session)
     with pytest.raises(TypeError, match=f"ctx.query.*{told}"):
         ctx.query(sql, params)
     with pytest.raises(TypeError, match=f"ctx.execute_sql.*{told}"):
@@ -217,7 +217,7 @@ def test_wrong_statements_are_refused(session, is_async, sql, params, told):
 
 
 async def test_the_blocking_half_on_the_event_loop_is_refused(session):
-    ctx = make_context(NodeKind.ASSET, False, session)
+    ctx = context_for(NodeKind.ASSET, False, session)
     with pytest.raises(MissingAwait):
         ctx.execute_sql("SELECT 1")
     with pytest.raises(MissingAwait):

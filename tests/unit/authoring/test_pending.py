@@ -7,14 +7,14 @@ import anyio
 import pytest
 import sniffio
 
-from sqlbuild.authoring.contexts import make_context
+from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.errors import MissingAwait
 
 
 @pytest.fixture
 def ctx(session):
-    return make_context(NodeKind.ASSET, True, session)
+    return context_for(NodeKind.ASSET, True, session)
 
 
 USES = {

@@ -6,7 +6,7 @@ import sys
 import pyarrow
 import pytest
 
-from sqlbuild.authoring.contexts import make_context
+from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.authoring.queries import PAGE_ROWS
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.errors import MissingExtra, NodeError
@@ -16,12 +16,12 @@ ROWS = [(1, "a"), (2, "b"), (3, "c")]
 
 @pytest.fixture
 def query(session):
-    return make_context(NodeKind.ASSET, False, session).query("SELECT ...", [1])
+    return context_for(NodeKind.ASSET, False, session).query("SELECT ...", [1])
 
 
 @pytest.fixture
 def waiting(session):
-    return make_context(NodeKind.ASSET, True, session).query("SELECT ...", [1])
+    return context_for(NodeKind.ASSET, True, session).query("SELECT ...", [1])
 
 
 def test_rows_are_read_in_every_way(query, session):
@@ -64,7 +64,7 @@ async def test_a_scalar_without_rows_is_none(waiting, session):
 
 def test_a_short_result_is_over_after_its_first_row(session):
     """`ctx.query(...).fetchone()[0]` must not keep a connection slot."""
-    ctx = make_context(NodeKind.ASSET, False, session)
+    ctx = context_for(NodeKind.ASSET, False, session)
     assert ctx.query("SELECT count(*)").fetchone()[0] == 1
     assert session.results[0].closed
     assert session.left_undone == []
@@ -86,14 +86,14 @@ def test_many_rows_at_once_are_one_read(query, session):
 
 def test_a_dropped_query_abandons_what_is_open(session):
     session.rows = [(index,) for index in range(2 * PAGE_ROWS)]
-    make_context(NodeKind.ASSET, False, session).query("SELECT").fetchone()
+    context_for(NodeKind.ASSET, False, session).query("SELECT").fetchone()
     gc.collect()
     assert session.results[0].abandoned
 
 
 async def test_a_loop_that_was_left_abandons_its_result(session):
     session.rows = [(index,) for index in range(2 * PAGE_ROWS)]
-    async for row in make_context(NodeKind.ASSET, True, session).query("SELECT"):
+    async for row in context_for(NodeKind.ASSET, True, session).query("SELECT"):
         assert row == (0,)
         break
     gc.collect()
@@ -118,14 +118,14 @@ async def test_an_async_query_that_is_never_read_is_remembered(waiting, session)
 
 
 def test_columnar_data_comes_in_three_shapes(session):
-    ctx = make_context(NodeKind.TASK, False, session)
+    ctx = context_for(NodeKind.TASK, False, session)
     assert ctx.query("SELECT").arrow().to_pydict() == {"number": [1, 2, 3], "letter": ["a", "b", "c"]}
     assert ctx.query("SELECT").df()["letter"].tolist() == ["a", "b", "c"]
     assert ctx.query("SELECT").pl()["number"].to_list() == [1, 2, 3]
 
 
 async def test_columnar_data_is_awaited_and_made_away_from_the_loop(session):
-    ctx = make_context(NodeKind.TASK, True, session)
+    ctx = context_for(NodeKind.TASK, True, session)
     assert (await ctx.query("SELECT").arrow()).num_rows == 3
     assert (await ctx.query("SELECT").df())["letter"].tolist() == ["a", "b", "c"]
     assert (await ctx.query("SELECT").pl())["number"].to_list() == [1, 2, 3]
@@ -134,7 +134,7 @@ async def test_columnar_data_is_awaited_and_made_away_from_the_loop(session):
 
 def test_an_empty_result_is_a_table_with_columns(session):
     session.rows = []
-    table = make_context(NodeKind.TASK, False, session).query("SELECT").arrow()
+    table = context_for(NodeKind.TASK, False, session).query("SELECT").arrow()
     assert (table.num_rows, table.column_names) == (0, ["number", "letter"])
 
 
@@ -186,7 +186,7 @@ async def test_a_missing_package_is_named_on_the_async_side(waiting, session, mo
     with pytest.raises(MissingExtra):
         await waiting.df()
     with pytest.raises(MissingExtra):
-        async for _ in make_context(NodeKind.TASK, True, session).query("SELECT").batches():
+        async for _ in context_for(NodeKind.TASK, True, session).query("SELECT").batches():
             pass
     assert session.statements == []
 
