@@ -14,7 +14,8 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.nodes import WriteStrategy
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.loading import CommitMarker, LoadOrder, RowBatch
+from sqlbuild.interfaces.loading import LoadOrder, RowBatch
+from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.runner.row_batches import batch_of_rows
 from sqlbuild.warehouses.duckdb_loading import DuckDBLoading
 
@@ -52,7 +53,7 @@ class Table:
                 first += made.rows
             self.loads += 1
             marker = CommitMarker(
-                relation=COMMITS, run_id=f"r{self.loads}", node=NodeId("loader:orders"), part="load", at=1_800_000_000.5
+                relation=COMMITS, run_id=f"r{self.loads}", node=NodeId("loader:orders"), part="load", attempt=1
             )
             return await load.apply(self.connection, marker)
         except WarehouseError:
@@ -73,7 +74,7 @@ class Table:
 @pytest.fixture
 async def table(loading, warehouse, connection):
     await connection.execute(
-        "CREATE TABLE dev._sqlbuild_commits (run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP)"
+        "CREATE TABLE dev._sqlbuild_commits (run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP, attempt INTEGER)"
     )
     return Table(loading, warehouse, connection)
 
@@ -414,8 +415,10 @@ async def test_no_rows_empty_a_table_that_is_replaced_and_leave_any_other(table)
 
 async def test_the_marker_stands_in_the_loads_own_transaction(table):
     await table.load([{"id": 1}])
-    found = await table.rows("FROM dev._sqlbuild_commits")
-    assert found == [("r1", "loader:orders", "load", datetime.datetime.fromisoformat("2027-01-15T08:00:00.5"))]
+    ((*found, at),) = await table.rows("SELECT run_id, node_id, part, attempt, committed_at FROM dev._sqlbuild_commits")
+    assert found == ["r1", "loader:orders", "load", 1]
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    assert abs(now - at) < datetime.timedelta(minutes=10)
     await table.connection.execute("DROP TABLE dev._sqlbuild_commits")
     for strategy in WriteStrategy:
         with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
@@ -474,7 +477,7 @@ async def staged_append(table):
     await table.load([{"id": 1}], strategy="append")
     load = table.loading.begin(LoadOrder(relation=ORDERS, staging="_staging", strategy=WriteStrategy.APPEND))
     await load.add(table.connection, batch_of_rows([{"id": 2}], 1))
-    return load, CommitMarker(relation=COMMITS, run_id="r2", node=NodeId("loader:orders"), part="load", at=0.0)
+    return load, CommitMarker(relation=COMMITS, run_id="r2", node=NodeId("loader:orders"), part="load", attempt=1)
 
 
 async def test_readers_see_the_old_rows_until_the_load_is_applied(table):

@@ -143,6 +143,6 @@ async def test_it_is_known_which_results_of_a_run_are_kept(store, make_record):
     await store.append_results(
         [make_record("task:a", run_id="r1", finished_at=100.25), make_record("task:b", run_id="r2")]
     )
-    assert await store.stored_results("r1") == {("task:a", 100.25)}
-    assert await store.stored_results("r3") == frozenset()
+    assert await store.stored_results("r1") == {("task:a", 100.25): Status.SUCCEEDED}
+    assert await store.stored_results("r3") == {}
     assert await store.committed("r1") == frozenset()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import anyio
 import pytest
 
-from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.sql.rendering import quote_relation
 
 ORDERS = Relation("", "dev", "orders")
@@ -177,6 +179,97 @@ async def test_eight_connections_build_different_tables_at_once(warehouse):
         for number in range(8):
             tasks.start_soon(build, number)
     assert len(await warehouse.relations()) == 16
+
+
+# -- markers ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_table_and_a_view_take_effect_together_with_their_markers(warehouse, marked):
+    connection, commit, seen = marked
+    view = Relation("", "dev", "order_view")
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING, commit=commit("model:orders"))
+    await warehouse.build_view(connection, view, "FROM dev.orders", commit=commit("model:order_view"))
+    # Each takes the other's place.
+    await warehouse.build_view(connection, ORDERS, "SELECT 2 AS a", commit=commit("model:orders", attempt=2))
+    await warehouse.build_table(
+        connection, view, "SELECT 3 AS a", staging=STAGING, commit=commit("model:order_view", attempt=2)
+    )
+    assert await seen() == [
+        ("r1", "model:order_view", "whole", 1),
+        ("r1", "model:order_view", "whole", 2),
+        ("r1", "model:orders", "whole", 1),
+        ("r1", "model:orders", "whole", 2),
+    ]
+
+
+async def test_without_the_marker_nothing_takes_effect(warehouse, marked):
+    connection, commit, _ = marked
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await connection.execute("DROP TABLE dev._sqlbuild_commits")
+    with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
+        await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING, commit=commit("model:orders"))
+    with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
+        await warehouse.build_view(connection, ORDERS, "SELECT 3 AS a", commit=commit("model:orders"))
+    assert await rows(connection, "FROM dev.orders") == [(1,)]
+    assert await warehouse.relations() == {ORDERS}
+
+
+async def test_what_fails_leaves_no_marker(warehouse, marked):
+    connection, commit, seen = marked
+    for broken in ("SELECT * FROM nowhere", "SELECT error('late')"):
+        with pytest.raises(WarehouseError):
+            await warehouse.build_table(connection, ORDERS, broken, staging=STAGING, commit=commit("model:orders"))
+    with pytest.raises(WarehouseError):
+        await warehouse.build_view(connection, ORDERS, "SELECT * FROM nowhere", commit=commit("model:orders"))
+    assert await seen() == []
+
+
+async def test_fifty_models_write_their_markers_at_once(warehouse, marked):
+    _, commit, seen = marked
+
+    async def build(number: int) -> None:
+        connection = warehouse.connect()
+        for attempt in (1, 2):
+            table, view = Relation("", "dev", f"t{number}"), Relation("", "dev", f"v{number}")
+            marker = commit(f"model:t{number}", attempt)
+            staging = f"_staging__t{number}"
+            await warehouse.build_table(connection, table, "FROM range(100)", staging=staging, commit=marker)
+            await warehouse.build_view(
+                connection, view, f"FROM dev.t{number}", commit=commit(f"model:v{number}", attempt)
+            )
+        await connection.close()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(50):
+            tasks.start_soon(build, number)
+    names = [f"model:{kind}{number}" for kind in "tv" for number in range(50)]
+    assert await seen() == sorted(("r1", name, "whole", attempt) for name in names for attempt in (1, 2))
+
+
+async def test_no_marker_is_written_into_another_database(warehouse, marked):
+    connection, commit, seen = marked
+    marker = dataclasses.replace(commit("model:orders"), relation=Relation("elsewhere", "dev", "_sqlbuild_commits"))
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING, commit=marker)
+    assert await rows(connection, "FROM dev.orders") == [(1,)]
+    assert await seen() == []
+
+
+@pytest.fixture
+async def marked(connection):
+    """A connection to a warehouse with a table of commits, a function that makes markers, and what is in the table."""
+    await connection.execute(
+        "CREATE TABLE dev._sqlbuild_commits "
+        "(run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP, attempt INTEGER)"
+    )
+    table = Relation("", "dev", "_sqlbuild_commits")
+
+    def commit(node: str, attempt: int = 1) -> CommitMarker:
+        return CommitMarker(relation=table, run_id="r1", node=NodeId(node), part="whole", attempt=attempt)
+
+    async def seen() -> list[tuple[object, ...]]:
+        return await rows(connection, "SELECT run_id, node_id, part, attempt FROM dev._sqlbuild_commits ORDER BY ALL")
+
+    return connection, commit, seen
 
 
 # -- JSON rows --------------------------------------------------------------------------------------------------------

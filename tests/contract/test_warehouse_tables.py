@@ -56,7 +56,7 @@ async def test_runs_are_readable_in_sql(duckdb_file, make_run, make_result):
     await store.append_run(make_run("r7", (make_result(), make_result("task:b")), exit_code=1))
     sql = "SELECT run_id, target, exit_code, stopped_by, counts->>'$.succeeded' FROM dev._sqlbuild_runs"
     assert await rows(duckdb_file, sql) == [("r7", "dev", 1, None, "2")]
-    assert await rows(duckdb_file, "SELECT schema_version FROM dev._sqlbuild_meta") == [(1,)]
+    assert await rows(duckdb_file, "SELECT schema_version FROM dev._sqlbuild_meta") == [(2,)]
 
 
 async def test_only_beginning_creates_anything(duckdb_file, make_record):
@@ -72,13 +72,24 @@ async def test_only_beginning_creates_anything(duckdb_file, make_record):
     assert await duckdb_file.relations() == {Relation("", "dev schema", name) for name in names}
 
 
-async def test_a_target_that_has_no_table_of_commits_yet_gets_one(duckdb_file):
-    await WarehouseStateStore(duckdb_file, "dev").begin()
-    connection = duckdb_file.connect()
-    await connection.execute("DROP TABLE dev._sqlbuild_commits")
-    await connection.close()
-    await WarehouseStateStore(duckdb_file, "dev").begin()
-    assert Relation("", "dev", "_sqlbuild_commits") in await duckdb_file.relations()
+async def test_commits_are_kept_until_the_result_of_their_attempt_is_stored(duckdb_file, make_record):
+    store = WarehouseStateStore(duckdb_file, "dev")
+    await store.begin()
+    markers = [
+        "('r1', 'model:a', 'table', now(), 1)",
+        "('r1', 'model:b', 'table', now(), 2)",
+        "('r1', 'model:c', 'table', now(), 1)",
+        "('r1', 'loader:d', 'load', now(), NULL)",
+        "('r2', 'model:a', 'table', now(), 1)",
+    ]
+    for marker in markers:
+        await duckdb_file.connect().execute(f"INSERT INTO dev._sqlbuild_commits SELECT * FROM (VALUES {marker})")
+    await store.append_results(
+        [make_record("model:a", run_id="r1"), make_record("model:b", run_id="r1"), make_record("loader:d", run_id="r1")]
+    )
+    await store.begin()
+    assert await store.committed("r1") == {("model:b", 2), ("model:c", 1), ("loader:d", None)}
+    assert await store.committed("r2") == {("model:a", 1)}
 
 
 async def test_a_clock_that_runs_backwards_does_not_reorder_results(duckdb_file, make_record):
@@ -104,9 +115,9 @@ async def test_a_batch_is_stored_whole_or_not_at_all(duckdb_file, make_record):
 async def test_the_state_of_a_newer_version_is_refused(duckdb_file):
     store = WarehouseStateStore(duckdb_file, "dev")
     await store.begin()
-    await duckdb_file.connect().execute("INSERT INTO dev._sqlbuild_meta VALUES (2, NULL)")
+    await duckdb_file.connect().execute("INSERT INTO dev._sqlbuild_meta VALUES (3, NULL)")
     for use in (store.past, store.begin):
-        with pytest.raises(ProjectError, match="version 2"):
+        with pytest.raises(ProjectError, match="version 3"):
             await use()
 
 

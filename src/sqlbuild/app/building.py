@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.export_places import export_places
+from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
     find_again,
@@ -163,6 +164,10 @@ async def _build(
         elif not is_new:
             await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
         past = await store.past()
+        if not is_new and not options.dry_run:
+            removed = await remove_leftovers(project.root, project.settings, warehouse, past.relations)
+            if removed:
+                events.publish(RunWarning(_now(), told_leftovers(removed)))
         if options.resume is not None:
             options = dataclasses.replace(options, resume=find_again(project.root, options.resume))
             assert options.resume is not None
@@ -175,7 +180,8 @@ async def _build(
         providers = make_providers(project.providers, used, compiled.masker.add)
         if not options.dry_run:
             await warehouse.create_schemas(sorted(_schemas(compiled)))
-            await store.begin()
+            for note in await store.begin():
+                events.publish(RunWarning(_now(), note))
             failpoint("run.prepared")
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
         return await run_to_its_end(

@@ -14,7 +14,7 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import ProjectError, SqlbuildError
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.project.settings_file import read_settings
-from sqlbuild.runner.kinds.sql_model import STAGING_PREFIX
+from sqlbuild.runner.staging import STAGING_PREFIX
 from sqlbuild.sql.rendering import quote_relation
 from sqlbuild.state.journal import FILE_NAME, read_journal
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from sqlbuild.errors import EngineError, SelectionError
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.planner.resume_plan import resume_plan
 from sqlbuild.project.settings_file import read_settings
-from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.state.journal import FILE_NAME, read_journal
 from sqlbuild.state.node_result_json import result_from_json
@@ -103,6 +101,11 @@ def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool)
     )
 
 
+def can_be_resumed(past: Past, run: RunJournal) -> bool:
+    """Whether `sqb retry --run ID` would go on with a run that nobody has in hand."""
+    return run.ended_with != 0 and run.request is not None and bool(run.planned) and _overtaken(past, run) is None
+
+
 def order_of_resumed(order: RunOrder, plan: Plan, run: RunJournal) -> RunOrder:
     """`order` with what the nodes of `run` have done and kept so far."""
     kept = [node for node in run.records if node in run.planned and node not in plan.steps]
@@ -129,20 +132,12 @@ async def look_after_lost_runs(
     runs = Path(root, "target", "runs")
     lost, damaged = lost_runs(runs, target)
     if lost:
-        await store.begin()
+        for note in await store.begin():
+            publish(RunWarning(now, note))
     for journal in lost:
         publish(RunWarning(now, _told(await replay(journal, runs, store, now))))
-    remove_export_leftovers(str(runs), functools.partial(_may_be_alive, runs, target))
     for error in damaged:
         publish(RunWarning(now, f"{error.args[0]}; {error.help}"))
-
-
-def _may_be_alive(runs: Path, target: str, run_id: str) -> bool:
-    """Whoever holds the lock of the target knows that no other run of it goes on; of other targets nothing is known."""
-    try:
-        return read_journal(str(runs / run_id / FILE_NAME)).target != target
-    except EngineError:
-        return True
 
 
 def _told(replayed: Replayed) -> str:
@@ -210,15 +205,24 @@ def _last_without_success(runs: Path, target: str) -> RunJournal:
 
 
 def _refuse_overtaken(past: Past, run: RunJournal) -> None:
+    overtaken = _overtaken(past, run)
+    if overtaken is not None:
+        later, node = overtaken
+        raise SelectionError(
+            f"run {later} came after run {run.run_id} and had {name_of(node)} too",
+            help="build again, or give --force to go on with the older run all the same",
+        )
+
+
+def _overtaken(past: Past, run: RunJournal) -> tuple[str, NodeId] | None:
+    """A later run that has written one of the nodes, and which."""
     assert run.run_id is not None
     for node in run.planned:
         stored = past.nodes.get(node)
         # Ids of runs sort by time.
         if stored is not None and stored.last_run_id > run.run_id:
-            raise SelectionError(
-                f"run {stored.last_run_id} came after run {run.run_id} and had {name_of(node)} too",
-                help="build again, or give --force to go on with the older run all the same",
-            )
+            return stored.last_run_id, node
+    return None
 
 
 def _results(run: RunJournal, nodes: Any) -> dict[NodeId, NodeResult]:

@@ -27,6 +27,7 @@ from sqlbuild.drivers.duckdb_results import (
 )
 from sqlbuild.drivers.statement_threads import StatementThreads
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
+from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import OpenResult, Parameters
 
 T = TypeVar("T")
@@ -230,6 +231,7 @@ def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: list[tup
     try:
         for sql, parameters in statements:
             _execute(cursor, sql=sql, parameters=parameters)
+        failpoint("warehouse.committing")
         with translated("COMMIT"):
             cursor.commit()
     except BaseException:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from sqlbuild.domain.columns import Column
-from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.nodes import WriteStrategy
-from sqlbuild.interfaces.warehouse import Connection
+from sqlbuild.interfaces.warehouse import CommitMarker, Connection
 
 
 class ValueKind(enum.StrEnum):
@@ -75,17 +75,6 @@ class LoadOrder:
     unique_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     enforced: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class CommitMarker:
-    """A row of `_sqlbuild_commits`, written in the very transaction that it tells of. `at` is seconds since the epoch."""
-
-    relation: Relation
-    run_id: str
-    node: NodeId
-    part: str
-    at: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

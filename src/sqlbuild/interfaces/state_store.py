@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past
-from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.domain.results import NodeResult, RunResult, Status
 
 
 class Journal(Protocol):
@@ -51,16 +51,20 @@ class StateStore(Protocol):
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
         """What the node's latest success that kept a cursor under `key` has kept (see `NodeResult.exports`)."""
 
-    async def begin(self) -> None:
-        """Create the state tables if they do not exist. A read-only command never calls it."""
+    async def begin(self) -> tuple[str, ...]:
+        """Create the state tables if they do not exist, bring those of an earlier version to the present one, and
+        forget markers that tell nothing any more; what the user should know of it. A read-only command never calls it.
+        """
 
     async def append_results(self, records: list[str]) -> None:
         """Append results, each the JSON object text that the journal got; one transaction."""
 
     async def append_run(self, result: RunResult) -> None: ...
 
-    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
-        """Node and end (`NodeResult.finished_at`) of every result that is kept of a run."""
+    async def stored_results(self, run_id: str) -> Mapping[tuple[NodeId, float | None], Status]:
+        """By node and end (`NodeResult.finished_at`), every result that is kept of a run."""
 
-    async def committed(self, run_id: str) -> frozenset[NodeId]:
-        """The nodes of a run of which the warehouse itself says, in `_sqlbuild_commits`, that they took effect."""
+    async def committed(self, run_id: str) -> frozenset[tuple[NodeId, int | None]]:
+        """The nodes and attempts of a run of which the warehouse itself says, in `_sqlbuild_commits`, that they took
+        effect. Markers of an earlier version do not say which attempt it was.
+        """

@@ -8,12 +8,27 @@ stops the statement on the warehouse and returns only when it has ended. Errors 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.ids import NodeId, Relation
 
 Parameters = Sequence[object] | Mapping[str, object] | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CommitMarker:
+    """A row of `_sqlbuild_commits`, written in the very transaction that it tells of, with the time of that.
+
+    `part` is what of the node took effect; `attempt` tells it from what the node did before in the same run.
+    """
+
+    relation: Relation
+    run_id: str
+    node: NodeId
+    part: str
+    attempt: int
 
 
 class OpenResult(Protocol):
@@ -76,11 +91,15 @@ class Warehouse(Protocol):
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         """Make the schemas that do not exist; called before any node starts."""
 
-    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
-        """Replace whatever is called `relation` by a view, in one transaction."""
+    async def build_view(
+        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+    ) -> None:
+        """Replace whatever is called `relation` by a view, in one transaction with `commit`."""
 
-    async def build_table(self, connection: Connection, relation: Relation, sql: str, *, staging: str) -> None:
-        """Build the query's rows into a table called `staging`, then swap it in, in one transaction.
+    async def build_table(
+        self, connection: Connection, relation: Relation, sql: str, *, staging: str, commit: CommitMarker | None = None
+    ) -> None:
+        """Build the query's rows into a table called `staging`, then swap it in, in one transaction with `commit`.
 
         Until the swap commits readers see the old table; on any error or cancellation it stays and staging is gone.
         """

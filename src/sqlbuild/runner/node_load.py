@@ -12,10 +12,9 @@ from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeKind, Relation, node_id
 from sqlbuild.domain.nodes import Loader, Source, WriteStrategy, kind_of_declaration
 from sqlbuild.errors import UndeclaredDependency
-from sqlbuild.interfaces.clock import Clock
-from sqlbuild.interfaces.loading import CommitMarker, Load, Loaded, Loading, LoadOrder, RowBatch, UpstreamFacts
-from sqlbuild.interfaces.warehouse import Connection
-from sqlbuild.runner.kinds.sql_model import STAGING_PREFIX
+from sqlbuild.interfaces.loading import Load, Loaded, Loading, LoadOrder, RowBatch, UpstreamFacts
+from sqlbuild.interfaces.warehouse import CommitMarker, Connection
+from sqlbuild.runner.staging import staging_name
 from sqlbuild.sql.rendering import quote_identifier, quote_relation, render_source_expression
 
 PART = "load"
@@ -33,7 +32,7 @@ class NodeLoad:
         commits: Relation,
         *,
         run_id: str,
-        clock: Clock,
+        attempt: int,
         hold: Callable[[], Awaitable[Connection]],
         release: Callable[[], Awaitable[None]],
         dry_run: bool = False,
@@ -46,7 +45,7 @@ class NodeLoad:
         self._loading = loading
         self._commits = commits
         self._run_id = run_id
-        self._clock = clock
+        self._attempt = attempt
         self._hold = hold
         self._release = release
         self._dry_run = dry_run
@@ -118,7 +117,7 @@ class NodeLoad:
         load = self._load or self._loading.begin(self._order)
         self._load = load
         commit = CommitMarker(
-            relation=self._commits, run_id=self._run_id, node=self._node.id, part=PART, at=self._clock.now()
+            relation=self._commits, run_id=self._run_id, node=self._node.id, part=PART, attempt=self._attempt
         )
         loaded: Loaded = await self._with_connection(load.apply, commit)
         self._load = None
@@ -142,7 +141,7 @@ class NodeLoad:
         assert isinstance(declared, Loader)
         return LoadOrder(
             relation=self._relation,
-            staging=STAGING_PREFIX + self._relation.name,
+            staging=staging_name(self._run_id, self._relation.name),
             strategy=declared.write_strategy or WriteStrategy.TABLE,
             cursor_column=declared.cursor_column,
             unique_key=declared.unique_key,

@@ -164,7 +164,7 @@ class RunningNode:
                 environment.loading,
                 environment.commits,
                 run_id=environment.run_id,
-                clock=environment.clock,
+                attempt=self.attempt,
                 hold=self._hold,
                 release=self._release,
                 dry_run=environment.dry_run,

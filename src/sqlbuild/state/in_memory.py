@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
-from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult
+from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.state.node_result_json import cursor_in, result_from_json
@@ -91,8 +91,9 @@ class InMemoryStateStore:
         cursors = (cursor_in(result.exports, key) for result in _successes(self._results.get(node, [])))
         return next((cursor for cursor in cursors if cursor is not None), None)
 
-    async def begin(self) -> None:
+    async def begin(self) -> tuple[str, ...]:
         """Nothing to create."""
+        return ()
 
     async def append_results(self, records: list[str]) -> None:
         for result in [result_from_json(record) for record in records]:
@@ -102,11 +103,11 @@ class InMemoryStateStore:
     async def append_run(self, result: RunResult) -> None:
         self.runs.append(result)
 
-    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+    async def stored_results(self, run_id: str) -> Mapping[tuple[NodeId, float | None], Status]:
         of_run = (each for results in self._results.values() for each in results if each.run_id == run_id)
-        return frozenset((result.node_id, result.finished_at) for result in of_run)
+        return {(result.node_id, result.finished_at): result.status for result in of_run}
 
-    async def committed(self, run_id: str) -> frozenset[NodeId]:
+    async def committed(self, run_id: str) -> frozenset[tuple[NodeId, int | None]]:
         return frozenset()
 
 
@@ -131,8 +132,9 @@ class ReadOnlyStateStore:
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
         return await self._store.last_cursor(node, key)
 
-    async def begin(self) -> None:
+    async def begin(self) -> tuple[str, ...]:
         """Nothing is created."""
+        return ()
 
     async def append_results(self, records: list[str]) -> None:
         """Nothing is kept."""
@@ -140,10 +142,10 @@ class ReadOnlyStateStore:
     async def append_run(self, result: RunResult) -> None:
         """Nothing is kept."""
 
-    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
+    async def stored_results(self, run_id: str) -> Mapping[tuple[NodeId, float | None], Status]:
         return await self._store.stored_results(run_id)
 
-    async def committed(self, run_id: str) -> frozenset[NodeId]:
+    async def committed(self, run_id: str) -> frozenset[tuple[NodeId, int | None]]:
         return await self._store.committed(run_id)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sqlbuild.domain.ids import NodeId, kind_of, name_of
-from sqlbuild.domain.results import NodeResult, RunResult, Status
+from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.state_store import StateStore
@@ -60,9 +60,16 @@ async def replay(journal: RunJournal, runs: Path, store: StateStore, now: float)
     stored = await store.stored_results(run_id)
     committed = await store.committed(run_id) if journal.unknown else frozenset()
     results = [result_from_json(record) for record in journal.records.values()]
+    recovered: list[NodeId] = []
+    unknown: list[NodeId] = []
     for node in journal.unknown:
-        # As it is stored: its time is rounded, and is compared with what was stored before.
-        results.append(result_from_json(result_to_json(_without_end(journal, node, recovered=node in committed))))
+        end = result_without_end(journal, node, recovered=not committed.isdisjoint(_markers(journal, node)))
+        before = stored.get((node, end.finished_at))
+        if before is not None:
+            # Told by an earlier replay, when the warehouse still had its marker.
+            end = result_without_end(journal, node, recovered=before in SUCCESSES)
+        results.append(end)
+        (recovered if end.status in SUCCESSES else unknown).append(node)
     missing = [result for result in results if (result.node_id, result.finished_at) not in stored]
     for rows in _batches([result_to_json(result) for result in missing]):
         await store.append_results(rows)
@@ -88,18 +95,24 @@ async def replay(journal: RunJournal, runs: Path, store: StateStore, now: float)
     return Replayed(
         run_id=run_id,
         results=len(missing),
-        unknown=tuple(node for node in journal.unknown if node not in committed),
-        recovered=tuple(node for node in journal.unknown if node in committed),
+        unknown=tuple(unknown),
+        recovered=tuple(recovered),
         notes=journal.notes,
     )
 
 
-def _without_end(journal: RunJournal, node: NodeId, *, recovered: bool) -> NodeResult:
+def _markers(journal: RunJournal, node: NodeId) -> set[tuple[NodeId, int | None]]:
+    """What the warehouse says if the last attempt of a node took effect."""
+    return {(node, journal.started[node]), (node, None)}
+
+
+def result_without_end(journal: RunJournal, node: NodeId, *, recovered: bool) -> NodeResult:
+    """What is stored of a node whose end nobody saw. Its time is rounded as the stored one, which it is compared with."""
     assert journal.run_id is not None
     why = "the process ended before the end of this node was written down"
     if recovered:
         why += "; the warehouse has what it did"
-    return NodeResult(
+    result = NodeResult(
         run_id=journal.run_id,
         node_id=node,
         kind=kind_of(node),
@@ -112,6 +125,7 @@ def _without_end(journal: RunJournal, node: NodeId, *, recovered: bool) -> NodeR
         fingerprint=journal.planned.get(node, "") if recovered else "",
         warnings=(why,),
     )
+    return result_from_json(result_to_json(result))
 
 
 def _batches(records: list[str]) -> Iterable[list[str]]:

@@ -1,8 +1,8 @@
 """The lasting state of a target: append-only tables beside its data, readable in SQL.
 
 `_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_commits`
-one per load that is in its table, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at` orders rows.
-Newest means latest stored: a node that never started has no time of its own.
+one per load, table and view that took effect, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at`
+orders rows. Newest means latest stored: a node that never started has no time of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlbuild.domain.utc_text import utc_text
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.warehouse import Parameters, Warehouse
 from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.state.migrations import SCHEMA_VERSION, migrations_from
 from sqlbuild.state.node_result_json import (
     LATER_COLUMNS,
     RESULT_COLUMNS,
@@ -28,8 +29,6 @@ from sqlbuild.state.node_result_json import (
     time_from_text,
 )
 
-SCHEMA_VERSION = 1
-
 _RESULT_NAMES = ", ".join(RESULT_COLUMNS)
 _CREATE_RESULTS = ", ".join(f"{name} {type_}" for name, type_ in {**RESULT_COLUMNS, **LATER_COLUMNS}.items())
 _CREATE_RESULTS += ", stored_at TIMESTAMP"
@@ -38,9 +37,19 @@ _CREATE_RUNS = """
     counts VARCHAR, warnings VARCHAR, stored_at TIMESTAMP
 """
 
+_VERSION_WITH_EXPORTS = 2
+
 COMMITS_TABLE = "_sqlbuild_commits"
-"""One row for each load that is in its table, written in the load's own transaction."""
-_CREATE_COMMITS = "run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP"
+"""One row for each load, table and view that took effect, written in the very transaction in which it did."""
+_CREATE_COMMITS = "run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP, attempt INTEGER"
+
+# A result says all that the marker of its attempt can say.
+_FORGET_COMMITS = """
+DELETE FROM {commits} AS c
+WHERE EXISTS (
+    SELECT 1 FROM {results} AS r WHERE r.run_id = c.run_id AND r.node_id = c.node_id AND r.attempt >= c.attempt
+)
+"""
 
 # Hash aggregates read half a million results four times as fast as window functions do.
 _PAST = """
@@ -72,7 +81,7 @@ JOIN (
 
 class WarehouseStateStore:
     """`sqlbuild.interfaces.state_store.StateStore` in `schema` of an open warehouse. Raises ProjectError when the
-    tables were made by a newer sqlbuild. `now` gives naive UTC times."""
+    tables were made by a newer sqlbuild; those of an older one can be read. `now` gives naive UTC times."""
 
     def __init__(
         self,
@@ -92,7 +101,7 @@ class WarehouseStateStore:
 
     async def past(self) -> Past:
         relations = await self._warehouse.relations()
-        if not await self._has_tables(relations):
+        if not await self._version(relations):
             return Past(relations=relations)
         nodes: dict[NodeId, PastNode] = {}
         last_run_id: str | None = None
@@ -114,7 +123,7 @@ class WarehouseStateStore:
 
     async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
         wanted = list(nodes)
-        if not wanted or not await self._has_tables():
+        if not wanted or not await self._version():
             return {}
         sql = _LATEST_SUCCESS.format(names=_RESULT_NAMES, results=quote_relation(self._results))
         return {result.node_id: result for result in map(_result, await self._rows(sql, [wanted]))}
@@ -126,7 +135,7 @@ class WarehouseStateStore:
         return await self._newest(node, limit, "AND status IN ('succeeded', 'warned') ")
 
     async def _newest(self, node: NodeId, limit: int, only: str = "") -> tuple[NodeResult, ...]:
-        if not await self._has_tables():
+        if not await self._version():
             return ()
         sql = (
             f"SELECT {_RESULT_NAMES} FROM {quote_relation(self._results)} "
@@ -135,7 +144,7 @@ class WarehouseStateStore:
         return tuple(map(_result, await self._rows(sql, [node, limit])))
 
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
-        if not await self._has_tables():
+        if await self._version() < _VERSION_WITH_EXPORTS:
             return None
         sql = (
             f"SELECT exports FROM {quote_relation(self._results)} "
@@ -145,34 +154,50 @@ class WarehouseStateStore:
         rows = await self._rows(sql, [node, f"{json.dumps(key)}:"])
         return cursor_in(rows[0][0], key) if rows else None
 
-    async def begin(self) -> None:
-        relations = await self._warehouse.relations()
-        commits = f"CREATE TABLE IF NOT EXISTS {quote_relation(self._commits)} ({_CREATE_COMMITS})"
-        if await self._has_tables(relations):
-            rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
-            self._last_stored_at = rows[0][0]
-            await self._execute_together(
-                [
-                    (f"ALTER TABLE {quote_relation(self._results)} ADD COLUMN IF NOT EXISTS {name} {type_}", None)
-                    for name, type_ in LATER_COLUMNS.items()
-                ]
-            )
-            if not _has(relations, self._commits):
-                # Made by a sqlbuild that did not load.
-                await self._execute_together([(commits, None)])
-            return
+    async def begin(self) -> tuple[str, ...]:
+        version = await self._version()
+        if not version:
+            await self._create()
+            return ()
+        rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
+        self._last_stored_at = rows[0][0]
+        if version < SCHEMA_VERSION:
+            await self._migrate(version)
+            return (f"the state in {self._meta.schema} was brought from version {version} to {SCHEMA_VERSION}",)
+        await self._execute_together([(_FORGET_COMMITS.format(**self._quoted), None)])
+        return ()
+
+    async def _create(self) -> None:
         if not self._results.database:
             await self._warehouse.create_schemas([self._results.schema])
-        meta = quote_relation(self._meta)
+        tables = self._quoted
         await self._execute_together(
             [
-                (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._results)} ({_CREATE_RESULTS})", None),
-                (f"CREATE TABLE IF NOT EXISTS {quote_relation(self._runs)} ({_CREATE_RUNS})", None),
-                (commits, None),
-                (f"CREATE TABLE IF NOT EXISTS {meta} (schema_version INTEGER, created_at TIMESTAMP)", None),
-                (f"INSERT INTO {meta} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
+                (f"CREATE TABLE IF NOT EXISTS {tables['results']} ({_CREATE_RESULTS})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['runs']} ({_CREATE_RUNS})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['commits']} ({_CREATE_COMMITS})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['meta']} (schema_version INTEGER, created_at TIMESTAMP)", None),
+                (f"INSERT INTO {tables['meta']} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
             ]
         )
+
+    async def _migrate(self, version: int) -> None:
+        """All of it or nothing, so that a process that is killed meanwhile leaves the version it has found."""
+        tables, now = self._quoted, self._now()
+        together: list[tuple[str, Parameters]] = []
+        for leads_to, statements in migrations_from(version):
+            together += [(statement.format(**tables), None) for statement in statements]
+            together.append((f"INSERT INTO {tables['meta']} VALUES ({leads_to}, ?)", [now]))
+        await self._execute_together(together)
+
+    @property
+    def _quoted(self) -> dict[str, str]:
+        return {
+            "results": quote_relation(self._results),
+            "runs": quote_relation(self._runs),
+            "commits": quote_relation(self._commits),
+            "meta": quote_relation(self._meta),
+        }
 
     async def append_results(self, records: list[str]) -> None:
         if records:
@@ -191,13 +216,14 @@ class WarehouseStateStore:
         }
         await self._append(self._runs, [dumps(run)])
 
-    async def stored_results(self, run_id: str) -> frozenset[tuple[NodeId, float | None]]:
-        sql = f"SELECT node_id, finished_at FROM {quote_relation(self._results)} WHERE run_id = ?"
-        return frozenset((NodeId(node), time_from_text(at)) for node, at in await self._rows(sql, [run_id]))
+    async def stored_results(self, run_id: str) -> Mapping[tuple[NodeId, float | None], Status]:
+        sql = f"SELECT node_id, finished_at, status FROM {quote_relation(self._results)} WHERE run_id = ?"
+        rows = await self._rows(sql, [run_id])
+        return {(NodeId(node), time_from_text(at)): Status(status) for node, at, status in rows}
 
-    async def committed(self, run_id: str) -> frozenset[NodeId]:
-        sql = f"SELECT DISTINCT node_id FROM {quote_relation(self._commits)} WHERE run_id = ?"
-        return frozenset(NodeId(node) for (node,) in await self._rows(sql, [run_id]))
+    async def committed(self, run_id: str) -> frozenset[tuple[NodeId, int | None]]:
+        sql = f"SELECT DISTINCT node_id, attempt FROM {quote_relation(self._commits)} WHERE run_id = ?"
+        return frozenset((NodeId(node), attempt) for node, attempt in await self._rows(sql, [run_id]))
 
     async def _append(self, relation: Relation, records: list[str]) -> None:
         stored_at = f'{{"stored_at":"{self._next_stored_at().isoformat()}",'
@@ -215,13 +241,14 @@ class WarehouseStateStore:
         self._last_stored_at = stored_at
         return stored_at
 
-    async def _has_tables(self, relations: frozenset[Relation] | None = None) -> bool:
+    async def _version(self, relations: frozenset[Relation] | None = None) -> int:
+        """Of the tables that are there; 0 without any."""
         relations = await self._warehouse.relations() if relations is None else relations
         if not _has(relations, self._meta):
-            return False
+            return 0
         rows = await self._rows(f"SELECT max(schema_version) FROM {quote_relation(self._meta)}")
-        version = rows[0][0]
-        if version is not None and version > SCHEMA_VERSION:
+        version = int(rows[0][0] or 0)
+        if version > SCHEMA_VERSION:
             raise ProjectError(
                 Problem(
                     code="STATE_VERSION",
@@ -230,7 +257,7 @@ class WarehouseStateStore:
                     help="use the sqlbuild that wrote it, or a newer one",
                 )
             )
-        return version is not None
+        return version
 
     async def _execute_together(self, statements: list[tuple[str, Parameters]]) -> None:
         connection = self._warehouse.connect()

@@ -15,8 +15,9 @@ from sqlbuild.drivers.duckdb import DuckDBDatabase
 from sqlbuild.drivers.duckdb_errors import WrongRelationKind
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.warehouse import Connection
+from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.warehouses.duckdb_commits import mark
 
 CLEAN_UP_SECONDS = 5.0
 
@@ -70,21 +71,31 @@ class DuckDBWarehouse:
             # One after the other: DuckDB refuses schemas that are created at the same time.
             await self._execute_together([f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(name)}" for name in missing])
 
-    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+    async def build_view(
+        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+    ) -> None:
         name = quote_relation(relation)
+        marked = _marked(relation, commit)
         try:
-            await connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
+            await connection.execute_together([(f"CREATE OR REPLACE VIEW {name} AS {sql}", None), *marked])
         except WrongRelationKind:
-            await connection.execute_together([(f"DROP TABLE {name}", None), (f"CREATE VIEW {name} AS {sql}", None)])
+            replaced: list[tuple[str, Parameters]] = [
+                (f"DROP TABLE {name}", None),
+                (f"CREATE VIEW {name} AS {sql}", None),
+            ]
+            await connection.execute_together([*replaced, *marked])
+        failpoint("model.swapped")
 
-    async def build_table(self, connection: Connection, relation: Relation, sql: str, *, staging: str) -> None:
+    async def build_table(
+        self, connection: Connection, relation: Relation, sql: str, *, staging: str, commit: CommitMarker | None = None
+    ) -> None:
         stage = quote_relation(Relation(relation.database, relation.schema, staging))
         try:
             # Outside of the swap's transaction, which is then too short to collide with others. The query starts on
             # the statement's first line, so that the lines in DuckDB's messages are the query's own.
             await connection.execute(f"CREATE OR REPLACE TABLE {stage} AS {sql}")
             failpoint("model.staged")
-            await _swap(connection, stage, relation)
+            await _swap(connection, stage, relation, _marked(relation, commit))
             failpoint("model.swapped")
         except BaseException:
             with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True), contextlib.suppress(WarehouseError):
@@ -121,10 +132,17 @@ class DuckDBWarehouse:
             await connection.close()
 
 
-async def _swap(connection: Connection, stage: str, relation: Relation) -> None:
+def _marked(relation: Relation, commit: CommitMarker | None) -> list[tuple[str, Parameters]]:
+    """Nothing if the marker stands in another database: one transaction writes to one."""
+    if commit is None or relation.database.lower() != commit.relation.database.lower():
+        return []
+    return [mark(commit)]
+
+
+async def _swap(connection: Connection, stage: str, relation: Relation, marked: list[tuple[str, Parameters]]) -> None:
     name = quote_relation(relation)
     rename = f"ALTER TABLE {stage} RENAME TO {quote_identifier(relation.name)}"
     try:
-        await connection.execute_together([(f"DROP TABLE IF EXISTS {name}", None), (rename, None)])
+        await connection.execute_together([(f"DROP TABLE IF EXISTS {name}", None), (rename, None), *marked])
     except WrongRelationKind:
-        await connection.execute_together([(f"DROP VIEW {name}", None), (rename, None)])
+        await connection.execute_together([(f"DROP VIEW {name}", None), (rename, None), *marked])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 from collections.abc import Mapping
 
 from sqlbuild.domain.ids import Relation
@@ -11,8 +10,10 @@ from sqlbuild.domain.nodes import WriteStrategy
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.loading import CommitMarker, Loaded, LoadOrder
+from sqlbuild.interfaces.loading import Loaded, LoadOrder
+from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.warehouses.duckdb_commits import mark
 from sqlbuild.warehouses.duckdb_types import common, fits, wider
 
 _COLUMNS = """
@@ -61,18 +62,10 @@ def apply_load(cursor: BlockingCursor, order: LoadOrder, staged: StagedTable, co
     failpoint("load.staged")
     with cursor.transaction():
         loaded = _Apply(cursor, order, staged).run()
-        _mark(cursor, commit)
+        cursor.execute(*mark(commit))
         failpoint("load.applied")
     failpoint("load.committed")
     return loaded
-
-
-def _mark(cursor: BlockingCursor, commit: CommitMarker) -> None:
-    at = datetime.datetime.fromtimestamp(commit.at, datetime.UTC).replace(tzinfo=None)
-    cursor.execute(
-        f"INSERT INTO {quote_relation(commit.relation)} (run_id, node_id, part, committed_at) VALUES (?, ?, ?, ?)",
-        [commit.run_id, commit.node, commit.part, at],
-    )
 
 
 def _check(cursor: BlockingCursor, order: LoadOrder, staged: StagedTable) -> None:

@@ -14,8 +14,8 @@ from sqlbuild.domain.ids import Relation
 from sqlbuild.drivers.duckdb import DuckDBConnection
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.loading import CommitMarker, Loaded, LoadOrder, RowBatch
-from sqlbuild.interfaces.warehouse import Connection
+from sqlbuild.interfaces.loading import Loaded, LoadOrder, RowBatch
+from sqlbuild.interfaces.warehouse import CommitMarker, Connection
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.duckdb_apply import LoadColumn, StagedTable, apply_load, columns_of
 from sqlbuild.warehouses.duckdb_rows import Encoded, encode

@@ -13,8 +13,12 @@ from sqlbuild.state.replay import lost_runs, replay
 
 
 class _StoreThatCommitted(InMemoryStateStore):
+    def __init__(self, attempt):
+        super().__init__()
+        self.attempt = attempt
+
     async def committed(self, run_id):
-        return frozenset({"loader:orders"})
+        return frozenset({("loader:orders", self.attempt)})
 
 
 def _record(node: str, status: Status = Status.SUCCEEDED, at: float = 20.25) -> str:
@@ -72,13 +76,34 @@ async def test_what_the_warehouse_had_already_is_left_alone(runs):
     assert len(await store.last_results("task:a", 5)) == 1
 
 
-async def test_a_commit_in_the_warehouse_is_a_success_with_the_planned_fingerprint(runs):
-    store = _StoreThatCommitted()
+@pytest.mark.parametrize("attempt", [1, None])
+async def test_a_commit_in_the_warehouse_is_a_success_with_the_planned_fingerprint(runs, attempt):
+    store = _StoreThatCommitted(attempt)
     told = await replay(_only(runs), runs, store, 99.0)
     assert (told.unknown, told.recovered) == (("task:b",), ("loader:orders",))
     (loaded,) = await store.last_successes("loader:orders", 5)
     assert (loaded.status, loaded.fingerprint, loaded.attempt) == (Status.SUCCEEDED, "fl", 1)
     assert "the warehouse has what it did" in loaded.warnings[0]
+
+
+async def test_a_commit_of_an_earlier_attempt_says_nothing_of_the_last_one(runs):
+    journal = FileJournal.reopen(str(runs / "r1"))
+    journal.started("loader:orders", 2, 11.0)
+    journal.close()
+    told = await replay(_only(runs), runs, _StoreThatCommitted(1), 99.0)
+    assert (told.unknown, told.recovered) == (("task:b", "loader:orders"), ())
+
+
+async def test_what_a_replay_has_found_holds_without_the_commit(runs):
+    store = _StoreThatCommitted(1)
+    await replay(_only(runs), runs, store, 99.0)
+    journal = FileJournal.reopen(str(runs / "r1"))
+    journal.resumed("r1", {})
+    journal.close()
+    store.attempt = 0
+    told = await replay(_only(runs), runs, store, 99.0)
+    assert (told.results, told.recovered) == (0, ("loader:orders",))
+    assert store.runs[-1].results["loader:orders"].status is Status.SUCCEEDED
 
 
 def test_runs_that_ended_or_are_of_another_target_are_not_lost(runs):

@@ -7,27 +7,36 @@ import re
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Materialization, Model
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.interfaces.warehouse import CommitMarker, Warehouse
 from sqlbuild.runner.outcomes import Outcome, Returned
+from sqlbuild.runner.run_order import RunOrder
+from sqlbuild.runner.staging import staging_name
 
-STAGING_PREFIX = "_sqlbuild_staging__"
 _LINE = re.compile(r"\bLINE (\d+):")
 
 
-async def build_model(node: Node, warehouse: Warehouse) -> Outcome:
-    """Build one model over a connection of its own. Raises WarehouseError with the place in the model's file."""
+async def build_model(node: Node, warehouse: Warehouse, order: RunOrder, attempt: int) -> Outcome:
+    """Build one model over a connection of its own, with a row in `order.commits` that says so.
+
+    Raises WarehouseError with the place in the model's file.
+    """
     model = node.declaration
     assert isinstance(model, Model)
     assert node.relation is not None
     assert node.sql is not None
+    commit = None
+    if order.commits is not None:
+        commit = CommitMarker(
+            relation=order.commits, run_id=order.run_id, node=node.id, part=model.materialized, attempt=attempt
+        )
     connection = warehouse.connect()
     try:
         match model.materialized:
             case Materialization.VIEW:
-                await warehouse.build_view(connection, node.relation, node.sql)
+                await warehouse.build_view(connection, node.relation, node.sql, commit=commit)
             case Materialization.TABLE:
-                staging = STAGING_PREFIX + node.relation.name
-                await warehouse.build_table(connection, node.relation, node.sql, staging=staging)
+                staging = staging_name(order.run_id, node.relation.name)
+                await warehouse.build_table(connection, node.relation, node.sql, staging=staging, commit=commit)
     except WarehouseError as error:
         raise _placed(error, model, node.sql) from error
     finally:

@@ -1,0 +1,103 @@
+"""What runs and commands that are not alive any more have left unfinished: found by its name, removed, and told."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections.abc import Iterable
+
+from sqlbuild.app.live_runs import live_run_ids
+from sqlbuild.app.wording import counted, first_few
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.settings import Settings
+from sqlbuild.errors import EngineError, WarehouseError
+from sqlbuild.failpoints import failpoint
+from sqlbuild.interfaces.warehouse import Warehouse
+from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
+from sqlbuild.runner.staging import run_of_staging
+from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.state.journal import FILE_NAME, read_journal
+
+_NAMED = 3
+_UNFINISHED_FILE = re.compile(r".+\.(\d+)\.(?:tmp|part)")
+
+
+async def remove_leftovers(
+    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation]
+) -> tuple[str, ...]:
+    """Remove what dead runs have left in the target's warehouse, beside their exports and in target/.
+
+    Returns names of relations and paths. Only for whoever holds the lock of the target: then no other run of it goes
+    on. `relations` are those of the warehouse.
+    """
+    failpoint("leftovers.found")
+    runs = os.path.join(root, "target", "runs")
+    tables = await _drop_staging(warehouse, settings, relations)
+    exports = remove_export_leftovers(runs, functools.partial(_may_be_alive, runs, settings.target.name))
+    files = (*exports, *_remove_unfinished_files(os.path.join(root, "target")))
+    return (*map(str, tables), *_within(root, files))
+
+
+def told_leftovers(removed: tuple[str, ...]) -> str:
+    """One line about what `remove_leftovers` has removed."""
+    what = counted(len(removed), "unfinished table or file", "unfinished tables and files")
+    return f"removed {what} of dead runs: {first_few(removed, _NAMED)}"
+
+
+async def _drop_staging(warehouse: Warehouse, settings: Settings, relations: Iterable[Relation]) -> list[Relation]:
+    """All targets in one database share its lock, so that whose schema a table is in does not matter."""
+    databases = ("", settings.target.database.lower())
+    stale = [(found, run) for found in relations if (run := run_of_staging(found.name)) is not None]
+    if not stale:
+        return []
+    live = {run.lower() for run in live_run_ids(settings)}
+    dropped: list[Relation] = []
+    connection = warehouse.connect()
+    try:
+        for found, run in sorted(stale, key=str):
+            if found.database not in databases or run in live:
+                continue
+            # What is called so and is no table is none of ours.
+            with contextlib.suppress(WarehouseError):
+                await connection.execute(f"DROP TABLE {quote_relation(found)}")
+                dropped.append(found)
+    finally:
+        await connection.close()
+    return dropped
+
+
+def _within(root: str, paths: Iterable[str]) -> Iterable[str]:
+    return (os.path.relpath(path, root) for path in paths)
+
+
+def _may_be_alive(runs: str, target: str, run_id: str) -> bool:
+    """Whoever holds the lock of the target knows that no other run of it goes on; of other targets nothing is known."""
+    try:
+        return read_journal(os.path.join(runs, run_id, FILE_NAME)).target != target
+    except EngineError:
+        return True
+
+
+def _remove_unfinished_files(folder: str) -> list[str]:
+    """Files that a process was writing when it was killed; others may be writing theirs."""
+    removed: list[str] = []
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        found = _UNFINISHED_FILE.fullmatch(name)
+        if found is not None and not _is_running(int(found[1])):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+                removed.append(path)
+    return removed
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True

@@ -1,0 +1,93 @@
+"""Targets that an earlier version of the state tables was written in. tests/fixtures/first_schema.sql is the first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.results import Status
+from sqlbuild.state.migrations import MIGRATIONS, SCHEMA_VERSION
+from sqlbuild.state.warehouse_tables import WarehouseStateStore
+
+FIRST_SCHEMA = Path(__file__).parents[1] / "fixtures" / "first_schema.sql"
+COLUMNS = (
+    "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+    "WHERE table_name IN ('_sqlbuild_node_results', '_sqlbuild_runs', '_sqlbuild_commits', '_sqlbuild_meta')"
+)
+
+
+@pytest.fixture
+async def old(make_duckdb):
+    """A target as the first version left it."""
+    warehouse = make_duckdb("old.duckdb")
+    await warehouse.open()
+    connection = warehouse.connect()
+    connection.raw.execute(FIRST_SCHEMA.read_text(encoding="utf-8"))
+    await connection.close()
+    yield warehouse
+    await warehouse.close()
+
+
+async def rows(warehouse, sql):
+    connection = warehouse.connect()
+    try:
+        return await (await connection.query(sql)).fetch()
+    finally:
+        await connection.close()
+
+
+def test_versions_go_up_by_one():
+    assert [version for version, _ in MIGRATIONS] == list(range(2, SCHEMA_VERSION + 1))
+
+
+async def test_old_tables_get_the_columns_of_new_ones(old, make_duckdb):
+    new = make_duckdb("new.duckdb")
+    await new.open()
+    for warehouse in (old, new):
+        await WarehouseStateStore(warehouse, "main").begin()
+    assert sorted(await rows(old, COLUMNS)) == sorted(await rows(new, COLUMNS))
+    await new.close()
+
+
+async def test_a_migration_is_told_once_and_keeps_every_row(old):
+    before = {name: await rows(old, f"FROM {name}") for name in ("_sqlbuild_node_results", "_sqlbuild_runs")}
+    told = await WarehouseStateStore(old, "main").begin()
+    assert told == (f"the state in main was brought from version 1 to {SCHEMA_VERSION}",)
+    assert await WarehouseStateStore(old, "main").begin() == ()
+    versions = await rows(old, "SELECT schema_version FROM _sqlbuild_meta ORDER BY ALL")
+    assert versions == [(version,) for version in range(1, SCHEMA_VERSION + 1)]
+    for name, found in before.items():
+        after = await rows(old, f"FROM {name}")
+        assert [row[: len(found[0]) - 1] for row in after] == [row[:-1] for row in found]
+
+
+@pytest.mark.parametrize("migrated", [False, True])
+async def test_the_history_can_be_read(old, migrated):
+    store = WarehouseStateStore(old, "main")
+    if migrated:
+        await store.begin()
+    past = await store.past()
+    assert past.last_run_id == "20261122T160000Z-3d4e5f"
+    assert {node: found.last_status for node, found in past.nodes.items()} == {
+        "model:orders": Status.SUCCEEDED,
+        "task:first": Status.SUCCEEDED,
+        "asset:export": Status.FAILED,
+        "asset:report": Status.BLOCKED,
+    }
+    export, first = NodeId("asset:export"), NodeId("task:first")
+    assert (await store.latest_success([export]))[export].payload == '{"rows":10}'
+    assert [found.payload for found in await store.last_successes(first, 5)] == ['{"rows":4}', '{"rows":3}']
+    (failed, _) = await store.last_results(export, 5)
+    assert failed.error is not None
+    assert (failed.error.message, failed.error.line, failed.attempt) == ("it's not today", 12, 3)
+    assert await store.last_cursor(export, "day") is None
+
+
+async def test_old_tables_are_written_to_once_they_are_migrated(old, make_record):
+    store = WarehouseStateStore(old, "main")
+    await store.begin()
+    await store.append_results([make_record("asset:export", run_id="r9", exports='{"cursors":{"day":"7"}}')])
+    assert await store.last_cursor(NodeId("asset:export"), "day") == "7"
+    assert (await store.past()).last_run_id == "r9"
