@@ -38,6 +38,27 @@ def test_a_start_without_an_end_is_unknown(journal, make_record):
     assert read().ended_with is None
 
 
+def test_an_end_that_may_wait_is_written_before_what_comes_next(journal, make_record):
+    kept, read = journal
+    kept.finished(make_record("task:a"), at_once=False)
+    assert read().records == {}
+    kept.started("task:b", 1, 10.0)
+    assert read().records == {"task:a": make_record("task:a")}
+    kept.finished(make_record("task:b"), at_once=False)
+    kept.finished(make_record("task:c"), at_once=False)
+    kept.write_out()
+    kept.write_out()
+    assert list(read().records) == ["task:a", "task:b", "task:c"]
+
+
+def test_an_end_that_waits_is_written_by_closing(tmp_path, make_record):
+    kept = FileJournal(str(tmp_path / "run"), run_id="r1", target="dev")
+    kept.finished(make_record("task:a"), at_once=False)
+    kept.close()
+    kept.close()
+    assert read_journal(kept.path).records == {"task:a": make_record("task:a")}
+
+
 def test_the_last_of_several_ends_counts(journal, make_record):
     kept, read = journal
     kept.finished(make_record(status=Status.FAILED, error=ErrorFacts(type="E", message="m")))

@@ -26,8 +26,15 @@ class Journal(Protocol):
         They are good for a resumed run only if the node's `fingerprint` is the same then.
         """
 
-    def finished(self, record: str) -> None:
-        """`record` is the JSON object text of `domain.results.NodeResult`, made once for journal and warehouse."""
+    def finished(self, record: str, *, at_once: bool = True) -> None:
+        """`record` is the JSON object text of `domain.results.NodeResult`, made once for journal and warehouse.
+
+        Without `at_once` it is written together with the next record, or by `write_out`: for who does one of the two
+        before anything else can happen.
+        """
+
+    def write_out(self) -> None:
+        """Write what waits to be written."""
 
     def ended(self, result: RunResult) -> None: ...
 

@@ -177,9 +177,11 @@ class _Execution:
             services.clock,
             begin=self._begin,
             call=self._call,
-            ended=self._attempt_ended,
+            ended=self._worker_ended,
+            settle=self._write_out,
             cancelled=functools.partial(self.stop, CANCELLATION),
         )
+        self._writes_at_once = True
         self._never_begun: list[NodeId] = []
         self._open_loads: list[RunningNode] = []
         self._nodes: TaskGroup | None = None
@@ -511,6 +513,20 @@ class _Execution:
             self._capacity.give_back(attempt.need)
             self._grant()
 
+    def _worker_ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        """The record goes into the journal with that of the next start, or when the worker finds nothing to do."""
+        self._writes_at_once = False
+        try:
+            self._attempt_ended(attempt, outcome)
+        finally:
+            self._writes_at_once = True
+
+    def _write_out(self) -> None:
+        try:
+            self.services.journal.write_out()
+        except EngineError as error:
+            self._engine_failed(error)
+
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.over:
             self._ended_at_last(attempt)
@@ -591,9 +607,8 @@ class _Execution:
         self.results[result.node_id] = result
         record = self._record_texts[result.node_id] = self.services.encode(result)
         try:
-            self.services.journal.finished(record)
+            self.services.journal.finished(record, at_once=self._writes_at_once)
         except EngineError as error:
             self._engine_failed(error)
-        failpoint("node.recorded")
         self.writer.add(record)
         self.services.publish(NodeFinished(result.finished_at or self.services.clock.now(), result))

@@ -25,7 +25,8 @@ SLICE_SECONDS = 0.005
 
 class Workers:
     """`begin` says that an attempt starts, and False if it must not; `call` awaits it, `ended` is told its outcome;
-    `cancelled` is called when an attempt was cancelled from outside. `open` comes before any `add`."""
+    `cancelled` is called when an attempt was cancelled from outside. After `ended` comes either the next `begin`, or
+    `settle` before anything else happens. `open` comes before any `add`."""
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Workers:
         begin: Callable[[Attempt], bool],
         call: Callable[[Attempt, bool], Awaitable[Outcome]],
         ended: Callable[[Attempt, Outcome], None],
+        settle: Callable[[], None],
         cancelled: Callable[[], None],
     ) -> None:
         self._clock = clock
         self._begin = begin
         self._call = call
         self._ended = ended
+        self._settle = settle
         self._cancelled = cancelled
         self._waiting: deque[Attempt] = deque()
         self._standby = False
@@ -88,7 +91,7 @@ class Workers:
             if self._waiting:
                 self._need_worker()
             if not self._begin(attempt):
-                return
+                break
             outcome = await self._call(attempt, own_task.guards_scopes)
             if isinstance(outcome, Cancelled):
                 self._cancelled()
@@ -102,7 +105,9 @@ class Workers:
                 # The next node gets a worker of its own, so that it notices nothing of this one.
                 if self._waiting:
                     self._need_worker()
-                return
+                break
             if self._clock.monotonic() > slice_ends:
+                self._settle()
                 await anyio.lowlevel.checkpoint()
                 slice_ends = self._clock.monotonic() + SLICE_SECONDS
+        self._settle()

@@ -22,6 +22,7 @@ class InMemoryJournal:
 
     def __init__(self, *, run_id: str, target: str) -> None:
         self._entries: list[tuple[Entry, str | None]] = []
+        self._held: list[tuple[Entry, str | None]] = []
         self._closed = False
         self._append({"journal": VERSION, "run_id": run_id, "target": target})
 
@@ -39,8 +40,16 @@ class InMemoryJournal:
             | {"scope": scope, "values": list(entries)}
         )
 
-    def finished(self, record: str) -> None:
-        self._append({"finished": json.loads(record)}, record)
+    def finished(self, record: str, *, at_once: bool = True) -> None:
+        self._held.append(({"finished": json.loads(record)}, record))
+        if at_once:
+            self.write_out()
+
+    def write_out(self) -> None:
+        if self._closed:
+            raise EngineError("the run journal in memory is closed")
+        self._entries += self._held
+        self._held.clear()
 
     def ended(self, result: RunResult) -> None:
         self._append({"ended": result.run_id, "at": result.finished_at, "exit_code": result.exit_code})
@@ -51,10 +60,9 @@ class InMemoryJournal:
     def read(self) -> RunJournal:
         return fold_entries(self._entries)
 
-    def _append(self, entry: Entry, record: str | None = None) -> None:
-        if self._closed:
-            raise EngineError("the run journal in memory is closed")
-        self._entries.append((entry, record))
+    def _append(self, entry: Entry) -> None:
+        self._held.append((entry, None))
+        self.write_out()
 
 
 class InMemoryStateStore:

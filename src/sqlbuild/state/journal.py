@@ -1,6 +1,6 @@
 """The journal of one run: a file of JSON lines that outlives the process.
 
-Every line is one record, appended by one write, with a checksum of what follows it:
+Every line is one record, appended by one write, alone or with others, with a checksum of what follows it:
 
     {"crc":"5b2f9c01","started":"asset:orders","attempt":1,"at":1795359731.1}
 
@@ -9,6 +9,7 @@ The first one has the format's version and the run's facts. `started` stands bef
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -55,6 +56,7 @@ class FileJournal:
         self.path = str(Path(folder, FILE_NAME))
         self._fsync = fsync
         self._size = 0
+        self._held: list[bytes] = []
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._file: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
@@ -80,6 +82,7 @@ class FileJournal:
         journal = cls.__new__(cls)
         journal.path = str(Path(folder, FILE_NAME))
         journal._fsync = fsync
+        journal._held = []
         journal._size = os.path.getsize(journal.path) - read_journal(journal.path).dropped_bytes
         try:
             journal._file = os.open(journal.path, os.O_WRONLY | os.O_APPEND)
@@ -120,8 +123,14 @@ class FileJournal:
             }
             self._append(dumps(entry), f"checkpoints of {node}")
 
-    def finished(self, record: str) -> None:
-        self._append(f"{_FINISHED}{record}}}", "a node's result")
+    def finished(self, record: str, *, at_once: bool = True) -> None:
+        self._held.append(_line(f"{_FINISHED}{record}}}"))
+        if at_once:
+            self.write_out()
+
+    def write_out(self) -> None:
+        if self._held:
+            self._write_lines((), "a node's result")
 
     def ended(self, result: RunResult) -> None:
         entry = {
@@ -134,22 +143,31 @@ class FileJournal:
         self._append(dumps(entry), "the end of the run")
 
     def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(EngineError):
+                self.write_out()
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
 
     def _append(self, body: str, step: str) -> None:
+        self._write_lines((_line(body),), step)
+
+    def _write_lines(self, lines: tuple[bytes, ...], step: str) -> None:
         if self._file is None:
             raise EngineError(f"the run journal {self.path} is closed; {step} was not written")
-        line = _line(body)
+        held, self._held = self._held, []
+        written = b"".join((*held, *lines))
         try:
-            _write(self._file, line)
+            _write(self._file, written)
             if self._fsync:
                 os.fsync(self._file)
         except OSError as error:
             self._cut_back()
             raise _not_written(self.path, step, error) from error
-        self._size += len(line)
+        self._size += len(written)
+        if held:
+            failpoint("node.recorded")
 
     def _cut_back(self) -> None:
         """Half a record must not stand before the ones that may follow it."""
@@ -228,7 +246,7 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _line(body: str) -> bytes:
     encoded = body.encode()
-    return b"%s%s\n" % (_checksum(encoded), encoded[1:])
+    return b'{"crc":"%08x",%s\n' % (zlib.crc32(encoded), encoded[1:])
 
 
 def _checksum(body: bytes) -> bytes:
