@@ -71,8 +71,10 @@ class NodeRetrying:
     error: ErrorFacts
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class NodeFinished:
+    """Not frozen, as there is one for every node."""
+
     at: float
     result: NodeResult
 

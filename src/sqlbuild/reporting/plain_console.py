@@ -18,7 +18,7 @@ class PlainConsole:
 
     def handle(self, event: Event) -> None:
         self._unwritten += self._run_lines.lines(event)
-        if isinstance(event, RunStarted | RunFinished):
+        if isinstance(event, (RunStarted, RunFinished)):
             self.tick()
 
     def tick(self) -> None:

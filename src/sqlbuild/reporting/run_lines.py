@@ -33,6 +33,7 @@ from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plai
 _WHOLE_FAILURES = 20
 """So many failures are shown with their traceback; the others get one line, or a bad day fills the disk."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_SAY_MORE = frozenset({NodeKind.CHECK, NodeKind.LOADER})
 _CASCADES = frozenset({Status.BLOCKED, Status.SKIPPED, Status.NOT_STARTED})
 
 
@@ -54,11 +55,11 @@ class RunLines:
 
     def lines(self, event: Event) -> list[str]:
         self.progress.handle(event)
+        if isinstance(event, NodeFinished):
+            return self._finished(event.result)
+        if isinstance(event, NodeStarted):
+            return self._started(event)
         match event:
-            case NodeFinished(result=result):
-                return self._finished(result)
-            case NodeStarted():
-                return self._started(event)
             case NodeProgress():
                 return []
             case NodeLogged():
@@ -135,7 +136,7 @@ class RunLines:
             text += f"  {one_line(result.skip_reason or '', 1_000)}"
         elif result.skip_reason:
             text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
-        if result.kind is NodeKind.CHECK or result.kind is NodeKind.LOADER:
+        if result.kind in _SAY_MORE:
             said = said_text(result) if result.kind is NodeKind.CHECK else loaded_text(result)
             text += f"  {said}" if said else ""
         if self._verbose and result.waited >= 0.0005:

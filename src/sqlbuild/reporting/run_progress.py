@@ -49,15 +49,21 @@ class RunProgress:
         self._has_history = False
 
     def handle(self, event: Event) -> None:
-        match event:
-            case NodeStarted(at=at, node=node, kind=kind, name=name, attempt=attempt):
-                self.retrying.pop(node, None)
-                self.running[node] = RunningNode(kind, name, attempt, at)
-            case NodeFinished(result=result):
-                self.running.pop(result.node_id, None)
+        # By hand: the two of which there are as many as nodes cost half as much as in a match.
+        if isinstance(event, NodeFinished):
+            result = event.result
+            self.running.pop(result.node_id, None)
+            if self.retrying:
                 self.retrying.pop(result.node_id, None)
-                self.finished += 1
-                self.counts[result.status] = self.counts.get(result.status, 0) + 1
+            self.finished += 1
+            self.counts[result.status] = self.counts.get(result.status, 0) + 1
+            return
+        if isinstance(event, NodeStarted):
+            if self.retrying:
+                self.retrying.pop(event.node, None)
+            self.running[event.node] = RunningNode(event.kind, event.name, event.attempt, event.at)
+            return
+        match event:
             case NodeProgress(node=node, done=done, total=total, message=message):
                 running = self.running.get(node)
                 if running is not None:
