@@ -10,6 +10,7 @@ from sqlbuild.app.building import build, build_here, plan_from
 from sqlbuild.app.cleaning import CleanReport, clean
 from sqlbuild.app.live_runs import LiveRun, known_of, live_run_of
 from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_logs
+from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
 from sqlbuild.app.target_access import Patience
@@ -24,7 +25,7 @@ from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.ids import NodeId, NodeKind, kind_of, name_of
+from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult
@@ -120,7 +121,7 @@ def plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
 def show(compiled: Compiled, name: str) -> NodeReport:
     """One node by name or `kind:name`. Raises SelectionError for an unknown one."""
     known = known_of(compiled)
-    node = _one_node(compiled, known.past, name)
+    node = one_node(compiled, known.past, name)
     reason, why = explain(node, known.past)
     return NodeReport(
         node=node,
@@ -136,19 +137,8 @@ def show(compiled: Compiled, name: str) -> NodeReport:
 def show_logs(compiled: Compiled, name: str, *, run_id: str | None, attempt: int | None) -> NodeLogReport:
     """The logs of one node, by name or `kind:name`. Raises SelectionError for an unknown node or run."""
     known = known_of(compiled)
-    node = _one_node(compiled, known.past, name)
+    node = one_node(compiled, known.past, name)
     return find_logs(compiled, node, known.results.get(node.id, ()), run_id=run_id, attempt=attempt)
-
-
-def _one_node(compiled: Compiled, past: Past, name: str) -> Node:
-    found = select_only(compiled.graph, past, Selection(select=(name,)))
-    # A managed source and its loader have one name; the loader is the one that has a history.
-    loaders = [node for node in found if kind_of(node) is NodeKind.LOADER]
-    if len(found) == 2 and len(loaders) == 1 and len({name_of(node) for node in found}) == 1:
-        found = frozenset(loaders)
-    if len(found) != 1:
-        raise SelectionError(f"{name!r} names {len(found)} nodes", help="give the name of one node")
-    return compiled.graph.nodes[next(iter(found))]
 
 
 def write_dag(compiled: Compiled, path: str | None) -> str:

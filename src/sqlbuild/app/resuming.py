@@ -57,7 +57,12 @@ def find_again(root: str, run: RunJournal) -> RunJournal:
 def request_of(selection: Selection, options: RunOptions, masker: Masker) -> dict[str, Any]:
     """What a run was asked for, to be kept in its journal."""
     vars = masker.plain(dict(options.vars))
-    return {"selection": dataclasses.asdict(selection), "vars": vars, "reload": options.reload}
+    return {
+        "command": options.command,
+        "selection": dataclasses.asdict(selection),
+        "vars": vars,
+        "reload": options.reload,
+    }
 
 
 def vars_of_run(options: ProjectOptions, run: RunJournal) -> Mapping[str, object]:

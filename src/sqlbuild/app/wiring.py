@@ -11,7 +11,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -32,6 +32,9 @@ from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.target_lock import TargetLock
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
+
+if TYPE_CHECKING:
+    from sqlbuild.state.stored_history import StoredHistory
 
 _IN_MEMORY = ":memory:"
 
@@ -113,6 +116,13 @@ def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:
     from sqlbuild.state.warehouse_tables import WarehouseStateStore
 
     return WarehouseStateStore(warehouse, settings.target.schema, settings.target.database)
+
+
+def make_stored_history(warehouse: Warehouse, settings: Settings) -> StoredHistory:
+    """Past runs and results in the state tables of the chosen target."""
+    from sqlbuild.state.stored_history import StoredHistory
+
+    return StoredHistory(warehouse, settings.target.schema, settings.target.database)
 
 
 def make_processes(root: str) -> ProcessLane:

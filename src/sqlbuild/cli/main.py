@@ -20,6 +20,7 @@ from sqlbuild.cli.clean_command import clean
 from sqlbuild.cli.compile_command import compile_project
 from sqlbuild.cli.dag_command import dag
 from sqlbuild.cli.error_report import ErrorReport
+from sqlbuild.cli.history_command import history
 from sqlbuild.cli.init_command import init
 from sqlbuild.cli.list_command import list_nodes
 from sqlbuild.cli.load_command import load
@@ -85,7 +86,7 @@ def make_app() -> typer.Typer:
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))
-    for command in (show, dag, query, init, playground, clean):
+    for command in (show, history, dag, query, init, playground, clean):
         app.command()(with_shared_options(command))
     return app
 

@@ -88,6 +88,16 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
+def terminal_width() -> int | None:
+    """Columns of the terminal that stdout is; None where it is none or does not tell: nothing needs to be cut then."""
+    if not is_terminal(sys.stdout):
+        return None
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):
+        return None
+
+
 def _drop_stdout() -> None:
     """Send what is still buffered nowhere, or the interpreter reports it a second time when it ends."""
     with contextlib.suppress(OSError, ValueError):

@@ -31,6 +31,18 @@ def table_lines(
     return lines
 
 
+def fitted(lines: Iterable[str], width: int | None) -> list[str]:
+    """The lines, cut to `width` terminal cells where that is given: one that wraps would hide how the others stand."""
+    return [line if width is None or _width(line) <= width else _cut(line, width) for line in lines]
+
+
+def _cut(text: str, width: int) -> str:
+    kept = text[: max(width - 3, 0)]
+    while _width(kept) > max(width - 3, 0):
+        kept = kept[:-1]
+    return f"{kept}..."[:width]
+
+
 def _width(text: str) -> int:
     """Terminal cells: wide characters take two, combining ones none."""
     if text.isascii():

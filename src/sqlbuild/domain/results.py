@@ -306,6 +306,11 @@ def _html_row(result: NodeResult) -> tuple[Cell, ...]:
     return result.name, str(result.kind), status, f"{result.duration:.3f}" if result.attempt else "", attempts, told
 
 
+def told_in_one_line(result: NodeResult) -> str:
+    """Why a node ended as it did; empty for one that simply succeeded."""
+    return _told(result.error, result.skip_reason, result.because_of)
+
+
 def _told(error: ErrorFacts | None, skip_reason: str | None, because_of: tuple[NodeId, ...]) -> str:
     """Why a node ended as it did, in one line."""
     if error is not None:

@@ -187,7 +187,7 @@ def read_journal(path: str) -> RunJournal:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise EngineError(f"the run journal {path} cannot be read: {error.strerror}") from error
+        raise _not_read(path, error) from error
     lines = list(_lines(content))
     dropped_bytes = 0
     if lines and not _is_whole(lines[-1][1]):
@@ -207,13 +207,24 @@ def journal_has_ended(path: str) -> bool:
     return _is_whole(last) and last.startswith(_ENDED, _BODY_STARTS)
 
 
-def target_of_journal(path: str) -> str | None:
-    """The target of a run, from the first record only; None for a journal that is missing or damaged there."""
+def read_opening(path: str) -> RunJournal:
+    """What the first record alone says of a run: its facts and what it was asked for; cheap.
+
+    Raises EngineError if it is not there or damaged.
+    """
     try:
         with open(path, "rb") as file:
             first = file.readline()
-        target = _entry(path, 0, first)[0].get("target")
-    except (OSError, EngineError):
+    except OSError as error:
+        raise _not_read(path, error) from error
+    return fold_entries([_entry(path, 0, first)])
+
+
+def target_of_journal(path: str) -> str | None:
+    """The target of a run, from the first record only; None for a journal that is missing or damaged there."""
+    try:
+        target = read_opening(path).target
+    except EngineError:
         return None
     return target if isinstance(target, str) else None
 
@@ -278,6 +289,10 @@ def _write(file: int, line: bytes) -> None:
     written = os.write(file, line)
     if written < len(line):
         raise OSError(f"only {written} of {len(line)} bytes were written")
+
+
+def _not_read(path: str, error: OSError) -> EngineError:
+    return EngineError(f"the run journal {path} cannot be read: {error.strerror}")
 
 
 def _not_written(path: str, step: str, error: OSError) -> EngineError:

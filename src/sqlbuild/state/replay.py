@@ -78,7 +78,7 @@ async def replay(journal: RunJournal, runs: Path, store: StateStore, now: float)
         RunResult(
             run_id=run_id,
             target=journal.target or "",
-            started_at=journal.started_at or now,
+            started_at=journal.resumed_at or journal.started_at or now,
             finished_at=max((result.finished_at or 0.0 for result in results), default=now),
             results={result.node_id: result for result in results},
             exit_code=EngineError.exit_code,

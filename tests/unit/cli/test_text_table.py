@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sqlbuild.cli.text_table import table_lines
+from sqlbuild.cli.text_table import fitted, table_lines
 
 
 def test_columns_are_aligned_and_numbers_stand_to_the_right():
@@ -24,3 +24,10 @@ def test_a_cell_is_one_bounded_line_without_control_characters():
 
 def test_a_table_without_rows_has_its_headers():
     assert table_lines(("a", "b"), []) == ["a  b"]
+
+
+def test_lines_are_cut_to_the_terminal_and_left_alone_without_one():
+    lines = ["a long line", "short", "日本日本日本"]
+    assert fitted(lines, None) == lines
+    assert fitted(lines, 8) == ["a lon...", "short", "日本..."]
+    assert fitted(lines, 2) == ["..", "..", ".."]
