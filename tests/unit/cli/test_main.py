@@ -19,6 +19,7 @@ COMMANDS = (
     "compile",
     "list",
     "show",
+    "history",
     "dag",
     "query",
     "init",
