@@ -16,10 +16,20 @@ def main() -> None:
     # A command makes many objects that live to its end; looking through them again and again costs a third of the time.
     gc.set_threshold(50_000, 50, 50)
     # Here and not above, so that the version is told without loading what the commands need.
-    from sqlbuild.cli.main import leave
-    from sqlbuild.cli.main import main as run_command_line
+    from sqlbuild.cli.interrupts import StopSignals, interrupts_kept
 
-    leave(run_command_line(sys.argv[1:]))
+    signals = StopSignals()
+    signals.listen()
+    try:
+        with interrupts_kept():
+            from sqlbuild.cli.main import leave
+            from sqlbuild.cli.main import main as run_command_line
+        code = run_command_line(sys.argv[1:], signals)
+        signals.leave_at_once()
+    except KeyboardInterrupt:
+        # Where nothing is half-done: before a command begins, or when it is over.
+        signals.end()
+    leave(code)
 
 
 if __name__ == "__main__":

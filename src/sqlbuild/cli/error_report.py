@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from sqlbuild import __version__
 from sqlbuild.app.wording import counted, one_line, safe_text
+from sqlbuild.cli.interrupts import EXIT_CODES
 from sqlbuild.cli.options import colour_allowed, environment
 from sqlbuild.cli.output import is_terminal, write_document, write_error_text
 from sqlbuild.domain.masking import Masker
@@ -55,6 +56,15 @@ class ErrorReport:
         else:
             write_error_text(shown)
         return 2
+
+    def stopped(self, signal_name: str) -> int:
+        """Tell that a signal ended the command outside of a run, which tells it itself."""
+        message, exit_code = f"stopped ({signal_name})", EXIT_CODES[signal_name]
+        if self.json:
+            self._tell((Problem(code="STOPPED", message=message),), "STOPPED", message, exit_code)
+        else:
+            write_error_text(f"{message}\n")
+        return exit_code
 
     def crash(self, error: Exception) -> int:
         """Keep the traceback of an error of sqlbuild itself in a file and name it in one line."""

@@ -1,12 +1,63 @@
-"""Ctrl-C while a project is read."""
+"""Signals outside of a run, which has handlers of its own: while a project is read, a target is waited for, files are written."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any, NoReturn
+
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+class Stopped(Exception):
+    """A command was stopped by a signal; in place of KeyboardInterrupt, of which typer makes an exit code without a word."""
+
+    @staticmethod
+    def is_meant_by(error: BaseException) -> bool:
+        if isinstance(error, BaseExceptionGroup):
+            return error.subgroup(KeyboardInterrupt) is not None
+        return isinstance(error, KeyboardInterrupt)
+
+
+class StopSignals:
+    """Makes SIGTERM and SIGHUP what Ctrl-C is, for whoever handles that at the moment, and remembers which one it was.
+
+    A signal that the command was started with ignored, as `nohup` does it, stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self._first: str | None = None
+
+    def listen(self) -> None:
+        for name in ("SIGTERM", "SIGHUP"):
+            if _is_default(signal.Signals[name]):
+                signal.signal(signal.Signals[name], self._received)
+
+    @property
+    def first(self) -> str:
+        """The name of the one that stopped the command: Ctrl-C if it was none of the others."""
+        return self._first or "SIGINT"
+
+    def end(self) -> NoReturn:
+        """End the process where the streams are not ready to be written to by others."""
+        with contextlib.suppress(OSError):
+            os.write(2, f"stopped ({self.first})\n".encode())
+        os._exit(EXIT_CODES[self.first])
+
+    def leave_at_once(self) -> None:
+        """Everything is done and written: from here on a signal ends the process, without a traceback."""
+        for name in EXIT_CODES:
+            if not _is_ignored(signal.Signals[name]):
+                signal.signal(signal.Signals[name], lambda number, _frame: os._exit(128 + number))
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        self._first = self._first or signal.Signals(number).name
+        on_ctrl_c: Any = signal.getsignal(signal.SIGINT)
+        (on_ctrl_c if callable(on_ctrl_c) else signal.default_int_handler)(signal.SIGINT, frame)
 
 
 @contextlib.contextmanager
@@ -34,3 +85,11 @@ def interrupts_kept() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if heard:
         raise KeyboardInterrupt
+
+
+def _is_default(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_DFL
+
+
+def _is_ignored(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN

@@ -22,6 +22,7 @@ from sqlbuild.cli.dag_command import dag
 from sqlbuild.cli.error_report import ErrorReport
 from sqlbuild.cli.history_command import history
 from sqlbuild.cli.init_command import init
+from sqlbuild.cli.interrupts import Stopped, StopSignals
 from sqlbuild.cli.list_command import list_nodes
 from sqlbuild.cli.load_command import load
 from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
@@ -49,7 +50,7 @@ Version = Annotated[
 ]
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], signals: StopSignals | None = None) -> int:
     """Run one command and return its exit code; errors are told here and nowhere else."""
     prepare_streams()
     report = ErrorReport.asked_for(arguments)
@@ -57,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
         code = _run(arguments, report.masker)
     except SqlbuildError as error:
         code = report.known(error)
-    except (KeyboardInterrupt, typer.Abort):
-        code = 130
+    except (Stopped, KeyboardInterrupt, typer.Abort):
+        code = report.stopped(signals.first if signals is not None else "SIGINT")
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
     except Exception as error:  # noqa: BLE001 -- whatever it is, the user gets a line and a file, no traceback
@@ -113,6 +114,9 @@ def leave(code: int) -> NoReturn:
         # It may hold the lock of stdout, and must not meet the end of the interpreter.
         os._exit(code)
     flush_streams()
+    # Python itself ends by SIGINT if a Ctrl-C ever came through code that exec() ran, such as that of dataclasses; this
+    # makes it forget that.
+    exec("")  # noqa: S102
     sys.exit(code)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sqlbuild.cli.interrupts import Stopped
 from sqlbuild.cli.output import is_terminal
 from sqlbuild.domain.masking import Masker
 
@@ -95,7 +96,12 @@ def with_shared_options(command: Callable[..., int]) -> Callable[..., int]:
     def with_options(context: typer.Context, **values: Any) -> int:
         given = {name: values.pop(name) for name in _SHARED}
         context.obj = _merged(context, given)
-        return command(context.obj, **values)
+        try:
+            return command(context.obj, **values)
+        except BaseException as error:
+            if Stopped.is_meant_by(error):
+                raise Stopped from None
+            raise
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)]

@@ -23,7 +23,7 @@ async def stop_signals(
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Until cancelled; only on the main thread.
+    """Until cancelled; only on the main thread. A signal that is ignored, as by `nohup`, stays so.
 
     `stop` is called on the event loop by `call_soon`, `leave` within the signal itself: also while a node keeps the
     event loop busy and nothing else gets through. If for so long that `stop` is not called within `patience` seconds, the
@@ -50,7 +50,9 @@ async def stop_signals(
             leave(SIGNAL_EXIT_CODES[first.name])
 
     handlers_before = {
-        number: signal.signal(number, received) for number in map(signal.Signals.__getitem__, SIGNAL_EXIT_CODES)
+        number: signal.signal(number, received)
+        for number in map(signal.Signals.__getitem__, SIGNAL_EXIT_CODES)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         task_status.started()
