@@ -40,7 +40,7 @@ from sqlbuild.app.wiring import (
     state_json,
     target_folder,
 )
-from sqlbuild.artifacts.run_results_json import run_results_document
+from sqlbuild.artifacts.run_results_json import streamed_run_results
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.domain.events import RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
@@ -309,7 +309,7 @@ def _write_artifacts(compiled: Compiled, result: RunResult, past: Past) -> None:
     try:
         folder = target_folder(compiled.project.root)
         write_past(state_json(compiled.project.root), past.after(result, compiled.graph), result)
-        write_json(os.path.join(folder, "run_results.json"), run_results_document(result, compiled.graph))
+        write_json(os.path.join(folder, "run_results.json"), streamed_run_results(result, compiled.graph))
     except ProjectError as error:
         raise EngineError(f"the run ended, but its results could not be written: {error}") from error
 

@@ -17,6 +17,12 @@ def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
 
     Times are ISO 8601 in UTC, durations seconds.
     """
+    document = streamed_run_results(result, graph)
+    return {**document, "results": list(document["results"])}
+
+
+def streamed_run_results(result: RunResult, graph: Graph) -> dict[str, Any]:
+    """The same with an iterator of the results, each made when it is asked for."""
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": result.run_id,
@@ -30,7 +36,7 @@ def run_results_document(result: RunResult, graph: Graph) -> dict[str, Any]:
         "counts": {status.value: count for status, count in result.counts().items()},
         "critical_path": list(result.critical_path),
         "warnings": list(result.warnings),
-        "results": [result_document(node_result, graph) for node_result in result.results.values()],
+        "results": (result_document(node_result, graph) for node_result in result.results.values()),
     }
 
 

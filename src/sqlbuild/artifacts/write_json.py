@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.failpoints import failpoint
@@ -18,6 +18,8 @@ except ImportError:  # the extra `fast` is not installed
 
 def write_json(path: str, document: Mapping[str, object]) -> None:
     """Write `document` to `path` as JSON, one element of a list a line, and make the folders that are missing.
+
+    The elements of an iterator are made, written and forgotten one by one.
 
     Whoever reads meanwhile sees the old file or the new one. Raises ProjectError if the file cannot be written; then
     what was there stays.
@@ -59,12 +61,12 @@ def _pieces(document: Mapping[str, object]) -> Iterable[str]:
     for key, value in document.items():
         yield f"{before}  {encode(key)}: "
         before = ",\n"
-        if isinstance(value, list) and value:
+        if isinstance(value, list | Iterator):
             separator = "[\n"
             for entry in value:
                 yield f"{separator}    {encode(entry)}"
                 separator = ",\n"
-            yield "\n  ]"
+            yield "\n  ]" if separator != "[\n" else "[]"
         else:
             yield encode(value)
     yield "\n}\n" if before != "{\n" else "{}\n"

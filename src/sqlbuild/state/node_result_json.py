@@ -209,8 +209,14 @@ def _fast_dumps(value: object) -> str:
     return orjson.dumps(value).decode()
 
 
+def _plain_bytes(value: object) -> bytes:
+    return _plain_encoder.encode(value).encode()
+
+
 dumps: Callable[[object], str] = _plain_dumps if orjson is None else _fast_dumps
 """Compact JSON text. Raises TypeError or UnicodeEncodeError for lone surrogates."""
+dumps_bytes: Callable[[object], bytes] = _plain_bytes if orjson is None else orjson.dumps
+"""The same text in UTF-8, without a second copy of it in memory."""
 encoded: Callable[[str], object] = json.loads if orjson is None else orjson.Fragment
 """A JSON text as a value that `dumps` writes as it is."""
 loads: Callable[[str | bytes], Any] = json.loads if orjson is None else orjson.loads

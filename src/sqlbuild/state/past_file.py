@@ -17,7 +17,7 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
 from sqlbuild.failpoints import failpoint
-from sqlbuild.state.node_result_json import dumps, encoded, loads, result_from_fields, result_to_fields, storable
+from sqlbuild.state.node_result_json import dumps_bytes, encoded, loads, result_from_fields, result_to_fields, storable
 
 SCHEMA_VERSION = 1
 
@@ -52,7 +52,7 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
     }
     unfinished = f"{path}.{os.getpid()}.tmp"
     try:
-        Path(unfinished).write_text(_text(document), encoding="utf-8")
+        Path(unfinished).write_bytes(_text(document))
         failpoint("state_file.written")
         os.replace(unfinished, path)
     except OSError as error:
@@ -111,15 +111,15 @@ def _read(path: str, target: str) -> dict[str, Any] | None:
     return {**document, "results": results}
 
 
-def _text(document: dict[str, Any]) -> str:
+def _text(document: dict[str, Any]) -> bytes:
     try:
-        return dumps(document)
+        return dumps_bytes(document)
     except (TypeError, UnicodeEncodeError):
         results = {
             node: [storable(record) if isinstance(record, dict) else record for record in records]
             for node, records in document["results"].items()
         }
-        return dumps({**document, "results": results})
+        return dumps_bytes({**document, "results": results})
 
 
 def _result_json(result: NodeResult, record: str | None) -> object:
