@@ -16,11 +16,16 @@ from sqlbuild.testing.project_folder import ProjectFolder
 PATIENCE_SECONDS = 60.0
 
 
+def clean_environ() -> dict[str, str]:
+    """Without what measures coverage: it would not survive the kills, and costs time."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "SQB_"))}
+    return {**kept, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 class FaultyProject(ProjectFolder):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        for name in [name for name in self.environ if name.startswith(("COV_", "SQB_"))]:
-            del self.environ[name]
+        self.environ = clean_environ()
 
     def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -73,6 +78,11 @@ def ends():
         return True
 
     return ends_soon
+
+
+@pytest.fixture(scope="session")
+def faulty_environ() -> dict[str, str]:
+    return clean_environ()
 
 
 @pytest.fixture

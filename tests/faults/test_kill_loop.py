@@ -1,0 +1,334 @@
+"""Fault 1: whatever point of a run it is killed at, going on with it ends as if it had never been killed."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import sqlbuild
+from sqlbuild.domain.results import SUCCESSES, Status
+from sqlbuild.state.journal import read_journal
+from sqlbuild.testing.project_folder import ProjectFolder
+
+SOURCE = Path(sqlbuild.__file__).parent
+POINTS = sorted(
+    {
+        name
+        for path in SOURCE.rglob("*.py")
+        for name in re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+    }
+)
+DEPENDS_ON_THE_CLOCK = {"results.stored"}
+"""How often they are passed; the last time may not come."""
+FIRST_KILL = ("node.recorded", 5)
+"""For points that only a run is at that goes on with a killed one."""
+
+PROJECT = {
+    "sqlbuild_project.toml": 'name = "faulty"\n',
+    "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
+    "models/stg_events.sql": """
+        MODEL (materialized view);
+        SELECT id, day, id % 3 AS kind FROM __source("raw_events")
+    """,
+    "models/events.sql": 'MODEL (materialized table);\nSELECT id, day, kind FROM __ref("stg_events")\n',
+    "models/totals.sql": """
+        MODEL (materialized table);
+        SELECT day, kind, count(*) AS events FROM __ref("events") GROUP BY day, kind
+    """,
+    "python/nodes.py": """
+        import os
+        from sqlbuild.assets import asset
+        from sqlbuild.checks import check
+        from sqlbuild.loaders import loader
+        from sqlbuild.refs import model
+        from sqlbuild.tasks import task
+
+        DAY = int(os.environ.get("DAY", "1"))
+
+        def called(what):
+            with open(os.environ["CALLS"], "a") as calls:
+                calls.write(f"{what}\\n")
+
+        @loader
+        def raw_events(ctx):
+            called("raw_events")
+            day = int(os.environ["DAY"])
+            yield [{"id": day * 1_000 + n, "day": day} for n in range(100)]
+
+        @task
+        async def opens(ctx):
+            called("opens")
+            return {"key": ctx.idempotency_key}
+
+        @asset(depends_on=(model("totals"), opens))
+        def whole(ctx):
+            called("whole")
+            return ctx.export(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY ALL", "exports/whole.csv").rows
+
+        @asset(depends_on=model("events"))
+        async def parts(ctx):
+            called("parts")
+            return (await ctx.export(model("events"), "exports/parts", partition_by="day")).rows
+
+        @asset(depends_on=model("events"))
+        def batches(ctx):
+            called("batches")
+            rows = ctx.query(f"SELECT * FROM {ctx.relation(model('events'))} ORDER BY id").batches(50)
+            return ctx.export(rows, "exports/batches.csv").rows
+
+        @asset(depends_on=model("totals"))
+        async def pushed(ctx):
+            called("pushed")
+
+            async def push(row):
+                called(f"pushed {row[0]}-{row[1]}")
+                return row[2]
+
+            rows = await ctx.query(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY ALL").fetchall()
+            return sum(await ctx.map(push, rows, limit=2, key=lambda row: f"{row[0]}-{row[1]}"))
+
+        @check(depends_on=model("totals"))
+        def all_are_counted(ctx):
+            called("all_are_counted")
+            return ctx.query(f"SELECT sum(events) = count(*) * 100 // 3 FROM {ctx.relation(model('totals'))}").scalar()
+    """,
+}
+NODES = {
+    "loader:raw_events", "model:stg_events", "model:events", "model:totals", "task:opens",
+    "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",
+}  # fmt: skip
+TRACED = """
+import os, sys
+from sqlbuild import failpoints
+
+def note(name):
+    with open(os.environ["PASSED"], "a") as passed:
+        passed.write(name + "\\n")
+
+failpoints.failpoint = note
+from sqlbuild.__main__ import main
+main()
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What stays of a project."""
+
+    tables: dict[str, list[tuple[Any, ...]]]
+    files: dict[str, object]
+    ended: dict[str, str]
+    payloads: dict[str, object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    before: str
+    """The run of the first day."""
+    outcome: Outcome
+    passed: collections.Counter[str]
+    """How often each point is passed by a build."""
+    passed_by_retry: collections.Counter[str]
+
+
+class KilledProject:
+    """A copy of a project that was built once, with its second day to come."""
+
+    def __init__(self, built: Path, place: Path, faulty_environ: dict[str, str]) -> None:
+        shutil.copytree(built, place / "project")
+        self.root = place / "project"
+        self._calls = place / "calls.txt"
+        self._passed = place / "passed.txt"
+        self._environ = faulty_environ | {"DAY": "2", "CALLS": str(self._calls), "PASSED": str(self._passed)}
+
+    def sqb(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:
+        return self._run(["-m", "sqlbuild", *arguments], {"SQB_FAILPOINT": failpoint})
+
+    def traced(self, *arguments: str) -> collections.Counter[str]:
+        code, output = self._run(["-c", TRACED, *arguments], {})
+        assert code == 0, output
+        return collections.Counter(self._passed.read_text().split())
+
+    def _run(self, command: list[str], environ: dict[str, str]) -> tuple[int, str]:
+        ended = subprocess.run(
+            [sys.executable, *command],
+            cwd=self.root,
+            env={**self._environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        return ended.returncode, ended.stdout + ended.stderr
+
+    def calls(self) -> list[str]:
+        return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+    def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.root / "faulty.duckdb"), read_only=True) as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @property
+    def run_id(self) -> str:
+        return sorted(path.name for path in (self.root / "target/runs").iterdir())[-1]
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "target/runs" / self.run_id / "journal.jsonl"
+
+    def starts(self, run_id: str = "") -> list[str]:
+        """The nodes of a run, or of the last one, that began, in the order of beginning."""
+        journal = self.root / "target/runs" / (run_id or self.run_id) / "journal.jsonl"
+        records = [json.loads(line) for line in journal.read_text().splitlines()]
+        return [record["started"] for record in records if "started" in record]
+
+    def done(self) -> set[str]:
+        """Nodes of the last run whose success would survive the machine: in the journal, or committed with their data."""
+        records = read_journal(str(self.journal)).records
+        done = {node for node, record in records.items() if Status(json.loads(record)["status"]) in SUCCESSES}
+        committed = self.rows("SELECT DISTINCT node_id FROM _sqlbuild_commits WHERE run_id = ?", self.run_id)
+        return done | {node for (node,) in committed}
+
+    def done_items(self) -> set[str]:
+        kept = read_journal(str(self.journal)).checkpoints
+        scopes = kept["asset:pushed"].texts if "asset:pushed" in kept else {}
+        return {f"pushed {json.loads(key)}" for texts in scopes.values() for key in texts}
+
+    def outcome(self, run_id: str) -> Outcome:
+        tables = ("raw_events", "stg_events", "events", "totals")
+        manifest = json.loads((self.root / "exports/parts/_manifest.json").read_text())
+        last = self.rows(
+            "SELECT node_id, status, payload FROM _sqlbuild_node_results WHERE run_id = ? "
+            "QUALIFY row_number() OVER (PARTITION BY node_id ORDER BY stored_at DESC) = 1",
+            run_id,
+        )
+        payloads = {node: payload for node, _, payload in last if node != "task:opens"}
+        return Outcome(
+            tables={name: self.rows(f"SELECT * FROM {name} ORDER BY ALL") for name in tables},
+            files={
+                "whole": (self.root / "exports/whole.csv").read_text(),
+                "batches": (self.root / "exports/batches.csv").read_text(),
+                "parts": [(file["values"], file["rows"]) for file in manifest["files"]],
+            },
+            ended={node: status for node, status, _ in last},
+            payloads=payloads,
+        )
+
+    def leftovers(self) -> list[str]:
+        """What only a run that is alive may have."""
+        found = [str(path) for path in self.root.rglob("*") if _is_unfinished(path)]
+        found += [str(path) for path in sorted((self.root / "exports/parts").glob("data.*"))[1:]]
+        named = self.rows("SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%staging%'")
+        return found + [name for (name,) in named]
+
+
+def _is_unfinished(path: Path) -> bool:
+    return path.suffix in (".tmp", ".part", ".lock", ".wal", ".parquet") and "exports/parts/data." not in str(path)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, faulty_environ: dict[str, str]) -> Path:
+    """The project on its first day, so that every table and every file has a predecessor."""
+    place = tmp_path_factory.mktemp("built")
+    folder = ProjectFolder(place / "project").write(PROJECT)
+    folder.environ = faulty_environ | {"DAY": "1", "CALLS": str(place / "calls.txt")}
+    folder.build()
+    # So that every command analyses again, and writes down what it has found.
+    (folder.root / "target/sql_analysis.json").unlink()
+    return folder.root
+
+
+@pytest.fixture
+def killed(built: Path, tmp_path: Path, faulty_environ: dict[str, str]) -> KilledProject:
+    return KilledProject(built, tmp_path, faulty_environ)
+
+
+@pytest.fixture(scope="module")
+def reference(built: Path, tmp_path_factory: pytest.TempPathFactory, faulty_environ: dict[str, str]) -> Reference:
+    """What the second day comes to if nothing happens to it."""
+    calm = KilledProject(built, tmp_path_factory.mktemp("calm"), faulty_environ)
+    before = calm.run_id
+    passed = calm.traced("build")
+    assert set(calm.starts()) == NODES
+    resumed = KilledProject(built, tmp_path_factory.mktemp("resumed"), faulty_environ)
+    assert resumed.sqb("build", failpoint="{}:kill@{}".format(*FIRST_KILL))[0] == -signal.SIGKILL
+    return Reference(
+        before=before, outcome=calm.outcome(calm.run_id), passed=passed, passed_by_retry=resumed.traced("retry")
+    )
+
+
+def kill_and_go_on(killed: KilledProject, reference: Reference, point: str, at: int, backend: str) -> None:
+    kill(killed, reference, point, at, backend)
+    calls, starts, run_id = killed.calls(), killed.starts(), killed.run_id
+    done, done_items = killed.done(), killed.done_items()
+    has_ended = read_journal(str(killed.journal)).ended_with == 0
+
+    code, output = killed.sqb("retry", "--backend", backend)
+    if code == 2:
+        assert "build again" in output, output
+    if code == 2 and run_id != reference.before and has_ended:
+        # All of it was done; the next command tidies up.
+        assert done == NODES
+        code, output = killed.sqb("build", "--allow-empty", "opens", "--exclude", "opens", "--backend", backend)
+    elif code == 2:
+        # It had not planned anything yet.
+        assert killed.calls() == calls
+        code, output = killed.sqb("build", "--backend", backend)
+        run_id, done, done_items = killed.run_id, set(), set()
+    assert code == 0, output
+    assert "Traceback" not in output
+    assert not done & set(killed.starts(run_id)[len(starts) :])
+    assert not done_items & set(killed.calls()[len(calls) :])
+    assert killed.outcome(run_id) == reference.outcome
+    assert killed.leftovers() == []
+    ends = killed.rows("SELECT exit_code, stopped_by FROM _sqlbuild_runs WHERE run_id = ? ORDER BY stored_at", run_id)
+    assert ends[-1] == (0, None)
+
+
+def kill(killed: KilledProject, reference: Reference, point: str, at: int, backend: str) -> None:
+    kills = [("build", point, at)]
+    if point not in reference.passed:
+        kills = [("build", *FIRST_KILL), ("retry", point, at)]
+    for command, name, count in kills:
+        code, output = killed.sqb(command, "--backend", backend, failpoint=f"{name}:kill@{count}")
+        if code == 0 and count > 1 and name in DEPENDS_ON_THE_CLOCK:
+            pytest.skip(f"the build was through before it came to {name} for the {count}th time")
+        assert code == -signal.SIGKILL, output
+
+
+def passes(reference: Reference, point: str) -> list[int]:
+    count = reference.passed[point] or reference.passed_by_retry[point]
+    assert count, f"no run of this project passes the point {point}"
+    return list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_there_ends_as_if_it_had_not_been(point, reference, killed):
+    kill_and_go_on(killed, reference, point, 1, "asyncio")
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_where_it_comes_by_for_the_last_time_does_too(point, reference, killed):
+    *_, last = passes(reference, point)
+    if last > 1:
+        kill_and_go_on(killed, reference, point, last, "trio")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_anywhere_between_does_too(point, reference, built, tmp_path, faulty_environ):
+    for at in passes(reference, point)[1:-1]:
+        place = tmp_path / str(at)
+        place.mkdir()
+        kill_and_go_on(KilledProject(built, place, faulty_environ), reference, point, at, "asyncio")
