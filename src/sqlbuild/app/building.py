@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -14,6 +15,7 @@ import anyio.to_thread
 
 from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.export_places import export_places
+from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
@@ -184,24 +186,22 @@ async def _build(
                 events.publish(RunWarning(_now(), note))
             failpoint("run.prepared")
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
-        return await run_to_its_end(
-            functools.partial(
-                _run,
-                _Prepared(
-                    compiled=compiled,
-                    options=options,
-                    selection=selection,
-                    plan=plan,
-                    past=past,
-                    warehouse=warehouse,
-                    store=store,
-                    providers=providers,
-                    events=events,
-                    leave_now=leave_now,
-                    tell_run=access.tell_run,
-                ),
-            )
+        prepared = _Prepared(
+            compiled=compiled,
+            options=options,
+            selection=selection,
+            plan=plan,
+            past=past,
+            warehouse=warehouse,
+            store=store,
+            providers=providers,
+            events=events,
+            leave_now=leave_now,
+            tell_run=access.tell_run,
         )
+        # A build from Python has no other way to hear of Ctrl-C than that its caller is cancelled.
+        with contextlib.nullcontext(HeldInterrupts()) if options.embedded else held_interrupts() as held:
+            return await run_to_its_end(functools.partial(_run, prepared), already_asked=lambda: held.heard)
     finally:
         await access.close()
 

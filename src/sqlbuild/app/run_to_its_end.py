@@ -10,21 +10,30 @@ import anyio
 T = TypeVar("T")
 
 
-async def run_to_its_end(work: Callable[[Callable[[], Awaitable[object]]], Awaitable[T]]) -> T:
+async def run_to_its_end(
+    work: Callable[[Callable[[], Awaitable[object]]], Awaitable[T]],
+    *,
+    already_asked: Callable[[], bool] = lambda: False,
+) -> T:
     """Await `work(stop_asked)`, which no cancellation of the caller reaches.
 
-    `stop_asked()` returns when the caller was cancelled; the cancellation goes on once `work` has ended.
+    `stop_asked()` returns when the caller was cancelled, and at once if `already_asked()`; the cancellation goes on once
+    `work` has ended.
     """
     stop_asked, ended = anyio.Event(), anyio.Event()
     values: list[T] = []
     failure: BaseException | None = None
     interrupted: KeyboardInterrupt | None = None
 
+    async def asked() -> None:
+        if not already_asked():
+            await stop_asked.wait()
+
     async def shielded() -> None:
         nonlocal failure
         with anyio.CancelScope(shield=True):
             try:
-                values.append(await work(stop_asked.wait))
+                values.append(await work(asked))
             except BaseException as error:  # noqa: BLE001 - raised again by who waits for it
                 failure = error
         ended.set()

@@ -41,7 +41,8 @@ async def stop_signals(
         nonlocal first, insisting
         if first is None:
             first = signal.Signals(number)
-            call_soon(heard, first.name)
+            with contextlib.suppress(RuntimeError):  # the run is over
+                call_soon(heard, first.name)
             insisting = threading.Timer(patience, os.kill, (os.getpid(), number))
             insisting.daemon = True
             with contextlib.suppress(RuntimeError):  # the system gives no more threads

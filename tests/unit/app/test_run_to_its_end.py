@@ -51,3 +51,11 @@ async def test_work_that_nobody_stops_is_not_asked_to():
 
     await run_to_its_end(work)
     assert asked == []
+
+
+async def test_work_that_is_to_stop_before_it_begins_is_told_so_at_once():
+    async def work(stop_asked):
+        await stop_asked()
+        return "stopped"
+
+    assert await run_to_its_end(work, already_asked=lambda: True) == "stopped"
