@@ -17,7 +17,6 @@ from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
-from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.capacity import Lane, Need
 from sqlbuild.runner.kinds.sql_model import build_model
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
@@ -202,25 +201,24 @@ def _scope_left_open(error: RuntimeError) -> NodeError:
     return left_open
 
 
-def retry_delay(
-    policy: RetryPolicy | None,
-    node: Node,
-    number: int,
-    error: BaseException,
-    elapsed: float,
-    draw: float,
-    asked_wait: float | None = None,
+def delay_before_next(
+    attempt: Attempt, error: BaseException, *, now: float, draw: float, wait: float | None
 ) -> float | None:
-    """Seconds until the next attempt, or None if there is none; not before a service that asked to wait allows it."""
+    """Seconds until the node of a failed attempt is tried again, or None if it is not; not before a service that asked
+    for `wait` seconds allows it. `draw` is from [0, 1]."""
+    policy = limits_of(attempt.node).retry
     # A provider is set up once in a run, however often its nodes are tried.
     if policy is None or isinstance(error, LoopBlocked | ProviderError):
         return None
     transient = isinstance(error, NodeTimeout) or (isinstance(error, WarehouseError) and error.transient)
-    if node.kind is NodeKind.MODEL and not transient:
+    if attempt.node.kind is NodeKind.MODEL and not transient:
         return None
-    delay = policy.delay_after(number, error, elapsed, jitter_draw=draw)
-    if delay is None or asked_wait is None or asked_wait <= delay:
+    history = attempt.history
+    elapsed = now - (attempt.started if history is None else history.first_started)
+    tries = 1 if history is None else len(history.errors) + 1
+    delay = policy.delay_after(tries, error, elapsed, jitter_draw=draw)
+    if delay is None or wait is None or wait <= delay:
         return delay
-    if policy.max_elapsed_seconds is not None and elapsed + asked_wait > policy.max_elapsed_seconds:
+    if policy.max_elapsed_seconds is not None and elapsed + wait > policy.max_elapsed_seconds:
         return None
-    return asked_wait
+    return wait

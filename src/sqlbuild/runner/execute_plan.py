@@ -22,16 +22,13 @@ from anyio.abc import TaskGroup
 
 from sqlbuild.authoring.pool_blocks import begin_outside_of_blocks
 from sqlbuild.domain.events import (
-    NodeFinished,
     NodeRetrying,
     NodeStarted,
-    RunFinished,
     RunStarted,
     RunStopping,
     RunWarning,
 )
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
-from sqlbuild.domain.masked_records import mask_result
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError, WarehouseError
@@ -39,12 +36,11 @@ from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.alarms import Alarms
 from sqlbuild.runner.attempts import (
     Attempt,
-    History,
     close_session,
+    delay_before_next,
     is_isolated,
     lane_of,
     limits_of,
-    retry_delay,
     run_async,
     run_sync,
     too_late,
@@ -53,6 +49,7 @@ from sqlbuild.runner.blocked_loop import judged
 from sqlbuild.runner.capacity import Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionSlots
 from sqlbuild.runner.kinds.check import status_of_error
+from sqlbuild.runner.ledger import Ledger
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import RunningNode
@@ -61,7 +58,6 @@ from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, WouldRun
 from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import Records
 from sqlbuild.runner.rehearsal import Rehearsal
-from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_facts import CANCELLATION, run_result
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.run_parts import (
@@ -97,7 +93,7 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
     async with anyio.create_task_group() as background:
         background.start_soon(execution.bridge.run)
         background.start_soon(execution.alarms.run)
-        background.start_soon(execution.writer.run)
+        background.start_soon(execution.ledger.keep_writing)
         background.start_soon(execution.abandon_what_never_ends)
         if order.handle_signals:
             bridge = execution.bridge
@@ -131,15 +127,14 @@ class _Execution:
         self.order = order
         self.services = services
         self.started_at = started_at
-        self.results: dict[NodeId, NodeResult] = {}
-        self._record_texts: dict[NodeId, str] = {}
         self.stopped_by: str | None = None
         self.engine_error: EngineError | None = None
         self.result: RunResult | None = None
         self.left_running: list[NodeId] = []
         self.bridge = LoopBridge()
         self.alarms = Alarms(services.clock)
-        self.writer = ResultWriter(services.store, self._engine_failed)
+        self.ledger = Ledger(services, self._engine_failed)
+        self.results = self.ledger.results
         self._scheduler = make_scheduler(plan)
         self._capacity = make_capacity(order, services.clock)
         begin_outside_of_blocks()
@@ -178,10 +173,9 @@ class _Execution:
             begin=self._begin,
             call=self._call,
             ended=self._worker_ended,
-            settle=self._write_out,
+            settle=self.ledger.write_out,
             cancelled=functools.partial(self.stop, CANCELLATION),
         )
-        self._writes_at_once = True
         self._never_begun: list[NodeId] = []
         self._open_loads: list[RunningNode] = []
         self._nodes: TaskGroup | None = None
@@ -249,7 +243,7 @@ class _Execution:
 
     async def try_to_conclude(self) -> None:
         """Write everything that is not written yet; afterwards there is a `result` or an `engine_error`."""
-        await self.writer.flush()
+        await self.ledger.flush()
         if self.engine_error is None and self.result is None:
             try:
                 await self._conclude()
@@ -266,19 +260,11 @@ class _Execution:
             started_at=self.started_at,
             finished_at=self.services.clock.now(),
             stopped_by=self.stopped_by,
-            records=self._record_texts,
+            records=self.ledger.texts,
             left_running=tuple(self.left_running),
             dry_run=self.order.dry_run,
         )
-        try:
-            await self.services.store.append_run(result)
-        except WarehouseError as error:
-            raise EngineError(f"the run could not be written to the warehouse: {error}", help=error.help) from error
-        failpoint("run.stored")
-        # Last of all: a journal without an end says that something of the run may be missing in the warehouse.
-        self.services.journal.ended(result)
-        failpoint("run.ended")
-        self.services.publish(RunFinished(result.finished_at, result))
+        await self.ledger.conclude(result)
         self.result = result
 
     # -- stopping ---------------------------------------------------------------------------------------------------
@@ -357,11 +343,11 @@ class _Execution:
         for node, history in self._records.history.items():
             if node not in self.results:
                 # It was waiting to be tried again.
-                self._record(self._records.of_node(node, Status.CANCELLED, retried=tuple(history.errors)))
+                self.ledger.record(self._records.of_node(node, Status.CANCELLED, retried=tuple(history.errors)))
         for command in self._scheduler.settle_rest([*self._never_begun, *self._capacity.drain()]):
             assert isinstance(command, Settle)
             if command.node not in self.results:
-                self._record(self._records.of_node(command.node, command.status))
+                self.ledger.record(self._records.of_node(command.node, command.status))
 
     def _check_idle(self) -> None:
         if len(self.results) == len(self.plan.steps):
@@ -387,7 +373,7 @@ class _Execution:
                 case Ready(node):
                     self._enqueue(node)
                 case Settle(node, status, because_of):
-                    self._record(self._records.of_node(node, status, because_of=because_of))
+                    self.ledger.record(self._records.of_node(node, status, because_of=because_of))
         self._grant()
 
     def _enqueue(self, node: NodeId) -> None:
@@ -515,17 +501,11 @@ class _Execution:
 
     def _worker_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         """The record goes into the journal with that of the next start, or when the worker finds nothing to do."""
-        self._writes_at_once = False
+        self.ledger.at_once = False
         try:
             self._attempt_ended(attempt, outcome)
         finally:
-            self._writes_at_once = True
-
-    def _write_out(self) -> None:
-        try:
-            self.services.journal.write_out()
-        except EngineError as error:
-            self._engine_failed(error)
+            self.ledger.at_once = True
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.over:
@@ -561,11 +541,7 @@ class _Execution:
         facts = self._records.describe(attempt, error, told)
         wait = self._node_work.wait_asked_by(error, node)
         if self.stopped_by is None:
-            history = attempt.history
-            elapsed = now - (attempt.started if history is None else history.first_started)
-            tries = 1 if history is None else len(history.errors) + 1
-            draw = self.services.jitter()
-            delay = retry_delay(limits_of(node).retry, node, tries, error, elapsed, draw, wait)
+            delay = delay_before_next(attempt, error, now=now, draw=self.services.jitter(), wait=wait)
             if delay is not None:
                 self._retry_later(attempt, facts, delay)
                 return
@@ -574,11 +550,7 @@ class _Execution:
 
     def _retry_later(self, attempt: Attempt, facts: ErrorFacts, delay: float) -> None:
         node, at = attempt.node, self.services.clock.now()
-        history = attempt.history
-        if history is None:
-            history = History(first_started=attempt.started, waited=attempt.waited)
-            self._records.history[node.id] = history
-        history.errors.append(facts)
+        self._records.remember_failure(attempt, facts)
         self._records.log_failure(attempt, facts, retry_in=delay)
         try:
             self.services.journal.attempt_failed(node.id, attempt.number, at, f"{facts.type}: {facts.message}")
@@ -595,20 +567,8 @@ class _Execution:
         self._check_idle()
 
     def _end(self, result: NodeResult) -> None:
-        self._record(result)
+        self.ledger.record(result)
         if self.order.fail_fast and result.status in FAILURES:
             # Told before it is known what follows: nothing of that may start any more.
             self.stop("fail-fast")
         self._apply(self._scheduler.finished(result.node_id, result.status, result.skip_mode))
-
-    def _record(self, result: NodeResult) -> None:
-        if self.services.masker is not None:
-            mask_result(result, self.services.masker)
-        self.results[result.node_id] = result
-        record = self._record_texts[result.node_id] = self.services.encode(result)
-        try:
-            self.services.journal.finished(record, at_once=self._writes_at_once)
-        except EngineError as error:
-            self._engine_failed(error)
-        self.writer.add(record)
-        self.services.publish(NodeFinished(result.finished_at or self.services.clock.now(), result))

@@ -41,6 +41,14 @@ class Records:
         self._masker = masker
         self.history: dict[NodeId, History] = {}
 
+    def remember_failure(self, attempt: Attempt, error: ErrorFacts) -> None:
+        """Of an attempt after which the node is tried again."""
+        history = attempt.history
+        if history is None:
+            history = History(first_started=attempt.started, waited=attempt.waited)
+            self.history[attempt.node.id] = history
+        history.errors.append(error)
+
     def of_attempt(self, attempt: Attempt, status: Status, **facts: object) -> NodeResult:
         """How a node ended with an attempt that did begin."""
         step = attempt.step
