@@ -85,6 +85,11 @@ def faulty_environ() -> dict[str, str]:
     return clean_environ()
 
 
+@pytest.fixture(scope="session")
+def make_faulty() -> type[FaultyProject]:
+    return FaultyProject
+
+
 @pytest.fixture
 def faulty(tmp_path: Path) -> FaultyProject:
     return FaultyProject(tmp_path).write({"sqlbuild_project.toml": 'name = "faulty"\n'})
