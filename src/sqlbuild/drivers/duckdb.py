@@ -16,7 +16,7 @@ import anyio
 import duckdb
 
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
-from sqlbuild.drivers.duckdb_errors import first_line, not_a_database, translated, translated_opening
+from sqlbuild.drivers.duckdb_errors import durable_commits, first_line, not_a_database, translated, translated_opening
 from sqlbuild.drivers.duckdb_results import (
     BatchResult,
     OpenCursor,
@@ -219,7 +219,7 @@ def _with_cursor(cursor: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckD
 
 
 def _execute(cursor: duckdb.DuckDBPyConnection, *, sql: str, parameters: StatementParameters) -> None:
-    with translated(sql):
+    with translated(sql), durable_commits():
         if cursor.execute(sql, parameters) is None:
             raise WarehouseError("the statement is empty", sql=sql)
         cursor.complete()
@@ -232,7 +232,7 @@ def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: list[tup
         for sql, parameters in statements:
             _execute(cursor, sql=sql, parameters=parameters)
         failpoint("warehouse.committing")
-        with translated("COMMIT"):
+        with translated("COMMIT"), durable_commits():
             cursor.commit()
     except BaseException:
         with contextlib.suppress(duckdb.Error):  # some errors have ended the transaction already

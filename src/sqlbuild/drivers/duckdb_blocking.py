@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from sqlbuild.drivers.duckdb_errors import translated
+from sqlbuild.drivers.duckdb_errors import durable_commits, translated
 
 
 class BlockingCursor:
@@ -20,7 +20,7 @@ class BlockingCursor:
         self._cursor = cursor
 
     def execute(self, sql: str, parameters: list[object] | None = None) -> None:
-        with translated(sql):
+        with translated(sql), durable_commits():
             self._cursor.execute(sql, parameters)
 
     def rows(self, sql: str, parameters: list[object] | None = None) -> list[tuple[Any, ...]]:
@@ -45,7 +45,7 @@ class BlockingCursor:
             self._cursor.begin()
         try:
             yield
-            with translated("COMMIT"):
+            with translated("COMMIT"), durable_commits():
                 self._cursor.commit()
         except BaseException:
             with contextlib.suppress(duckdb.Error):  # some errors have ended the transaction already

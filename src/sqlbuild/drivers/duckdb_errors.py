@@ -13,6 +13,7 @@ from sqlbuild.errors import SqlbuildError, TargetLocked, WarehouseError, Warehou
 
 MAX_MESSAGE = 10_000
 
+_DURABLE = "COMMIT succeeded and is durable"
 _LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
 _WRONG_KIND = re.compile(r"Existing object .* is of type (?:View|Table), trying to", re.DOTALL)
@@ -53,6 +54,17 @@ def translated(sql: str = "") -> Iterator[None]:
         raise _statement_error(str(error), sql, interrupted=isinstance(error, duckdb.InterruptException)) from error
     except RuntimeError as error:  # what the binding raises for text that is not valid Unicode
         raise WarehouseError(f"the statement cannot be handed to DuckDB: {error}", sql=sql) from error
+
+
+@contextlib.contextmanager
+def durable_commits() -> Iterator[None]:
+    """What DuckDB calls committed is committed, also if it cannot go on after it, as on a full disk: whoever asks it for
+    anything else is told that, and nobody does again what was done."""
+    try:
+        yield
+    except duckdb.FatalException as error:
+        if _DURABLE not in str(error):
+            raise
 
 
 @contextlib.contextmanager
