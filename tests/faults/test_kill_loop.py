@@ -31,6 +31,8 @@ POINTS = sorted(
 )
 DEPENDS_ON_THE_CLOCK = {"results.stored"}
 """How often they are passed; the last time may not come."""
+AT_THE_END = {"results.stored", "run.stored", "run.ended", "node.recorded", "replay.told", "replay.run_stored"}
+"""Where a signal may come too late to stop anything."""
 FIRST_KILL = ("node.recorded", 5)
 """For points that only a run is at that goes on with a killed one."""
 
@@ -268,8 +270,13 @@ def reference(built: Path, tmp_path_factory: pytest.TempPathFactory, faulty_envi
     )
 
 
-def kill_and_go_on(killed: KilledProject, reference: Reference, point: str, at: int, backend: str) -> None:
-    kill(killed, reference, point, at, backend)
+def stop_and_go_on(
+    killed: KilledProject, reference: Reference, point: str, at: int, backend: str, action: str = "kill"
+) -> None:
+    if stop(killed, reference, point, at, backend, action) == 0:
+        # The signal came when everything had ended.
+        assert killed.outcome(killed.run_id) == reference.outcome
+        return
     calls, starts, run_id = killed.calls(), killed.starts(), killed.run_id
     done, done_items = killed.done(), killed.done_items()
     has_ended = read_journal(str(killed.journal)).ended_with == 0
@@ -296,15 +303,21 @@ def kill_and_go_on(killed: KilledProject, reference: Reference, point: str, at: 
     assert ends[-1] == (0, None)
 
 
-def kill(killed: KilledProject, reference: Reference, point: str, at: int, backend: str) -> None:
-    kills = [("build", point, at)]
+def stop(killed: KilledProject, reference: Reference, point: str, at: int, backend: str, action: str) -> int:
+    """The exit code of the command that was stopped there."""
+    expected = {"kill": -signal.SIGKILL, "sigterm": 143}[action]
     if point not in reference.passed:
-        kills = [("build", *FIRST_KILL), ("retry", point, at)]
-    for command, name, count in kills:
-        code, output = killed.sqb(command, "--backend", backend, failpoint=f"{name}:kill@{count}")
-        if code == 0 and count > 1 and name in DEPENDS_ON_THE_CLOCK:
-            pytest.skip(f"the build was through before it came to {name} for the {count}th time")
-        assert code == -signal.SIGKILL, output
+        name, count = FIRST_KILL
+        assert killed.sqb("build", failpoint=f"{name}:kill@{count}")[0] == -signal.SIGKILL
+    command = "build" if point in reference.passed else "retry"
+    code, output = killed.sqb(command, "--backend", backend, failpoint=f"{point}:{action}@{at}")
+    if code == 0 and at > 1 and point in DEPENDS_ON_THE_CLOCK:
+        pytest.skip(f"the build was through before it came to {point} for the {at}th time")
+    if code == 0 and action == "sigterm" and point in AT_THE_END:
+        return 0
+    assert code == expected, output
+    assert "Traceback" not in output
+    return code
 
 
 def passes(reference: Reference, point: str) -> list[int]:
@@ -315,14 +328,14 @@ def passes(reference: Reference, point: str) -> list[int]:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_there_ends_as_if_it_had_not_been(point, reference, killed):
-    kill_and_go_on(killed, reference, point, 1, "asyncio")
+    stop_and_go_on(killed, reference, point, 1, "asyncio")
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_where_it_comes_by_for_the_last_time_does_too(point, reference, killed):
     *_, last = passes(reference, point)
     if last > 1:
-        kill_and_go_on(killed, reference, point, last, "trio")
+        stop_and_go_on(killed, reference, point, last, "trio")
 
 
 @pytest.mark.slow
@@ -331,4 +344,11 @@ def test_a_run_killed_anywhere_between_does_too(point, reference, built, tmp_pat
     for at in passes(reference, point)[1:-1]:
         place = tmp_path / str(at)
         place.mkdir()
-        kill_and_go_on(KilledProject(built, place, faulty_environ), reference, point, at, "asyncio")
+        stop_and_go_on(KilledProject(built, place, faulty_environ), reference, point, at, "asyncio")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_that_a_signal_stops_there_is_gone_on_with_too(point, reference, killed):
+    at = (passes(reference, point)[-1] + 1) // 2
+    stop_and_go_on(killed, reference, point, at, "trio" if at % 2 else "asyncio", "sigterm")
