@@ -45,9 +45,17 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Real kills, signals and full disks, all of them."""
+    """Real kills, signals and full disks, all of them, also the slow ones: about 20 minutes."""
     session.install("--editable", ".[test]")
-    session.run("pytest", "-n", "2", "--quiet", "tests/faults", *session.posargs)
+    session.run("pytest", "-n", "2", "--quiet", "-m", "faults", "tests/faults", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Many builds in one process: `nox -s soak -- 1000`; 300 if no number is given."""
+    session.install("--editable", ".[test]")
+    runs = session.posargs[0] if session.posargs else "300"
+    session.run("pytest", "--quiet", "tests/faults/test_soak.py", "--soak-runs", runs)
 
 
 @nox.session

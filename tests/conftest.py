@@ -17,6 +17,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 DEFAULT_DEADLINE_SECONDS = 30.0
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-runs", type=int, default=24, metavar="N", help="builds of tests/faults/test_soak.py")
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)

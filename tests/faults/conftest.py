@@ -64,6 +64,15 @@ def has_ended(process: int) -> bool:
     return state in "ZX"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is a fault test; the slow ones are left to `nox -s faults`."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker("faults")
+
+
 @pytest.fixture
 def ends():
     def ends_soon(*processes: int) -> bool:

@@ -17,6 +17,7 @@ from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 
 POINTS = ("export.prepared", "export.writing", "export.written", "export.renamed")
 FORMATS = ("csv", "json", "parquet", "arrow", "csv.gz", "jsonl")
+SLOW = pytest.mark.slow
 OLD = 5
 NODES = """
     import os
@@ -112,7 +113,7 @@ def exporting(faulty):
     return run
 
 
-@pytest.mark.parametrize("format", ["csv", "json", "parquet"])
+@pytest.mark.parametrize("format", ["csv", *(pytest.param(each, marks=SLOW) for each in ("json", "parquet"))])
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("replaces", [False, True], ids=["new file", "existing file"])
 def test_a_kill_at_any_step_leaves_the_old_file_or_the_new_one(faulty, exporting, format, point, replaces):
@@ -154,7 +155,7 @@ def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(faulty, exporti
     assert len([path for path in folder.iterdir() if path.is_dir()]) == 1
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", ["csv", *(pytest.param(each, marks=SLOW) for each in FORMATS if each != "csv")])
 def test_kills_at_spread_times_never_show_half_a_file(faulty, exporting, format):
     """Big enough that most of them come while it is written."""
     path = faulty.root / f"exports/rows.{format}"

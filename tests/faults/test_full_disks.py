@@ -217,7 +217,7 @@ def test_logs_that_cannot_be_written_are_told_once_and_fail_nothing(faulty, kind
 # -- exports and artifacts --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", REASONS)
+@pytest.mark.parametrize("kind", ["enospc", pytest.param("eio", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("point", ["export.prepared", "export.writing", "export.written"])
 def test_an_export_fails_its_node_and_keeps_the_file(built, reference, point, kind):
     before = (built.root / "exports/out.csv").read_text()
@@ -231,7 +231,7 @@ def test_an_export_fails_its_node_and_keeps_the_file(built, reference, point, ki
     assert outputs(built) == reference
 
 
-@pytest.mark.parametrize("kind", REASONS)
+@pytest.mark.parametrize("kind", ["enospc", pytest.param("eio", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("point", "name"), [("state_file.written", "state"), ("artifact.written", "run_results")])
 def test_an_artifact_that_cannot_be_written_is_named_and_the_old_one_stays(built, reference, point, name, kind):
     path = built.root / f"target/{name}.json"
@@ -270,7 +270,9 @@ def test_a_file_that_may_not_grow_fails_the_model_and_keeps_the_table(built, ref
     assert outputs(built) == reference
 
 
-@pytest.mark.parametrize("but_for", [0, 32_768, 262_144, 1_048_576])
+@pytest.mark.parametrize(
+    "but_for", [0, 262_144, *(pytest.param(bytes, marks=pytest.mark.slow) for bytes in (32_768, 131_072, 1_048_576))]
+)
 def test_a_full_disk_harms_nothing_and_with_more_room_the_run_goes_on(faulty, reference, tmp_path, but_for):
     disk = tmp_path / "disk"
     with mounted(disk, "-t", "tmpfs", "-o", "size=12m", "none"):

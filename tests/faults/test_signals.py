@@ -200,9 +200,9 @@ AT_POINTS = {
 """Moments that are too short to be met by a signal from outside."""
 
 
-def signals(*backends: str):
-    """All of them on all backends; the quick run has two of the six."""
-    few = {(signal.SIGTERM, "asyncio"), (signal.SIGINT, "trio")}
+def signals(*few: tuple[signal.Signals, str]):
+    """All of them on both backends; all but a few are slow."""
+    few = few or ((signal.SIGTERM, "asyncio"), (signal.SIGINT, "trio"))
     return pytest.mark.parametrize(
         ("number", "backend"),
         [
@@ -251,7 +251,7 @@ def test_a_signal_ends_whatever_goes_on(faulty, name, number, backend):
 
 
 @pytest.mark.parametrize("name", AT_POINTS)
-@signals()
+@signals((signal.SIGTERM, "trio"))
 def test_a_signal_between_the_steps_of_a_build_does_too(faulty, name, number, backend):
     faulty.write({"tasks/t.py": FINE, "models/one.sql": "SELECT 1 AS a\n"})
     faulty.environ["SQB_FAILPOINT"] = f"{AT_POINTS[name]}:{number.name.lower()}"
