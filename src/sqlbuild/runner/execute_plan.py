@@ -343,7 +343,9 @@ class _Execution:
         for node, history in self._records.history.items():
             if node not in self.results:
                 # It was waiting to be tried again.
-                self.ledger.record(self._records.of_node(node, Status.CANCELLED, retried=tuple(history.errors)))
+                begun = self.order.attempts.get(node, 0) + len(history.errors)
+                facts = {"attempt": begun, "retried": tuple(history.errors)}
+                self.ledger.record(self._records.of_node(node, Status.CANCELLED, **facts))
         for command in self._scheduler.settle_rest([*self._never_begun, *self._capacity.drain()]):
             assert isinstance(command, Settle)
             if command.node not in self.results:

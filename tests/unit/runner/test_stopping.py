@@ -75,6 +75,16 @@ async def test_what_depends_on_an_unknown_node_is_blocked(run_plan):
     assert ran.result.results[NodeId("task:child")].because_of == ("task:stuck",)
 
 
+async def test_what_waits_to_be_tried_again_when_the_run_stops_tells_its_attempts(run_plan):
+    @task(retry=RetryPolicy(max_attempts=3, initial_delay_seconds=3_600, jitter=False))
+    async def waiting(ctx):
+        raise OSError("away")
+
+    ran = await run_plan({waiting: (), bad: ()}, fail_fast=True, attempts={NodeId("task:waiting"): 2})
+    result = ran.result.results[NodeId("task:waiting")]
+    assert (result.status, result.attempt, len(result.retried)) == ("cancelled", 3, 1)
+
+
 async def test_a_cancelled_group_of_the_nodes_own_is_cancelled_not_failed(run_plan, anyio_backend):
     @task
     async def waits(ctx):
