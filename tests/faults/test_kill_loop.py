@@ -331,6 +331,7 @@ def test_a_run_killed_there_ends_as_if_it_had_not_been(point, reference, killed)
     stop_and_go_on(killed, reference, point, 1, "asyncio")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_a_run_killed_where_it_comes_by_for_the_last_time_does_too(point, reference, killed):
     *_, last = passes(reference, point)
