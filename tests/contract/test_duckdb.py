@@ -112,7 +112,7 @@ async def test_a_read_only_warehouse_is_read_and_not_written(make_duckdb):
     warehouse = make_duckdb()
     await warehouse.open()
     await warehouse.create_schemas(["dev"])
-    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "t"), "SELECT 7 AS a", staging="_s")
+    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "t"), "SELECT 7 AS a")
     await warehouse.close()
     for reader, read_only in ((make_duckdb(), True), (make_duckdb(read_only=True), False)):
         await reader.open(read_only=read_only)
@@ -256,10 +256,10 @@ async def test_a_failure_around_the_swap_leaves_one_whole_generation(make_duckdb
     await warehouse.open()
     await warehouse.create_schemas(["dev"])
     connection, orders = warehouse.connect(), Relation("", "dev", "orders")
-    await warehouse.build_table(connection, orders, "SELECT 1 AS generation", staging="_s")
+    await warehouse.build_table(connection, orders, "SELECT 1 AS generation")
     monkeypatch.setattr("sqlbuild.warehouses.duckdb.failpoint", reach)
     with pytest.raises(FailpointReached):
-        await warehouse.build_table(connection, orders, "SELECT 2 AS generation", staging="_s")
+        await warehouse.build_table(connection, orders, "SELECT 2 AS generation")
     assert await rows(warehouse, "FROM dev.orders") == [(2 if point == "model.swapped" else 1,)]
     assert await warehouse.relations() == {orders}
     await warehouse.close()
@@ -276,7 +276,7 @@ async def build():
     await warehouse.open()
     await warehouse.create_schemas(["dev"])
     sql = "SELECT {generation} AS generation FROM range(10000)"
-    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "orders"), sql, staging="_s")
+    await warehouse.build_table(warehouse.connect(), Relation("", "dev", "orders"), sql)
     await warehouse.close()
 
 anyio.run(build)
@@ -298,6 +298,6 @@ async def test_a_process_killed_around_the_swap_leaves_one_whole_generation(
     seen = await rows(warehouse, "SELECT DISTINCT generation, count(*) OVER () FROM dev.orders")
     assert seen == [(2 if point == "model.swapped" else 1, 10_000)]
     orders = Relation("", "dev", "orders")
-    await warehouse.build_table(warehouse.connect(), orders, "SELECT 3 AS generation", staging="_s")
+    await warehouse.build_table(warehouse.connect(), orders, "SELECT 3 AS generation")
     assert await warehouse.relations() == {orders}
     await warehouse.close()

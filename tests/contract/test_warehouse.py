@@ -341,7 +341,7 @@ async def test_cancelling_at_random_moments_leaves_nothing_behind(warehouse):
         connection = warehouse.connect()
         with anyio.move_on_after(draw.choice([0, 0.0005, 0.002, 0.01])):
             sql = f"SELECT range AS a FROM range({draw.choice([1, 1_000, 10**9])})"
-            await warehouse.build_table(connection, Relation("", "dev", f"t{number}"), sql, staging=f"_s_{number}")
+            await warehouse.build_table(connection, Relation("", "dev", f"t{number}"), sql)
             await (await connection.query(f"SELECT range FROM range({draw.choice([1, 10**7])})")).fetch()
         await connection.close()
 

@@ -14,7 +14,6 @@ from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.sql.rendering import quote_relation
 
 ORDERS = Relation("", "dev", "orders")
-STAGING = "_staging__orders"
 
 ODD_NAMES = [
     "orders",
@@ -59,7 +58,7 @@ async def test_schemas_are_created_once_whoever_asks(warehouse):
 async def test_names_survive_as_they_are(warehouse, connection, name):
     await connection.execute("CREATE TABLE canary AS SELECT 1 AS alive")
     relation = Relation("", "dev", name)
-    await warehouse.build_table(connection, relation, "SELECT 1 AS a", staging=f"_staging__{name}")
+    await warehouse.build_table(connection, relation, "SELECT 1 AS a")
     await warehouse.build_view(connection, Relation("", "dev", f"{name}_view"), f"FROM {quote_relation(relation)}")
     await warehouse.append_json(connection, relation, ['{"a": 2}'])
     assert await rows(connection, f"SELECT sum(a) FROM {quote_relation(relation)}") == [(3,)]
@@ -72,7 +71,7 @@ async def test_names_survive_as_they_are(warehouse, connection, name):
 
 async def test_a_table_is_replaced_whole(warehouse, connection):
     for version in (1, 2, 3):
-        await warehouse.build_table(connection, ORDERS, f"SELECT {version} AS v{version} -- end", staging=STAGING)
+        await warehouse.build_table(connection, ORDERS, f"SELECT {version} AS v{version} -- end")
         assert await rows(connection, "FROM dev.orders") == [(version,)]
     assert await warehouse.relations() == {ORDERS}
 
@@ -85,7 +84,7 @@ async def test_a_view_is_replaced(warehouse, connection):
 
 async def test_a_table_takes_the_place_of_a_view_and_the_reverse(warehouse, connection):
     await warehouse.build_view(connection, ORDERS, "SELECT 1 AS a")
-    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a")
     assert await rows(connection, "FROM dev.orders") == [(2,)]
     await warehouse.build_view(connection, ORDERS, "SELECT 3 AS a")
     assert await rows(connection, "FROM dev.orders") == [(3,)]
@@ -93,23 +92,23 @@ async def test_a_table_takes_the_place_of_a_view_and_the_reverse(warehouse, conn
 
 
 async def test_a_table_with_an_index_is_replaced(warehouse, connection):
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
     await connection.execute("CREATE INDEX orders_a ON dev.orders (a)")
-    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a")
     assert await rows(connection, "FROM dev.orders") == [(2,)]
 
 
-async def test_leftovers_in_staging_do_not_matter(warehouse, connection):
-    await connection.execute(f"CREATE TABLE dev.{STAGING} AS SELECT 'left over' AS junk")
-    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING)
-    assert await warehouse.relations() == {ORDERS}
+async def test_a_table_may_be_built_from_what_it_was(warehouse, connection):
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
+    await warehouse.build_table(connection, ORDERS, "SELECT a + 1 AS a FROM dev.orders")
+    assert await rows(connection, "FROM dev.orders") == [(2,)]
 
 
 async def test_a_failed_build_leaves_the_old_table_and_nothing_else(warehouse, connection):
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
     for broken in ("SELECT * FROM nowhere", "SELECT CASE WHEN range > 5000 THEN error('late') END FROM range(9999)"):
         with pytest.raises(WarehouseError):
-            await warehouse.build_table(connection, ORDERS, broken, staging=STAGING)
+            await warehouse.build_table(connection, ORDERS, broken)
     with pytest.raises(WarehouseError):
         await warehouse.build_view(connection, ORDERS, "SELECT * FROM nowhere")
     assert await rows(connection, "FROM dev.orders") == [(1,)]
@@ -117,10 +116,10 @@ async def test_a_failed_build_leaves_the_old_table_and_nothing_else(warehouse, c
 
 
 async def test_a_cancelled_build_stops_within_a_second_and_leaves_the_old_table(warehouse, connection, endless):
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
     started = time.monotonic()
     with anyio.move_on_after(0.2) as scope:
-        await warehouse.build_table(connection, ORDERS, endless, staging=STAGING)
+        await warehouse.build_table(connection, ORDERS, endless)
     assert scope.cancelled_caught
     assert time.monotonic() - started < 1.5
     assert await rows(connection, "FROM dev.orders") == [(1,)]
@@ -129,15 +128,15 @@ async def test_a_cancelled_build_stops_within_a_second_and_leaves_the_old_table(
 
 async def test_lines_in_messages_are_lines_of_the_query(warehouse, connection):
     with pytest.raises(WarehouseError, match="LINE 3:"):
-        await warehouse.build_table(connection, ORDERS, "SELECT\n  1 AS a,\n  nothing\nFROM range(3)", staging=STAGING)
+        await warehouse.build_table(connection, ORDERS, "SELECT\n  1 AS a,\n  nothing\nFROM range(3)")
 
 
 async def test_a_reader_in_a_transaction_keeps_seeing_the_old_table(warehouse, connection):
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
     reader = warehouse.connect()
     reader.raw.execute("BEGIN")
     assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
-    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS b, 3 AS c", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS b, 3 AS c")
     assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
     reader.raw.execute("COMMIT")
     assert reader.raw.execute("FROM dev.orders").fetchall() == [(2, 3)]
@@ -148,15 +147,13 @@ async def test_readers_see_one_generation_while_a_table_is_rebuilt_again_and_aga
     async def rebuild() -> None:
         connection = warehouse.connect()
         for generation in range(20):
-            await warehouse.build_table(
-                connection, ORDERS, f"SELECT {generation} AS g FROM range(2000)", staging=STAGING
-            )
+            await warehouse.build_table(connection, ORDERS, f"SELECT {generation} AS g FROM range(2000)")
         await connection.close()
         finished.set()
 
     finished = anyio.Event()
     connection = warehouse.connect()
-    await warehouse.build_table(connection, ORDERS, "SELECT -1 AS g FROM range(2000)", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT -1 AS g FROM range(2000)")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(rebuild)
         while not finished.is_set():
@@ -170,7 +167,7 @@ async def test_eight_connections_build_different_tables_at_once(warehouse):
         for repeat in range(5):
             relation = Relation("", "dev", f"t{number}")
             sql = f"SELECT range, {repeat} AS r FROM range(5000)"
-            await warehouse.build_table(connection, relation, sql, staging=f"_staging__t{number}")
+            await warehouse.build_table(connection, relation, sql)
             await warehouse.build_view(connection, Relation("", "dev", f"v{number}"), f"FROM dev.t{number}")
             assert await rows(connection, f"SELECT count(*), max(r) FROM dev.v{number}") == [(5_000, repeat)]
         await connection.close()
@@ -184,72 +181,61 @@ async def test_eight_connections_build_different_tables_at_once(warehouse):
 # -- markers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_table_and_a_view_take_effect_together_with_their_markers(warehouse, marked):
+async def test_a_table_takes_effect_together_with_its_marker(warehouse, marked):
     connection, commit, seen = marked
-    view = Relation("", "dev", "order_view")
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING, commit=commit("model:orders"))
-    await warehouse.build_view(connection, view, "FROM dev.orders", commit=commit("model:order_view"))
-    # Each takes the other's place.
-    await warehouse.build_view(connection, ORDERS, "SELECT 2 AS a", commit=commit("model:orders", attempt=2))
-    await warehouse.build_table(
-        connection, view, "SELECT 3 AS a", staging=STAGING, commit=commit("model:order_view", attempt=2)
-    )
-    assert await seen() == [
-        ("r1", "model:order_view", "whole", 1),
-        ("r1", "model:order_view", "whole", 2),
-        ("r1", "model:orders", "whole", 1),
-        ("r1", "model:orders", "whole", 2),
-    ]
+    await warehouse.build_view(connection, ORDERS, "SELECT 1 AS a")
+    await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", commit=commit("model:orders"))
+    await warehouse.build_table(connection, ORDERS, "SELECT 3 AS a", commit=commit("model:orders", attempt=2))
+    assert await rows(connection, "FROM dev.orders") == [(3,)]
+    assert await seen() == [("r1", "model:orders", "whole", 1), ("r1", "model:orders", "whole", 2)]
 
 
 async def test_without_the_marker_nothing_takes_effect(warehouse, marked):
     connection, commit, _ = marked
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a")
     await connection.execute("DROP TABLE dev._sqlbuild_commits")
     with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
-        await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", staging=STAGING, commit=commit("model:orders"))
-    with pytest.raises(WarehouseError, match="_sqlbuild_commits"):
-        await warehouse.build_view(connection, ORDERS, "SELECT 3 AS a", commit=commit("model:orders"))
+        await warehouse.build_table(connection, ORDERS, "SELECT 2 AS a", commit=commit("model:orders"))
     assert await rows(connection, "FROM dev.orders") == [(1,)]
     assert await warehouse.relations() == {ORDERS}
 
 
-async def test_what_fails_leaves_no_marker(warehouse, marked):
+async def test_what_fails_or_is_cancelled_leaves_no_marker(warehouse, marked, endless):
     connection, commit, seen = marked
     for broken in ("SELECT * FROM nowhere", "SELECT error('late')"):
         with pytest.raises(WarehouseError):
-            await warehouse.build_table(connection, ORDERS, broken, staging=STAGING, commit=commit("model:orders"))
-    with pytest.raises(WarehouseError):
-        await warehouse.build_view(connection, ORDERS, "SELECT * FROM nowhere", commit=commit("model:orders"))
+            await warehouse.build_table(connection, ORDERS, broken, commit=commit("model:orders"))
+    with anyio.move_on_after(0.2) as scope:
+        await warehouse.build_table(connection, ORDERS, endless, commit=commit("model:orders"))
+    assert scope.cancelled_caught
     assert await seen() == []
+    assert await warehouse.relations() == {Relation("", "dev", "_sqlbuild_commits")}
 
 
-async def test_fifty_models_write_their_markers_at_once(warehouse, marked):
+async def test_fifty_tables_and_their_markers_are_written_at_once(warehouse, marked):
     _, commit, seen = marked
 
     async def build(number: int) -> None:
         connection = warehouse.connect()
-        for attempt in (1, 2):
+        for attempt in (1, 2, 3):
             table, view = Relation("", "dev", f"t{number}"), Relation("", "dev", f"v{number}")
-            marker = commit(f"model:t{number}", attempt)
-            staging = f"_staging__t{number}"
-            await warehouse.build_table(connection, table, "FROM range(100)", staging=staging, commit=marker)
-            await warehouse.build_view(
-                connection, view, f"FROM dev.t{number}", commit=commit(f"model:v{number}", attempt)
+            await warehouse.build_table(
+                connection, table, "FROM range(2000)", commit=commit(f"model:t{number}", attempt)
             )
+            await warehouse.build_view(connection, view, f"FROM dev.t{number}")
         await connection.close()
 
     async with anyio.create_task_group() as tasks:
         for number in range(50):
             tasks.start_soon(build, number)
-    names = [f"model:{kind}{number}" for kind in "tv" for number in range(50)]
-    assert await seen() == sorted(("r1", name, "whole", attempt) for name in names for attempt in (1, 2))
+    built = ((f"model:t{number}", attempt) for number in range(50) for attempt in (1, 2, 3))
+    assert await seen() == sorted(("r1", name, "whole", attempt) for name, attempt in built)
 
 
 async def test_no_marker_is_written_into_another_database(warehouse, marked):
     connection, commit, seen = marked
     marker = dataclasses.replace(commit("model:orders"), relation=Relation("elsewhere", "dev", "_sqlbuild_commits"))
-    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", staging=STAGING, commit=marker)
+    await warehouse.build_table(connection, ORDERS, "SELECT 1 AS a", commit=marker)
     assert await rows(connection, "FROM dev.orders") == [(1,)]
     assert await seen() == []
 

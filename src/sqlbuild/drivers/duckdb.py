@@ -150,8 +150,7 @@ class DuckDBConnection:
         await self._run(functools.partial(_execute, sql=sql, parameters=_bindable(parameters)))
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
-        bindable = [(sql, _bindable(parameters)) for sql, parameters in statements]
-        await self._run(functools.partial(_execute_together, statements=bindable))
+        await self._run(functools.partial(_execute_together, statements=statements))
 
     async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult:
         values = _bindable(parameters)
@@ -225,12 +224,12 @@ def _execute(cursor: duckdb.DuckDBPyConnection, *, sql: str, parameters: Stateme
         cursor.complete()
 
 
-def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: list[tuple[str, StatementParameters]]) -> None:
+def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: Iterable[tuple[str, Parameters]]) -> None:
     with translated("BEGIN"):
         cursor.begin()
     try:
         for sql, parameters in statements:
-            _execute(cursor, sql=sql, parameters=parameters)
+            _execute(cursor, sql=sql, parameters=_bindable(parameters))
         failpoint("warehouse.committing")
         with translated("COMMIT"), durable_commits():
             cursor.commit()

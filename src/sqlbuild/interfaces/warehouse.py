@@ -66,7 +66,10 @@ class Connection(Protocol):
     async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult: ...
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
-        """Run all statements in one transaction; on any error or cancellation none of them has happened."""
+        """Run all statements in one transaction; on any error or cancellation none of them has happened.
+
+        Each is taken when the one before has ended, on another thread perhaps.
+        """
 
     async def close(self) -> None:
         """Close every result that is still open and give the connection back."""
@@ -91,17 +94,18 @@ class Warehouse(Protocol):
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         """Make the schemas that do not exist; called before any node starts."""
 
-    async def build_view(
-        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
-    ) -> None:
-        """Replace whatever is called `relation` by a view, in one transaction with `commit`."""
+    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+        """Replace whatever is called `relation` by a view, in one transaction.
+
+        It leaves no marker: that would take longer than to make the view again.
+        """
 
     async def build_table(
-        self, connection: Connection, relation: Relation, sql: str, *, staging: str, commit: CommitMarker | None = None
+        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
     ) -> None:
-        """Build the query's rows into a table called `staging`, then swap it in, in one transaction with `commit`.
+        """Replace whatever is called `relation` by a table of the query's rows, in one transaction with `commit`.
 
-        Until the swap commits readers see the old table; on any error or cancellation it stays and staging is gone.
+        Until that commits readers see what was there before; on any error or cancellation it stays, and nothing else.
         """
 
     async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import anyio
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Connection as ConnectionSettings
 from sqlbuild.drivers.duckdb import DuckDBDatabase
 from sqlbuild.drivers.duckdb_errors import WrongRelationKind
-from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.duckdb_commits import mark
-
-CLEAN_UP_SECONDS = 5.0
 
 _RELATIONS = """
 SELECT CASE WHEN database_name = current_database() THEN '' ELSE lower(database_name) END, lower(schema_name), lower(name)
@@ -71,36 +65,23 @@ class DuckDBWarehouse:
             # One after the other: DuckDB refuses schemas that are created at the same time.
             await self._execute_together([f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(name)}" for name in missing])
 
-    async def build_view(
-        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
-    ) -> None:
+    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
         name = quote_relation(relation)
-        marked = _marked(relation, commit)
         try:
-            await connection.execute_together([(f"CREATE OR REPLACE VIEW {name} AS {sql}", None), *marked])
+            await connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
         except WrongRelationKind:
-            replaced: list[tuple[str, Parameters]] = [
-                (f"DROP TABLE {name}", None),
-                (f"CREATE VIEW {name} AS {sql}", None),
-            ]
-            await connection.execute_together([*replaced, *marked])
+            await connection.execute_together([(f"DROP TABLE {name}", None), (f"CREATE VIEW {name} AS {sql}", None)])
         failpoint("model.swapped")
 
     async def build_table(
-        self, connection: Connection, relation: Relation, sql: str, *, staging: str, commit: CommitMarker | None = None
+        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
     ) -> None:
-        stage = quote_relation(Relation(relation.database, relation.schema, staging))
+        # DuckDB keeps the old table for everybody else until the commit: no table beside it has to be swapped in.
         try:
-            # Outside of the swap's transaction, which is then too short to collide with others. The query starts on
-            # the statement's first line, so that the lines in DuckDB's messages are the query's own.
-            await connection.execute(f"CREATE OR REPLACE TABLE {stage} AS {sql}")
-            failpoint("model.staged")
-            await _swap(connection, stage, relation, _marked(relation, commit))
-            failpoint("model.swapped")
-        except BaseException:
-            with anyio.move_on_after(CLEAN_UP_SECONDS, shield=True), contextlib.suppress(WarehouseError):
-                await connection.execute(f"DROP TABLE IF EXISTS {stage}")
-            raise
+            await connection.execute_together(_build(relation, sql, commit))
+        except WrongRelationKind:
+            await connection.execute_together(_build(relation, sql, commit, instead_of_view=True))
+        failpoint("model.swapped")
 
     async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
         name = quote_relation(relation)
@@ -132,17 +113,15 @@ class DuckDBWarehouse:
             await connection.close()
 
 
-def _marked(relation: Relation, commit: CommitMarker | None) -> list[tuple[str, Parameters]]:
-    """Nothing if the marker stands in another database: one transaction writes to one."""
-    if commit is None or relation.database.lower() != commit.relation.database.lower():
-        return []
-    return [mark(commit)]
-
-
-async def _swap(connection: Connection, stage: str, relation: Relation, marked: list[tuple[str, Parameters]]) -> None:
+def _build(
+    relation: Relation, sql: str, commit: CommitMarker | None, *, instead_of_view: bool = False
+) -> Iterator[tuple[str, Parameters]]:
     name = quote_relation(relation)
-    rename = f"ALTER TABLE {stage} RENAME TO {quote_identifier(relation.name)}"
-    try:
-        await connection.execute_together([(f"DROP TABLE IF EXISTS {name}", None), (rename, None), *marked])
-    except WrongRelationKind:
-        await connection.execute_together([(f"DROP VIEW {name}", None), (rename, None), *marked])
+    if instead_of_view:
+        yield f"DROP VIEW {name}", None
+    # The query starts on the statement's first line, so that the lines in DuckDB's messages are the query's own.
+    yield f"CREATE OR REPLACE TABLE {name} AS {sql}", None
+    failpoint("model.staged")
+    # One transaction writes to one database.
+    if commit is not None and relation.database.lower() == commit.relation.database.lower():
+        yield mark(commit)

@@ -10,13 +10,14 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import CommitMarker, Warehouse
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder
-from sqlbuild.runner.staging import staging_name
+
+PART = "table"
 
 _LINE = re.compile(r"\bLINE (\d+):")
 
 
 async def build_model(node: Node, warehouse: Warehouse, order: RunOrder, attempt: int) -> Outcome:
-    """Build one model over a connection of its own, with a row in `order.commits` that says so.
+    """Build one model over a connection of its own; of a table a row in `order.commits` says so.
 
     Raises WarehouseError with the place in the model's file.
     """
@@ -24,24 +25,25 @@ async def build_model(node: Node, warehouse: Warehouse, order: RunOrder, attempt
     assert isinstance(model, Model)
     assert node.relation is not None
     assert node.sql is not None
-    commit = None
-    if order.commits is not None:
-        commit = CommitMarker(
-            relation=order.commits, run_id=order.run_id, node=node.id, part=model.materialized, attempt=attempt
-        )
     connection = warehouse.connect()
     try:
         match model.materialized:
             case Materialization.VIEW:
-                await warehouse.build_view(connection, node.relation, node.sql, commit=commit)
+                await warehouse.build_view(connection, node.relation, node.sql)
             case Materialization.TABLE:
-                staging = staging_name(order.run_id, node.relation.name)
-                await warehouse.build_table(connection, node.relation, node.sql, staging=staging, commit=commit)
+                commit = _marker(node, order, attempt)
+                await warehouse.build_table(connection, node.relation, node.sql, commit=commit)
     except WarehouseError as error:
         raise _placed(error, model, node.sql) from error
     finally:
         await connection.close()
     return Returned()
+
+
+def _marker(node: Node, order: RunOrder, attempt: int) -> CommitMarker | None:
+    if order.commits is None:
+        return None
+    return CommitMarker(relation=order.commits, run_id=order.run_id, node=node.id, part=PART, attempt=attempt)
 
 
 async def explain_model(node: Node, warehouse: Warehouse) -> None:
