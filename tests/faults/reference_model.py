@@ -41,9 +41,9 @@ CALM, WILD = ["ok"] * 14 + ["query"] * 2 + TROUBLE, ["ok"] * 5 + ["query"] + TRO
 
 
 @st.composite
-def projects(draw):
+def projects(draw, least=1):
     nodes: dict[str, Node] = {}
-    for index in range(draw(st.integers(1, 40))):
+    for index in range(draw(st.integers(least, 40))):
         above = [node.name for node in nodes.values() if node.kind != "check"]
         kind = draw(st.sampled_from(KINDS if above else KINDS[:-1]))
         nodes[f"n{index}"] = Node(
