@@ -44,7 +44,7 @@ from sqlbuild.app.wiring import (
 )
 from sqlbuild.artifacts.run_results_json import streamed_run_results
 from sqlbuild.artifacts.write_json import write_json
-from sqlbuild.domain.events import RunWarning
+from sqlbuild.domain.events import RunNote, RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
@@ -169,7 +169,7 @@ async def _build(
         if not is_new and not options.dry_run:
             removed = await remove_leftovers(project.root, project.settings, warehouse, past.relations)
             if removed:
-                events.publish(RunWarning(_now(), told_leftovers(removed)))
+                events.publish(RunNote(_now(), told_leftovers(removed)))
         if options.resume is not None:
             options = dataclasses.replace(options, resume=find_again(project.root, options.resume))
             assert options.resume is not None
@@ -183,7 +183,7 @@ async def _build(
         if not options.dry_run:
             await warehouse.create_schemas(sorted(_schemas(compiled)))
             for note in await store.begin():
-                events.publish(RunWarning(_now(), note))
+                events.publish(RunNote(_now(), note))
             failpoint("run.prepared")
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
         prepared = _Prepared(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
-from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.events import Event, RunNote, RunWarning
 from sqlbuild.domain.ids import NodeId, name_of
 from sqlbuild.domain.masking import MASK, Masker
 from sqlbuild.domain.past import Past
@@ -138,7 +138,7 @@ async def look_after_lost_runs(
     lost, damaged = lost_runs(runs, target)
     if lost:
         for note in await store.begin():
-            publish(RunWarning(now, note))
+            publish(RunNote(now, note))
     for journal in lost:
         publish(RunWarning(now, _told(await replay(journal, runs, store, now))))
     for error in damaged:

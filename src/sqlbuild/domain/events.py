@@ -121,6 +121,14 @@ class RunStopping:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RunNote:
+    """Something was put in order that nobody has to look at."""
+
+    at: float
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RunWarning:
     at: float
     message: str
@@ -144,6 +152,7 @@ Event = (
     | PoolUse
     | WaitingForTarget
     | RunStopping
+    | RunNote
     | RunWarning
     | RunFinished
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sqlbuild.domain.events import Event, NodeLogged, NodeProgress, NodeRetrying, RunWarning, WaitingForTarget
+from sqlbuild.domain.events import Event, NodeLogged, NodeProgress, NodeRetrying, RunNote, RunWarning, WaitingForTarget
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 
@@ -50,7 +50,7 @@ def masked_event(event: Event, masker: Masker) -> Event:
             return dataclasses.replace(event, message=masker.text(message))
         case NodeRetrying(error=error):
             return dataclasses.replace(event, error=masked_error(error, masker))
-        case RunWarning(message=message):
+        case RunNote(message=message) | RunWarning(message=message):
             return dataclasses.replace(event, message=masker.text(message))
         case WaitingForTarget(holder=holder):
             return dataclasses.replace(event, holder=masker.text(holder))

@@ -18,6 +18,7 @@ from sqlbuild.domain.events import (
     PoolPaused,
     PoolUse,
     RunFinished,
+    RunNote,
     RunStarted,
     RunStopping,
     RunWarning,
@@ -76,8 +77,8 @@ def event_document(event: Event) -> Document:
             return _document("pool_use", at, {"used_by_blocks": dict(used), "waiting_blocks": dict(waiting)})
         case WaitingForTarget(at=at, holder=holder, waited=waited, timeout=timeout):
             return _document("waiting_for_target", at, {"holder": holder, "waited": waited, "timeout": timeout})
-        case RunWarning(at=at, message=message):
-            return _document("run_warning", at, {"message": message})
+        case RunNote(at=at, message=message) | RunWarning(at=at, message=message):
+            return _document("run_note" if isinstance(event, RunNote) else "run_warning", at, {"message": message})
         case RunStarted():
             return _document("run_started", event.at, _run_started(event))
         case RunStopping(at=at, cause=cause, grace=grace):

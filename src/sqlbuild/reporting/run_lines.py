@@ -16,6 +16,7 @@ from sqlbuild.domain.events import (
     PoolPaused,
     PoolUse,
     RunFinished,
+    RunNote,
     RunStarted,
     RunStopping,
     RunWarning,
@@ -75,9 +76,8 @@ class RunLines:
                 return []
             case WaitingForTarget():
                 return [] if self._quiet else [self._paint(waiting_text(event), "notice")]
-            case RunWarning(message=message):
-                self._warnings[message] = None
-                return [] if self._quiet else [self._warning(message)]
+            case RunNote() | RunWarning():
+                return self._said(event)
             case RunStarted():
                 return self._run_started(event)
             case RunStopping():
@@ -216,6 +216,15 @@ class RunLines:
             self._warnings[f"{lines} came faster than could be shown here: see `sqb show NODE --logs`"] = None
         warnings = tuple(dict.fromkeys([*self._warnings, *run.warnings]))
         return ["", *summary_lines(run, warnings, paint=self._paint)]
+
+    def _said(self, event: RunNote | RunWarning) -> list[str]:
+        if isinstance(event, RunWarning):
+            self._warnings[event.message] = None
+        if self._quiet:
+            return []
+        if isinstance(event, RunWarning):
+            return [self._warning(event.message)]
+        return [self._paint(one_line(event.message, 1_000), "faint")]
 
     def _warning(self, message: str) -> str:
         return f"{self._paint('warning', 'notice')}: {one_line(message, 1_000)}"

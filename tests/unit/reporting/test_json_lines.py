@@ -13,6 +13,7 @@ from sqlbuild.domain.events import (
     NodeStarted,
     PoolPaused,
     PoolUse,
+    RunNote,
     RunStopping,
     RunWarning,
     WaitingForTarget,
@@ -138,6 +139,7 @@ def test_the_smaller_events_have_their_facts(at, make_error):
         NodeStarted(at, "task:t", NodeKind.TASK, "t", 1),
         NodeProgress(at, "task:t", 3, 10, "third"),
         NodeRetrying(at, "task:t", "t", 1, 2.0, make_error()),
+        RunNote(at, "tidied"),
         RunWarning(at, "odd"),
         RunStopping(at, "SIGTERM", 10.0),
     ) == [
@@ -153,6 +155,7 @@ def test_the_smaller_events_have_their_facts(at, make_error):
                 "type": "OSError", "message": "refused", "traceback": "", "path": "assets/a.py", "line": 7, "help": "",
             },
         },
+        {**head, "event": "run_note", "message": "tidied"},
         {**head, "event": "run_warning", "message": "odd"},
         {**head, "event": "run_stopping", "cause": "SIGTERM", "grace": 10.0},
     ]  # fmt: skip

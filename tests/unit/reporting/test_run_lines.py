@@ -12,6 +12,7 @@ from sqlbuild.domain.events import (
     NodeStarted,
     PoolPaused,
     PoolUse,
+    RunNote,
     RunStopping,
     RunWarning,
 )
@@ -84,6 +85,7 @@ def test_quiet_prints_failures_and_the_outcome_only(open_run, make_result, make_
     assert run_lines.lines(NodeFinished(start, make_result("asset:orders_export"))) == []
     assert run_lines.lines(NodeFinished(start, skipped)) == []
     assert run_lines.lines(RunWarning(start, "odd")) == []
+    assert run_lines.lines(RunNote(start, "tidied")) == []
     assert run_lines.lines(NodeRetrying(start, "task:ping", "ping", 1, 1.0, make_error())) == []
     assert len(run_lines.lines(NodeFinished(start, failed))) == 2
     assert run_lines.lines(finished(make_run([failed], exit_code=1)))[0] == "failed in 2.00 s: 1 failed"
@@ -146,6 +148,7 @@ def test_lines_that_could_not_be_shown_are_counted_in_the_summary(open_run, make
 
 def test_a_warning_of_the_run_is_told_at_once_and_in_the_summary(open_run, make_run, finished, start):
     run_lines = open_run()
+    assert run_lines.lines(RunNote(start, "tidied")) == ["tidied"]
     assert run_lines.lines(RunWarning(start, "odd")) == ["warning: odd"]
     assert run_lines.lines(finished(make_run([], warnings=("odd",))))[:3] == ["", "warnings (1):", "  odd"]
 
