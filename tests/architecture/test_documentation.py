@@ -62,6 +62,20 @@ def test_every_error_code_is_documented_and_no_other(codes_of_errors, repository
     assert documented == codes_of_errors
 
 
+def test_every_promise_names_a_test_that_exists(repository):
+    named = re.findall(
+        r"`(tests/[a-z0-9_/]+\.py)::(\w+)`", (repository / "docs/promises.md").read_text(encoding="utf-8")
+    )
+    assert len(named) > 20
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}("
+        not in ((repository / path).read_text(encoding="utf-8") if (repository / path).exists() else "")
+    ]
+    assert missing == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
