@@ -10,6 +10,7 @@ from sqlbuild.app.live_runs import known_of
 from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Compiled
 from sqlbuild.domain.graph import Node
+from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.errors import EngineError
 from sqlbuild.planner.explain_past import explain_past
@@ -67,7 +68,8 @@ def node_history(compiled: Compiled, name: str, limit: int) -> NodeHistory:
     damage: list[str] = []
     live_id = None if known.live is None else known.live.run_id
     at_work: AtWork | None = None
-    for journal in _journals(journals_of(root, settings.target.name), wanted, bool(answer.why_not), damage):
+    kept = journals_of(root, settings.target.name)
+    for journal in _journals(kept, node.id, wanted, all_of_them=bool(answer.why_not), damage=damage):
         assert journal.run_id is not None
         if journal.replayed and journal.run_id in found:
             continue
@@ -93,13 +95,18 @@ def node_history(compiled: Compiled, name: str, limit: int) -> NodeHistory:
     )
 
 
-def _journals(paths: Mapping[str, str], limit: int, all_of_them: bool, damage: list[str]) -> Iterator[RunJournal]:
-    """Newest first: those whose run has not ended, or also the ended ones; what is wrong with others goes to `damage`."""
+def _journals(
+    paths: Mapping[str, str], node: NodeId, limit: int, *, all_of_them: bool, damage: list[str]
+) -> Iterator[RunJournal]:
+    """What they say of the node, the newest first: those whose run has not ended, or all of them.
+
+    What is wrong with others goes to `damage`.
+    """
     for _, path in sorted(paths.items(), reverse=True)[:limit]:
         if not all_of_them and journal_has_ended(path):
             continue
         try:
-            journal = read_journal(path)
+            journal = read_journal(path, about=(node,))
         except EngineError as error:
             damage.append(str(error.args[0]))
             continue

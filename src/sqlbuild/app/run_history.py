@@ -17,7 +17,7 @@ from sqlbuild.errors import EngineError, ProjectError
 from sqlbuild.interfaces.target_lock import Holder
 from sqlbuild.project.settings_file import read_settings
 from sqlbuild.state.journal import read_journal, read_opening
-from sqlbuild.state.past_runs import command_of, run_at_work, run_of_journal
+from sqlbuild.state.past_runs import command_of, is_short, run_at_work, run_of_journal
 from sqlbuild.state.run_journal import RunJournal
 
 
@@ -79,7 +79,8 @@ class _Reader:
             if stored is not None and stored.ending is Ending.SUCCEEDED:
                 # The rest of its journal says nothing else, and may be long.
                 return dataclasses.replace(stored, command=command_of(read_opening(path)))
-            return self._of_journal(run_id, read_journal(path), stored)
+            journal = read_journal(path, about=())
+            return self._of_journal(run_id, journal if is_short(journal) else read_journal(path), stored)
         except EngineError as error:
             damage = str(error.args[0])
             if stored is not None:

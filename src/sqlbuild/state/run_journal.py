@@ -59,6 +59,8 @@ class RunJournal:
     """The exit code of a run that came to its end."""
     stopped_by: str | None = None
     """What stopped it before, as in `RunResult`."""
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Status -> how many nodes the process that brought it to its end has left so."""
     last_at: float | None = None
     """The latest time that any record of the run tells."""
     seconds: float = 0.0
@@ -135,6 +137,7 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
         records=attempts.records,
         ended_with=end.get("exit_code"),
         stopped_by=end.get("stopped_by"),
+        counts=end.get("counts", {}),
         last_at=times.last,
         seconds=times.total(),
         dropped_bytes=dropped_bytes,

@@ -8,6 +8,7 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past_runs import Ending
 from sqlbuild.domain.results import RunResult, Status
 from sqlbuild.domain.selection import Selection
+from sqlbuild.errors import EngineError
 from sqlbuild.state.journal import FileJournal, read_journal, read_opening
 from sqlbuild.state.past_runs import StoredRun, command_of, ending_of, run_at_work, run_of_journal, run_of_rows
 from sqlbuild.state.run_journal import RunJournal, fold_entries
@@ -81,6 +82,14 @@ def test_what_is_at_work_in_a_run_that_goes_on_is_not_lost():
     assert (run.seconds, run.finished_at) == (10.0, None)
 
 
+def test_a_run_that_one_process_brought_to_its_end_is_told_by_its_last_record():
+    end = {"ended": "r1", "at": 104.0, "exit_code": 1, "counts": {"succeeded": 2, "failed": 1}}
+    run = run_of_journal("r1", fold_entries(entries(end)))
+    assert run.counts == {Status.SUCCEEDED: 2, Status.FAILED: 1}
+    resumed = entries({"resumed": "r1", "at": 200.0}, {**end, "counts": {"succeeded": 1}})
+    assert run_of_journal("r1", fold_entries(resumed)).counts == {Status.SUCCEEDED: 1, Status.UNKNOWN: 1}
+
+
 def test_the_time_between_two_processes_of_a_run_is_not_counted():
     journal = fold_entries(
         entries(
@@ -129,6 +138,24 @@ def test_a_journal_without_a_readable_first_record_is_of_a_run_that_was_killed()
 def test_the_command_of_a_run_is_told_with_what_it_asked_for(selection, more, command):
     journal = RunJournal(request={"selection": dataclasses.asdict(selection), "vars": {}, **more})
     assert command_of(journal) == (command or "sqb build --only --no-python --no-load --no-audits")
+
+
+def test_a_journal_can_be_asked_about_some_of_its_nodes(tmp_path):
+    journal = FileJournal(str(tmp_path), run_id="r1", target="dev", planned={A: "1", B: "1"})
+    for node in (A, B):
+        journal.started(node, 1, 1.0)
+        journal.attempt_failed(node, 1, 1.5, "away")
+        journal.finished(f'{{"node_id":"{node}","status":"failed"}}')
+    journal.close()
+    found = read_journal(journal.path, about=[B])
+    assert (list(found.started), list(found.records), list(found.failed_attempts)) == ([B], [B], [B])
+    assert found.planned == {A: "1", B: "1"}
+    assert read_journal(journal.path, about=()).started == {}
+    content = bytearray(tmp_path.joinpath("journal.jsonl").read_bytes())
+    content[content.index(b"away")] ^= 1
+    tmp_path.joinpath("journal.jsonl").write_bytes(content)
+    with pytest.raises(EngineError, match="is damaged at byte"):
+        read_journal(journal.path, about=[B])
 
 
 def test_the_opening_of_a_journal_tells_the_facts_and_the_request_only(tmp_path):
