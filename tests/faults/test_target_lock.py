@@ -205,7 +205,7 @@ def test_readers_tell_how_far_a_run_is(faulty, holder):
     assert faulty.sqb("list").stderr == ""
 
 
-def test_cleaning_everything_leaves_a_run_on_another_target_alone(faulty):
+def test_cleaning_leaves_a_run_on_another_target_alone_and_cleaning_everything_refuses(faulty):
     faulty.write(
         {
             "sqlbuild_project.toml": """
@@ -229,7 +229,9 @@ def test_cleaning_everything_leaves_a_run_on_another_target_alone(faulty):
     try:
         faulty.wait_for(holder, "held")
         (run,) = (faulty.root / "target/runs").iterdir()
-        cleaned = faulty.sqb("clean", "--all")
+        refused = faulty.sqb("clean", "--all", "--yes", "--lock-timeout", "0")
+        assert (refused.exit_code, f"target prod is held by run {run.name}" in refused.stderr) == (3, True), refused
+        cleaned = faulty.sqb("clean")
         assert cleaned.exit_code == 0, cleaned.output
         assert f"kept target/runs/{run.name}" in cleaned.stdout
         (faulty.root / "release").touch()

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import anyio
 import anyio.to_thread
 
-from sqlbuild.app.cleaning import prune_runs
 from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
@@ -26,6 +25,7 @@ from sqlbuild.app.resuming import (
     plan_of_run,
     request_of,
 )
+from sqlbuild.app.run_folders import prune_runs
 from sqlbuild.app.run_to_its_end import run_to_its_end
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
@@ -185,7 +185,8 @@ async def _build(
             for note in await store.begin():
                 events.publish(RunNote(_now(), note))
             failpoint("run.prepared")
-            prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs)
+            resumed = None if options.resume is None else options.resume.run_id
+            prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs, resumed)
         prepared = _Prepared(
             compiled=compiled,
             options=options,

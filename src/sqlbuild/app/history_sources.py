@@ -65,7 +65,7 @@ def goes_on(journal: RunJournal, live_run_id: str | None, settings: Settings) ->
     if journal.run_id == live_run_id:
         return True
     # Without a lock there is nobody to ask but the system.
-    return make_lock(settings) is None and journal.host == socket.gethostname() and _is_alive(journal.pid)
+    return make_lock(settings) is None and journal.host == socket.gethostname() and is_alive(journal.pid)
 
 
 async def _ask(settings: Settings, root: str, question: Callable[[StoredHistory], Awaitable[Any]]) -> Answer[Any]:
@@ -91,12 +91,13 @@ def _not_asked(settings: Settings, root: str, why: str) -> Answer[Any]:
     return Answer(past=past, found=None, why_not=why)
 
 
-def _is_alive(process: int | None) -> bool:
+def is_alive(process: int | None) -> bool:
+    """Whether there is a process of that number on this machine."""
     if process is None:
         return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

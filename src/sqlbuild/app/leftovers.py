@@ -8,34 +8,36 @@ import os
 import re
 from collections.abc import Iterable
 
+from sqlbuild.app.history_sources import is_alive
 from sqlbuild.app.live_runs import live_run_ids
 from sqlbuild.app.wording import counted, first_few
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import EngineError, WarehouseError
+from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 from sqlbuild.runner.staging import run_of_staging
 from sqlbuild.sql.rendering import quote_relation
-from sqlbuild.state.journal import FILE_NAME, read_journal
+from sqlbuild.state.journal import FILE_NAME, journal_has_ended, target_of_journal
 
 _NAMED = 3
 _UNFINISHED_FILE = re.compile(r".+\.(\d+)\.(?:tmp|part)")
 
 
 async def remove_leftovers(
-    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation]
+    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation], *, nobody_else: bool = False
 ) -> tuple[str, ...]:
     """Remove what dead runs have left in the target's warehouse, beside their exports and in target/.
 
     Returns names of relations and paths. Only for whoever holds the lock of the target: then no other run of it goes
-    on. `relations` are those of the warehouse.
+    on. `relations` are those of the warehouse; `nobody_else`: of no other target of the project a run goes on either.
     """
     failpoint("leftovers.found")
     runs = os.path.join(root, "target", "runs")
     tables = await _drop_staging(warehouse, settings, relations)
-    exports = remove_export_leftovers(runs, functools.partial(_may_be_alive, runs, settings.target.name))
+    may_be_alive = functools.partial(_may_be_alive, runs, None if nobody_else else settings.target.name)
+    exports = remove_export_leftovers(runs, may_be_alive)
     files = (*exports, *_remove_unfinished_files(os.path.join(root, "target")))
     return (*map(str, tables), *_within(root, files))
 
@@ -72,12 +74,13 @@ def _within(root: str, paths: Iterable[str]) -> Iterable[str]:
     return (os.path.relpath(path, root) for path in paths)
 
 
-def _may_be_alive(runs: str, target: str, run_id: str) -> bool:
-    """Whoever holds the lock of the target knows that no other run of it goes on; of other targets nothing is known."""
-    try:
-        return read_journal(os.path.join(runs, run_id, FILE_NAME)).target != target
-    except EngineError:
-        return True
+def _may_be_alive(runs: str, target: str | None, run_id: str) -> bool:
+    """Whoever holds the lock of `target` knows that no other run of it goes on; of others it is known that they ended.
+    Without a target nobody is alive."""
+    if target is None:
+        return False
+    path = os.path.join(runs, run_id, FILE_NAME)
+    return target_of_journal(path) != target and not journal_has_ended(path)
 
 
 def _remove_unfinished_files(folder: str) -> list[str]:
@@ -85,19 +88,9 @@ def _remove_unfinished_files(folder: str) -> list[str]:
     removed: list[str] = []
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         found = _UNFINISHED_FILE.fullmatch(name)
-        if found is not None and not _is_running(int(found[1])):
+        if found is not None and not is_alive(int(found[1])):
             path = os.path.join(folder, name)
             with contextlib.suppress(OSError):
                 os.unlink(path)
                 removed.append(path)
     return removed
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True

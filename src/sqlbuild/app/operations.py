@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from sqlbuild.app.building import build, build_here, plan_from
-from sqlbuild.app.cleaning import CleanReport, clean
+from sqlbuild.app.cleaning import CleanReport, Losses, clean, losses_of_clean
 from sqlbuild.app.live_runs import LiveRun, known_of, live_run_of
 from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_logs
 from sqlbuild.app.one_node import one_node
@@ -42,6 +42,7 @@ __all__ = [
     "CleanReport",
     "Compiled",
     "LiveRun",
+    "Losses",
     "NodeLogReport",
     "NodeReport",
     "Patience",
@@ -54,6 +55,7 @@ __all__ = [
     "close_project",
     "live_run_of",
     "log_messages",
+    "losses_of_clean",
     "open_project",
     "plan",
     "query",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqlbuild.app.wording import counted, waiting_text
+from sqlbuild.app.wording import counted, one_line, waiting_text
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_error_text
 
@@ -34,14 +34,18 @@ LockTimeout = Annotated[
 
 
 class WaitingNotes:
-    """`sqlbuild.interfaces.event_sink.EventSink` that only says, on stderr, what is waited for: stdout is for what the
-    command answers."""
+    """`sqlbuild.interfaces.event_sink.EventSink` that says on stderr what is waited for and what was found: stdout is
+    for what the command answers."""
 
     def handle(self, event: Event) -> None:
-        from sqlbuild.domain.events import WaitingForTarget
+        from sqlbuild.domain.events import RunNote, RunWarning, WaitingForTarget
 
         if isinstance(event, WaitingForTarget):
             write_error_text(f"{waiting_text(event)}\n")
+        elif isinstance(event, RunNote):
+            write_error_text(f"{one_line(event.message, 1_000)}\n")
+        elif isinstance(event, RunWarning):
+            write_error_text(f"warning: {one_line(event.message, 1_000)}\n")
 
     def tick(self) -> None:
         """Nothing is drawn."""
