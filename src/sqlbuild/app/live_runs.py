@@ -71,7 +71,12 @@ def live_run_of(compiled: Compiled) -> LiveRun | None:
         run_id=holder.run_id,
         holder=holder,
         done=done,
-        at_work={node: attempt for node, attempt in journal.started.items() if node not in journal.records},
+        at_work={
+            node: attempt
+            for node, attempt in journal.started.items()
+            # What began before the run was gone on with was cut off then.
+            if node not in journal.records and journal.began_at[node] >= (journal.resumed_at or 0.0)
+        },
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -104,3 +105,12 @@ def test_runs_that_go_on_are_named_for_whoever_cleans(compiled, lock):
     assert live_run_ids(settings) == {"r2"}
     lock.release()
     assert live_run_ids(settings) == frozenset()
+
+
+def test_what_was_cut_off_before_a_run_was_gone_on_with_is_not_at_work(compiled, lock, journal):
+    journal.resumed("r2", {})
+    journal.started(FIRST, 2, time.time())
+    lock.tell(command="sqb retry", target="dev", run_id="r2")
+    known = known_of(compiled)
+    assert known.live is not None
+    assert known.live.at_work == {FIRST: 2}
