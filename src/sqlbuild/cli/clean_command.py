@@ -50,7 +50,7 @@ def clean(
         document = {"schema_version": SCHEMA_VERSION, "removed": list(report.removed), "kept": list(report.kept)}
         write_document({**document, "given_up": [dataclasses.asdict(run) for run in unfinished]})
     elif not options.quiet:
-        if losses is not None and (yes or not losses.something):
+        if losses is not None and losses.something and yes:
             write_lines(_told(losses))
         lines = [f"removed {path}" for path in report.removed] or ["nothing to remove"]
         write_lines([*lines, *(f"kept {path}" for path in report.kept)])
@@ -70,8 +70,6 @@ def _told(losses: Losses) -> Iterator[str]:
         yield f"  journals and logs of {counted(losses.ended, 'other run')}"
     if losses.paths:
         yield f"  {first_few(losses.paths)}"
-    if not losses.something:
-        yield "  nothing"
     yield "what was built stays, and so do results in the warehouse"
 
 
