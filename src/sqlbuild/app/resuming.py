@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
+from sqlbuild.app.wording import counted
 from sqlbuild.domain.events import Event, RunNote, RunWarning
 from sqlbuild.domain.ids import NodeId, name_of
 from sqlbuild.domain.masking import MASK, Masker
@@ -146,7 +147,8 @@ async def look_after_lost_runs(
 
 
 def _told(replayed: Replayed) -> str:
-    text = f"run {replayed.run_id} had ended without a word: {replayed.results} results were read from its journal"
+    read = f"{counted(replayed.results, 'result')} {'was' if replayed.results == 1 else 'were'} read from its journal"
+    text = f"run {replayed.run_id} had ended without a word: {read}"
     if replayed.recovered:
         text += f", {_names(replayed.recovered)} had taken effect"
     if replayed.unknown:
