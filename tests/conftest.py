@@ -9,9 +9,13 @@ import signal
 import anyio
 import pytest
 
-# A job in the background of a script is started with SIGINT ignored, and hands that on to what the tests start.
+# A job in the background of a script is started with SIGINT ignored, one of nohup with SIGHUP, and hands that on to
+# what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+for _number in (signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 
 DEFAULT_DEADLINE_SECONDS = 30.0
