@@ -119,3 +119,17 @@ def in_another_process():
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def rows():
+    """What a statement finds in a warehouse."""
+
+    async def found(warehouse, sql):
+        connection = warehouse.connect()
+        try:
+            return await (await connection.query(sql)).fetch()
+        finally:
+            await connection.close()
+
+    return found

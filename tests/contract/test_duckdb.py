@@ -18,14 +18,6 @@ from sqlbuild.failpoints import FailpointReached
 HOLD = "import duckdb, sys; held = duckdb.connect({path!r}); print('held', flush=True); sys.stdin.read()"
 
 
-async def rows(warehouse, sql):
-    connection = warehouse.connect()
-    try:
-        return await (await connection.query(sql)).fetch()
-    finally:
-        await connection.close()
-
-
 # -- opening ----------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +100,7 @@ async def test_reading_a_target_that_was_never_built_says_so_and_creates_nothing
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_read_only_warehouse_is_read_and_not_written(make_duckdb):
+async def test_a_read_only_warehouse_is_read_and_not_written(make_duckdb, rows):
     warehouse = make_duckdb()
     await warehouse.open()
     await warehouse.create_schemas(["dev"])
@@ -122,7 +114,7 @@ async def test_a_read_only_warehouse_is_read_and_not_written(make_duckdb):
         await reader.close()
 
 
-async def test_a_database_in_memory_can_be_opened_for_reading(make_duckdb):
+async def test_a_database_in_memory_can_be_opened_for_reading(make_duckdb, rows):
     warehouse = make_duckdb(":memory:")
     await warehouse.open(read_only=True)
     assert await rows(warehouse, "SELECT 1") == [(1,)]
@@ -157,7 +149,7 @@ async def test_nothing_is_left_running_after_a_close(make_duckdb, endless):
 # -- settings ---------------------------------------------------------------------------------------------------------
 
 
-async def test_settings_hold_for_every_connection(make_duckdb):
+async def test_settings_hold_for_every_connection(make_duckdb, rows):
     warehouse = make_duckdb(settings={"threads": 1, "memory_limit": "1GB", "preserve_insertion_order": False})
     await warehouse.open()
     for _ in range(2):
@@ -184,7 +176,7 @@ async def test_builtin_extensions_are_loaded_and_unknown_ones_named(make_duckdb)
         await make_duckdb(extensions=("./no_such.duckdb_extension",)).open()
 
 
-async def test_file_names_in_sql_are_relative_to_the_project(make_duckdb, tmp_path, monkeypatch):
+async def test_file_names_in_sql_are_relative_to_the_project(make_duckdb, tmp_path, monkeypatch, rows):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "orders.csv").write_text("id,total\n1,10\n2,20\n")
     monkeypatch.chdir("/")
@@ -207,7 +199,7 @@ async def test_file_names_in_sql_are_relative_to_the_project(make_duckdb, tmp_pa
         ("SELECT '\ud800'", "cannot be handed to DuckDB", ""),
     ],
 )
-async def test_what_duckdb_refuses_comes_with_what_to_do(make_duckdb, sql, message, help):
+async def test_what_duckdb_refuses_comes_with_what_to_do(make_duckdb, sql, message, help, rows):
     warehouse = make_duckdb(":memory:")
     await warehouse.open()
     with pytest.raises(WarehouseError, match=message) as raised:
@@ -247,7 +239,7 @@ async def test_a_missing_python_package_is_named(make_duckdb, monkeypatch):
 
 
 @pytest.mark.parametrize("point", ["model.staged", "model.swapped"])
-async def test_a_failure_around_the_swap_leaves_one_whole_generation(make_duckdb, monkeypatch, point):
+async def test_a_failure_around_the_swap_leaves_one_whole_generation(make_duckdb, monkeypatch, point, rows):
     def reach(name: str) -> None:
         if name == point:
             raise FailpointReached(name)
@@ -286,7 +278,7 @@ print("built", flush=True)
 
 @pytest.mark.parametrize("point", ["model.staged", "model.swapped"])
 async def test_a_process_killed_around_the_swap_leaves_one_whole_generation(
-    make_duckdb, tmp_path, in_another_process, monkeypatch, point
+    make_duckdb, tmp_path, in_another_process, monkeypatch, point, rows
 ):
     path = str(tmp_path / "warehouse.duckdb")
     in_another_process(BUILD.format(path=path, generation=1)).wait()

@@ -30,19 +30,11 @@ async def old(make_duckdb):
     await warehouse.close()
 
 
-async def rows(warehouse, sql):
-    connection = warehouse.connect()
-    try:
-        return await (await connection.query(sql)).fetch()
-    finally:
-        await connection.close()
-
-
 def test_versions_go_up_by_one():
     assert [version for version, _ in MIGRATIONS] == list(range(2, SCHEMA_VERSION + 1))
 
 
-async def test_old_tables_get_the_columns_of_new_ones(old, make_duckdb):
+async def test_old_tables_get_the_columns_of_new_ones(old, make_duckdb, rows):
     new = make_duckdb("new.duckdb")
     await new.open()
     for warehouse in (old, new):
@@ -51,7 +43,7 @@ async def test_old_tables_get_the_columns_of_new_ones(old, make_duckdb):
     await new.close()
 
 
-async def test_a_migration_is_told_once_and_keeps_every_row(old):
+async def test_a_migration_is_told_once_and_keeps_every_row(old, rows):
     before = {name: await rows(old, f"FROM {name}") for name in ("_sqlbuild_node_results", "_sqlbuild_runs")}
     told = await WarehouseStateStore(old, "main").begin()
     assert told == (f"the state in main was brought from version 1 to {SCHEMA_VERSION}",)

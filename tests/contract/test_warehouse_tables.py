@@ -21,15 +21,7 @@ async def duckdb_file(make_duckdb):
     await warehouse.close()
 
 
-async def rows(warehouse, sql):
-    connection = warehouse.connect()
-    try:
-        return await (await connection.query(sql)).fetch()
-    finally:
-        await connection.close()
-
-
-async def test_results_are_readable_in_sql(duckdb_file, make_record):
+async def test_results_are_readable_in_sql(duckdb_file, make_record, rows):
     store = WarehouseStateStore(duckdb_file, "dev")
     await store.begin()
     error = ErrorFacts(type="ValueError", message="no such order", path="tasks/a.py", line=3)
@@ -50,7 +42,7 @@ async def test_results_are_readable_in_sql(duckdb_file, make_record):
     ) == [("ValueError", 3, "no such order")]
 
 
-async def test_runs_are_readable_in_sql(duckdb_file, make_run, make_result):
+async def test_runs_are_readable_in_sql(duckdb_file, make_run, make_result, rows):
     store = WarehouseStateStore(duckdb_file, "dev")
     await store.begin()
     await store.append_run(make_run("r7", (make_result(), make_result("task:b")), exit_code=1))

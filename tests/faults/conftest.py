@@ -102,3 +102,23 @@ def make_faulty() -> type[FaultyProject]:
 @pytest.fixture
 def faulty(tmp_path: Path) -> FaultyProject:
     return FaultyProject(tmp_path).write({"sqlbuild_project.toml": 'name = "faulty"\n'})
+
+
+@pytest.fixture
+def two_targets(faulty: FaultyProject) -> FaultyProject:
+    """A project whose targets `dev` (the default) and `prod` have a database each."""
+    settings = """
+        name = "faulty"
+        default_target = "dev"
+        [connections.one]
+        database = "one.duckdb"
+        [connections.two]
+        database = "two.duckdb"
+        [targets.dev]
+        connection = "one"
+        schema = "main"
+        [targets.prod]
+        connection = "two"
+        schema = "main"
+    """
+    return faulty.write({"sqlbuild_project.toml": settings})

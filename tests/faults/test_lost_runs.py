@@ -33,20 +33,6 @@ PROJECT = {
             return ctx.result_of(published).payload
     """,
 }
-TWO_TARGETS = """
-    name = "faulty"
-    default_target = "dev"
-    [connections.one]
-    database = "one.duckdb"
-    [connections.two]
-    database = "two.duckdb"
-    [targets.dev]
-    connection = "one"
-    schema = "main"
-    [targets.prod]
-    connection = "two"
-    schema = "main"
-"""
 
 
 def kill(faulty, point: str, *arguments: str) -> None:
@@ -110,9 +96,9 @@ def test_a_damaged_journal_is_named_with_the_place_and_never_taken_for_a_fresh_s
     assert path.read_bytes() == bytes(content), "it is left for whoever looks at it"
 
 
-def test_another_target_is_never_gone_on_with(faulty):
+def test_another_target_is_never_gone_on_with(two_targets):
     """Fault 32."""
-    faulty.write({**PROJECT, "sqlbuild_project.toml": TWO_TARGETS})
+    faulty = two_targets.write(PROJECT)
     kill(faulty, "node.recorded@1")
     refused = faulty.sqb("retry", "--target", "prod")
     assert (refused.exit_code, "no run on target prod" in refused.stderr) == (2, True)

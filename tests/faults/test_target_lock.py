@@ -205,26 +205,8 @@ def test_readers_tell_how_far_a_run_is(faulty, holder):
     assert faulty.sqb("list").stderr == ""
 
 
-def test_cleaning_leaves_a_run_on_another_target_alone_and_cleaning_everything_refuses(faulty):
-    faulty.write(
-        {
-            "sqlbuild_project.toml": """
-                name = "faulty"
-                default_target = "dev"
-                [connections.one]
-                database = "one.duckdb"
-                [connections.two]
-                database = "two.duckdb"
-                [targets.dev]
-                connection = "one"
-                schema = "main"
-                [targets.prod]
-                connection = "two"
-                schema = "main"
-            """,
-            "tasks/t.py": HOLDING,
-        }
-    )
+def test_cleaning_leaves_a_run_on_another_target_alone_and_cleaning_everything_refuses(two_targets):
+    faulty = two_targets.write({"tasks/t.py": HOLDING})
     holder = faulty.start("build", "--target", "prod")
     try:
         faulty.wait_for(holder, "held")
