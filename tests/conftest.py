@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import signal
+from collections.abc import Iterator
 
 import anyio
 import pytest
+
+from postgres_server import NoServer, PostgresServer, running_server
 
 # A job in the background of a script is started with SIGINT ignored, one of nohup with SIGHUP, and hands that on to
 # what the tests start.
@@ -28,6 +31,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One for each process of tests; whoever stops it starts it again."""
+    try:
+        with running_server() as server:
+            yield server
+    except NoServer as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """DSN of an empty database of the test's own."""
+    with postgres_server.new_database() as name:
+        yield postgres_server.dsn(name)
 
 
 @pytest.hookimpl(tryfirst=True)
