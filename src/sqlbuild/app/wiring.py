@@ -55,6 +55,10 @@ def make_warehouse(settings: Settings, root: str) -> Warehouse:
             from sqlbuild.warehouses.duckdb import DuckDBWarehouse
 
             return DuckDBWarehouse(settings.target.connection, root)
+        case "postgres":
+            from sqlbuild.warehouses.postgres import PostgresWarehouse
+
+            return PostgresWarehouse(settings.target.connection)
         case adapter:
             raise ProjectError(
                 Problem(

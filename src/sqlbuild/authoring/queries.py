@@ -16,7 +16,7 @@ from sqlbuild.authoring.callers import place_of_caller
 from sqlbuild.authoring.pending import Pending
 from sqlbuild.errors import MissingExtra, NodeError
 from sqlbuild.interfaces.node_session import NodeSession
-from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 
 if TYPE_CHECKING:
     import pandas
@@ -49,11 +49,11 @@ class ResultReader:
         """Fetched and not yet handed out."""
         self.columns: tuple[str, ...] = ()
 
-    async def _open(self, *, arrow: bool) -> OpenResult | None:
+    async def _open(self, *, arrow: bool, extent: Extent = Extent.PAGES) -> OpenResult | None:
         """The open result, or None when it has ended."""
         if self._arrow is None:
             self._arrow = arrow
-            self._result = await self._session.query(self._sql, self._parameters, arrow=arrow)
+            self._result = await self._session.query(self._sql, self._parameters, arrow=arrow, extent=extent)
             self.columns = self._result.columns
         elif self._arrow is not arrow:
             already, now = ("batches", "rows") if self._arrow else ("rows", "batches")
@@ -68,8 +68,8 @@ class ResultReader:
         if result is not None and not result.closed:
             await result.close()
 
-    async def _fetch(self, limit: int | None) -> list[Row]:
-        result = await self._open(arrow=False)
+    async def _fetch(self, limit: int | None, extent: Extent = Extent.PAGES) -> list[Row]:
+        result = await self._open(arrow=False, extent=extent)
         if result is None:
             return []
         rows = await result.fetch(limit)
@@ -86,7 +86,7 @@ class ResultReader:
         return self.rows.popleft() if self.rows or await self.fill() else None
 
     async def fetchall(self) -> list[Row]:
-        rest = await self._fetch(None)
+        rest = await self._fetch(None, Extent.WHOLE)
         rows = [*self.rows, *rest] if self.rows else rest
         self.rows.clear()
         return rows
@@ -98,7 +98,7 @@ class ResultReader:
         return [self.rows.popleft() for _ in range(min(count, len(self.rows)))]
 
     async def scalar(self) -> Any:
-        row = await self.fetchone()
+        row = self.rows.popleft() if self.rows else next(iter(await self._fetch(1, Extent.FIRST)), None)
         self.rows.clear()
         await self._end()
         return row[0] if row else None

@@ -28,7 +28,7 @@ from sqlbuild.drivers.duckdb_results import (
 from sqlbuild.drivers.statement_threads import StatementThreads
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 
 T = TypeVar("T")
 
@@ -152,7 +152,9 @@ class DuckDBConnection:
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
         await self._run(functools.partial(_execute_together, statements=statements))
 
-    async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult:
+    async def query(
+        self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
         values = _bindable(parameters)
         cursor = OpenCursor(self._database.threads, self._database.cursor(), sql)
         self._open.add(cursor)

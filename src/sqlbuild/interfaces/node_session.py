@@ -11,7 +11,7 @@ from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.interfaces.exporting import ExportSession
 from sqlbuild.interfaces.loading import LoadSession
 from sqlbuild.interfaces.node_work import NodeWork
-from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
 
 T = TypeVar("T")
@@ -62,7 +62,9 @@ class NodeSession(Protocol):
     def relation(self, reference: Reference) -> str:
         """Quoted, qualified name. Raises UndeclaredDependency."""
 
-    async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
+    async def query(
+        self, sql: str, parameters: Parameters, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
         """Waits for a connection slot; the node keeps it until its last open result is closed."""
 
     async def execute(self, sql: str, parameters: Parameters) -> None: ...

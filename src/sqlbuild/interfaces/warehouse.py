@@ -9,6 +9,7 @@ stops the statement on the warehouse and returns only when it has ended. Errors 
 from __future__ import annotations
 
 import dataclasses
+import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -29,6 +30,16 @@ class CommitMarker:
     node: NodeId
     part: str
     attempt: int
+
+
+class Extent(enum.Enum):
+    """How much of a result will be read, as far as it is known when the statement is sent."""
+
+    PAGES = enum.auto()
+    WHOLE = enum.auto()
+    """All rows, by one `fetch()`."""
+    FIRST = enum.auto()
+    """The first row, and nothing more."""
 
 
 class OpenResult(Protocol):
@@ -63,7 +74,10 @@ class Connection(Protocol):
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None: ...
 
-    async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult: ...
+    async def query(
+        self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
+        """`extent` may save round trips to a server; less must not be read than it says, and more cannot be."""
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
         """Run all statements in one transaction; on any error or cancellation none of them has happened.

@@ -23,7 +23,7 @@ from sqlbuild.domain.nodes import Loader, PythonNode
 from sqlbuild.errors import NodeCancelled, NodeError, WorkerLost
 from sqlbuild.interfaces.loading import RowBatch
 from sqlbuild.interfaces.process_executor import Ending, ProcessExecutor, WorkerDied, WorkerEnded, WorkerKilled
-from sqlbuild.interfaces.warehouse import OpenResult
+from sqlbuild.interfaces.warehouse import Extent, OpenResult
 from sqlbuild.retries import RetryAfter
 from sqlbuild.runner.attempts import Attempt, too_late
 from sqlbuild.runner.carried_errors import carry, uncarry
@@ -288,8 +288,8 @@ class _AttemptElsewhere:
                     self._none_at_work.set()
         raise _over()
 
-    async def _query(self, sql: str, parameters: Any, arrow: bool) -> RemoteRows:
-        result = await self._session.query(sql, parameters, arrow=arrow)
+    async def _query(self, sql: str, parameters: Any, arrow: bool, extent: Extent) -> RemoteRows:
+        result = await self._session.query(sql, parameters, arrow=arrow, extent=extent)
         number = next(self._numbers)
         self._results[number] = result
         return RemoteRows(number, result.columns, result.closed)

@@ -20,7 +20,7 @@ from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.interfaces.state_store import StateStore
-from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Connection, Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.exporting.node_exports import ExportServices, NodeExports
@@ -261,12 +261,14 @@ class RunningNode:
 
     # -- statements -------------------------------------------------------------------------------------------------
 
-    async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
+    async def query(
+        self, sql: str, parameters: Parameters, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
         if self._environment.dry_run:
             refuse_writing(sql)
         connection = await self._hold()
         try:
-            result = await connection.query(sql, parameters, arrow=arrow)
+            result = await connection.query(sql, parameters, arrow=arrow, extent=extent)
         except BaseException:
             await self._release()
             raise

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.errors import NodeError
 from sqlbuild.interfaces.node_session import NodeFacts
-from sqlbuild.interfaces.warehouse import OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.carried_errors import CarriedError, uncarry
 from sqlbuild.runner.error_facts import text_of
@@ -117,8 +117,10 @@ class RemoteSession:
 
     # -- statements -------------------------------------------------------------------------------------------------
 
-    async def query(self, sql: str, parameters: Parameters, *, arrow: bool = False) -> OpenResult:
-        return _RemoteResult(self, self.ask("query", sql, _plain_parameters(parameters), arrow))
+    async def query(
+        self, sql: str, parameters: Parameters, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
+        return _RemoteResult(self, self.ask("query", sql, _plain_parameters(parameters), arrow, extent))
 
     async def execute(self, sql: str, parameters: Parameters) -> None:
         self.ask("execute", sql, _plain_parameters(parameters))

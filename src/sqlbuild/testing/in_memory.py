@@ -10,7 +10,7 @@ import anyio
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Connection as ConnectionSettings
-from sqlbuild.interfaces.warehouse import Connection, OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import Connection, Extent, OpenResult, Parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.duckdb import DuckDBWarehouse
 
@@ -98,9 +98,11 @@ class _OpeningConnection:
         await self._begin(sql)
         await self._connection.execute(sql, parameters)
 
-    async def query(self, sql: str, parameters: Parameters = None, *, arrow: bool = False) -> OpenResult:
+    async def query(
+        self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
         await self._begin(sql)
-        return await self._connection.query(sql, parameters, arrow=arrow)
+        return await self._connection.query(sql, parameters, arrow=arrow, extent=extent)
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
         together = list(statements)

@@ -1,0 +1,275 @@
+"""PostgreSQL by asyncpg: a server connection for each statement that runs, and for each result that is read in pages.
+
+Connections live on the home loop (see `HomeLoop`). asyncpg sends a request to cancel when a waiting statement is
+cancelled; the connection is given back, and with it the call returns, only when the server has acknowledged that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import anyio
+import asyncpg
+
+from sqlbuild.drivers.postgres_errors import translated, translated_opening
+from sqlbuild.drivers.postgres_loop import HomeLoop
+from sqlbuild.drivers.postgres_pool import ConnectionPool, ServerConnection
+from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
+from sqlbuild.errors import WarehouseError
+from sqlbuild.failpoints import failpoint
+from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
+
+T = TypeVar("T")
+
+Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
+"""A statement and its parameters -> the same with `$1`, `$2`."""
+
+CONNECT_SECONDS = 15.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAddress:
+    """Where a server is and how to get in. `arguments` are those of `asyncpg.connect`; `dsn_options` can only stand in
+    a DSN. Without `prepared_statements` a pooler such as PgBouncer may give each transaction another server connection.
+    """
+
+    place: str
+    """For people, without secrets."""
+    arguments: Mapping[str, Any]
+    dsn_options: Mapping[str, str]
+    prepared_statements: bool = True
+
+
+class PostgresServer:
+    """The connections of one run to one server."""
+
+    def __init__(self, address: ServerAddress, numbered: Numbered) -> None:
+        self._address = address
+        self.numbered = numbered
+        self.home = HomeLoop()
+        self.pool = ConnectionPool(self._connect)
+        self._open = False
+        self._read_only = False
+        self._connections: set[PostgresConnection] = set()
+
+    @property
+    def prepared_statements(self) -> bool:
+        return self._address.prepared_statements
+
+    async def open(self, *, read_only: bool = False) -> None:
+        """Raises WarehouseUnreachable."""
+        self._read_only = read_only
+        await self.home.open()
+        try:
+            await self.home.run(self._try)
+        except BaseException:
+            await self.home.close()
+            raise
+        self._open = True
+
+    async def close(self) -> None:
+        """Stop what still runs, and give every connection back to the server."""
+        if not self._open:
+            return
+        self._open = False
+        with anyio.CancelScope(shield=True):
+            for connection in list(self._connections):
+                await connection.close()
+            await self.home.run(self.pool.close)
+            await self.home.close()
+
+    def connect(self) -> PostgresConnection:
+        connection = PostgresConnection(self)
+        self._connections.add(connection)
+        return connection
+
+    def forget(self, connection: PostgresConnection) -> None:
+        self._connections.discard(connection)
+
+    async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        if not self._open:
+            raise WarehouseError(f"the connection to {self._address.place} is not open")
+        return await self.home.run(function, *args)
+
+    async def _try(self) -> None:
+        await self.pool.give_back(await self.pool.take())
+
+    async def _connect(self) -> Any:
+        arguments = {"timeout": CONNECT_SECONDS, **self._address.arguments}
+        if self._read_only:
+            settings = dict(arguments.get("server_settings") or {})
+            arguments["server_settings"] = {**settings, "default_transaction_read_only": "on"}
+        if not self._address.prepared_statements:
+            arguments["statement_cache_size"] = 0
+        if self._address.dsn_options:
+            dsn = arguments.get("dsn") or "postgresql://"
+            arguments["dsn"] = f"{dsn}{'&' if '?' in dsn else '?'}{urlencode(self._address.dsn_options)}"
+        with translated_opening(self._address.place):
+            return await asyncpg.connect(connection_class=ServerConnection, **arguments)
+
+
+class PostgresConnection:
+    """`sqlbuild.interfaces.warehouse.Connection`: what one node has open.
+
+    One server connection is used by one statement after the other. A result that is read in pages keeps it until it is
+    closed; a statement beside it gets another one.
+    """
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._kept: Any = None
+        self._in_use: anyio.Lock | None = None
+        self._open: set[OpenCursor] = set()
+        self._raw: Any = None
+        self._closed = False
+
+    @property
+    def raw(self) -> Any:
+        """asyncpg's connection, for `async def` nodes on asyncio. Raises WarehouseError where it cannot be had."""
+        if not self._server.home.is_own:
+            raise WarehouseError(
+                "ctx.connection is a connection of asyncpg, which works on asyncio only",
+                help="run with --backend asyncio, or use ctx.query and ctx.execute_sql",
+            )
+        if self._raw is None:
+            self._raw = self._server.pool.take_idle()
+        if self._raw is None:
+            raise WarehouseError(
+                "ctx.connection: there is no connection to the server yet",
+                help="await a statement with ctx.query(...) or ctx.execute_sql(...) first",
+            )
+        return self._raw
+
+    async def execute(self, sql: str, parameters: Parameters = None) -> None:
+        text, values = self._server.numbered(sql, parameters)
+        await self.run(lambda raw: self._execute(raw, text, values), sql=text)
+
+    async def query(
+        self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> OpenResult:
+        text, values = self._server.numbered(sql, parameters)
+        if arrow:
+            raise WarehouseError("Arrow results are not there yet")
+        if extent is Extent.PAGES:
+            return await self._server.run(self._start, text, values)
+        return await self.run(lambda raw: self._at_once(raw, text, values, extent), sql=text)
+
+    async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
+        await self.run(lambda raw: self._together(raw, statements))
+
+    async def run(self, function: Callable[[Any], Awaitable[T]], *, sql: str = "") -> T:
+        """Await `function(raw)` on the home loop with a connection of asyncpg that nobody else uses meanwhile, in no
+        transaction; what asyncpg raises becomes WarehouseError."""
+        return await self._server.run(self._run, function, sql)
+
+    async def close(self) -> None:
+        self._closed = True
+        with anyio.CancelScope(shield=True):
+            if self._kept is not None or self._raw is not None or self._open:
+                await self._server.home.run(self._close)
+        self._server.forget(self)
+
+    # What follows runs on the home loop.
+
+    async def _run(self, function: Callable[[Any], Awaitable[T]], sql: str) -> T:
+        if self._in_use is None:
+            self._in_use = anyio.Lock()
+        async with self._in_use:
+            raw = await self._take()
+            ended = False
+            try:
+                with translated(sql):
+                    value = await function(raw)
+                ended = True
+                return value
+            finally:
+                if ended:
+                    await self._keep(raw)
+                else:
+                    await self._server.pool.give_back(raw)
+
+    async def _take(self) -> Any:
+        raw, self._kept = self._kept, None
+        if raw is not None and raw.is_closed():
+            await self._server.pool.give_back(raw)
+            raw = None
+        return raw if raw is not None else await self._server.pool.take()
+
+    async def _execute(self, raw: Any, sql: str, values: tuple[object, ...]) -> None:
+        if not sql.strip().strip(";"):
+            raise WarehouseError("the statement is empty", sql=sql)
+        if values and not self._server.prepared_statements and not raw.is_in_transaction():
+            # A pooler keeps one server connection for a transaction, and for nothing else.
+            async with raw.transaction():
+                await raw.execute(sql, *values)
+        else:
+            await raw.execute(sql, *values)
+
+    async def _at_once(self, raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> WholeResult:
+        if not self._server.prepared_statements:
+            async with raw.transaction():
+                records = await _fetch(raw, sql, values, extent)
+                columns = await columns_of(raw, sql, records)
+        else:
+            records = await _fetch(raw, sql, values, extent)
+            columns = await columns_of(raw, sql, records)
+        return WholeResult(columns, await as_rows(records))
+
+    async def _together(self, raw: Any, statements: Iterable[tuple[str, Parameters]]) -> None:
+        async with raw.transaction():
+            for sql, parameters in statements:
+                text, values = self._server.numbered(sql, parameters)
+                with translated(text):
+                    await self._execute(raw, text, values)
+            failpoint("warehouse.committing")
+
+    async def _start(self, sql: str, values: tuple[object, ...]) -> OpenResult:
+        if self._in_use is None:
+            self._in_use = anyio.Lock()
+        async with self._in_use:
+            raw = await self._take()
+            transaction = raw.transaction()
+            try:
+                with translated(sql):
+                    await transaction.start()
+            except BaseException:
+                await self._server.pool.give_back(raw)
+                raise
+            cursor = OpenCursor(raw, transaction, sql, self._keep)
+            self._open.add(cursor)
+            try:
+                columns, rows = await cursor.start(values)
+            finally:
+                if cursor.closed:
+                    self._open.discard(cursor)
+        if cursor.ended:
+            return WholeResult(columns, rows)
+        return PagedResult(self._server.home, columns, rows, cursor)
+
+    async def _keep(self, raw: Any) -> None:
+        """The next statement of this connection may use it."""
+        if self._kept is None and not self._closed and not raw.is_in_transaction():
+            self._kept = raw
+        else:
+            await self._server.pool.give_back(raw)
+
+    async def _close(self) -> None:
+        for cursor in list(self._open):
+            await cursor.close()
+        self._open.clear()
+        raw, self._kept = self._kept, None
+        own, self._raw = self._raw, None
+        for each in (raw, own):
+            if each is not None:
+                await self._server.pool.give_back(each)
+
+
+async def _fetch(raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> list[Any]:
+    if extent is Extent.WHOLE:
+        records: list[Any] = await raw.fetch(sql, *values)
+        return records
+    record = await raw.fetchrow(sql, *values)
+    return [] if record is None else [record]

@@ -1,0 +1,151 @@
+"""PostgreSQL's and asyncpg's errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+
+import asyncpg
+
+from sqlbuild.errors import SqlbuildError, WarehouseError, WarehouseUnreachable
+
+MAX_MESSAGE = 10_000
+
+_TRANSIENT_CLASSES = ("08", "40", "57P")
+"""Lost connections, serialization failures and deadlocks, servers that are going down or coming up."""
+_TRANSIENT = frozenset({"53300", "55P03", "55006"})
+"""Too many connections, a lock that could not be had, an object in use."""
+_WRONG_KIND = frozenset({"42809"})
+_INTERRUPTED = "canceling statement due to user request"
+_PARAMETER = "invalid input for query argument"
+_PARAMETER_HELP = "give a value of that type, or cast the parameter in SQL, for example $1::integer"
+_HELP = {
+    "53100": "free space on the server's disk, then build again",
+    "53300": "lower [settings] connections, or raise max_connections of the server",
+    "55P03": "somebody holds a lock on it: look at pg_locks and pg_stat_activity, or raise lock_timeout in the settings of "
+    "the connection",
+    "42501": "grant the privilege to the user of the connection, or connect as another",
+    "26000": "behind a pooler such as PgBouncer set prepared_statements = false for the connection",
+}
+
+
+class LostConnection(WarehouseError):
+    """The server or the network ended the connection; whether the statement took effect is not known."""
+
+
+class WrongRelationKind(WarehouseError):
+    """A table stands where the statement expects a view, or the reverse."""
+
+
+@contextlib.contextmanager
+def translated(sql: str = "") -> Iterator[None]:
+    """Turn what asyncpg raises for `sql` into WarehouseError."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise statement_error(error, sql) from error
+    except asyncpg.InterfaceError as error:
+        raise _interface_error(error, sql) from error
+    except (ConnectionError, asyncpg.InternalClientError, EOFError) as error:
+        raise _lost(str(error) or type(error).__name__, sql) from error
+    except OSError as error:
+        raise _lost(str(error), sql) from error
+    except UnicodeError as error:
+        raise WarehouseError(f"the statement cannot be handed to PostgreSQL: {error}", sql=sql) from error
+
+
+@contextlib.contextmanager
+def translated_opening(place: str) -> Iterator[None]:
+    """Turn what asyncpg raises while it connects to the server at `place` into WarehouseUnreachable."""
+    try:
+        yield
+    except SqlbuildError:
+        raise
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
+        raise _opening_error(error, place) from error
+
+
+def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
+    code = str(getattr(error, "sqlstate", None) or "")
+    text = _message(error, sql)
+    if code == "57014" and _INTERRUPTED in text:
+        return WarehouseError("the statement was interrupted", sql=sql)
+    kind = WrongRelationKind if code in _WRONG_KIND else WarehouseError
+    if code.startswith("08") or code in ("57P01", "57P02"):
+        kind = LostConnection
+    transient = code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
+    help = _PARAMETER_HELP if _PARAMETER in text else _HELP.get(code, "")
+    return kind(text, help=help, sql=sql, transient=transient)
+
+
+def _interface_error(error: asyncpg.InterfaceError, sql: str) -> WarehouseError:
+    text = str(error)
+    if "connection is closed" in text or "connection was closed" in text or "closed in the middle" in text:
+        return _lost(text, sql)
+    return WarehouseError(text.partition("\n")[0], help=_PARAMETER_HELP if _PARAMETER in text else "", sql=sql)
+
+
+def _lost(text: str, sql: str) -> WarehouseError:
+    return LostConnection(
+        f"the connection to PostgreSQL was lost: {text}",
+        help="look at the server's log; a `retry` policy runs the node again",
+        sql=sql,
+        transient=True,
+    )
+
+
+def _message(error: asyncpg.PostgresError, sql: str) -> str:
+    """As psql shows it: the message, then detail and hint, then the line of the statement with a caret below."""
+    parts = [str(getattr(error, "message", None) or error).strip()]
+    for label in ("detail", "hint"):
+        value = getattr(error, label, None)
+        if value:
+            parts.append(f"{label.upper()}: {value}")
+    position = getattr(error, "position", None)
+    if position and sql:
+        parts.append(_pointed(sql, int(position)))
+    text = "\n".join(parts)
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}... ({len(text):,} characters)"
+
+
+def _pointed(sql: str, position: int) -> str:
+    """`position` is a character of `sql`, from 1."""
+    before = sql[: position - 1]
+    number = before.count("\n") + 1
+    column = len(before) - (before.rfind("\n") + 1)
+    line = sql.split("\n")[number - 1] if number <= sql.count("\n") + 1 else ""
+    start = max(0, column - 60)
+    shown = line[start : start + 120]
+    head = f"LINE {number}: "
+    return f"{head}{shown}\n{' ' * (len(head) + column - start)}^"
+
+
+def _opening_error(error: Exception, place: str) -> WarehouseUnreachable:
+    code = str(getattr(error, "sqlstate", None) or "")
+    text = str(error).partition("\n")[0] or type(error).__name__
+    if code in ("28P01", "28000"):
+        return WarehouseUnreachable(
+            f"PostgreSQL at {place} does not let us in: {text}", help="look at `user` and `password` of the connection"
+        )
+    if code == "3D000":
+        return WarehouseUnreachable(
+            f"PostgreSQL at {place}: {text}", help="create it with `createdb`, or correct `database` of the connection"
+        )
+    if code in ("53300", "57P03"):
+        return WarehouseUnreachable(f"PostgreSQL at {place}: {text}", help=_HELP.get(code, "wait until it is up"))
+    if isinstance(error, ssl.SSLError):
+        return WarehouseUnreachable(
+            f"no encrypted connection to PostgreSQL at {place}: {text}",
+            help="look at `sslmode` and `sslrootcert` of the connection",
+        )
+    if isinstance(error, TimeoutError):
+        return WarehouseUnreachable(
+            f"PostgreSQL at {place} does not answer", help="look at `host` and `port`, or raise connect_timeout"
+        )
+    if isinstance(error, OSError):
+        return WarehouseUnreachable(
+            f"PostgreSQL at {place} cannot be reached: {error.strerror or text}",
+            help="is the server running, and are `host` and `port` of the connection right?",
+        )
+    return WarehouseUnreachable(f"PostgreSQL at {place}: {text}", help="look at the settings of the connection")

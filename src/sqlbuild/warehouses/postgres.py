@@ -1,0 +1,86 @@
+"""PostgreSQL as a warehouse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.settings import Connection as ConnectionSettings
+from sqlbuild.drivers.postgres import PostgresConnection, PostgresServer
+from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Extent, Parameters
+from sqlbuild.sql.placeholders import numbered_parameters
+from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.warehouses.postgres_address import server_address
+from sqlbuild.warehouses.postgres_swap import swapped_table, swapped_view
+
+_RELATIONS = """
+SELECT '', lower(n.nspname), lower(c.relname)
+FROM pg_class AS c
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
+    AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
+"""
+_SCHEMAS = "SELECT nspname FROM pg_namespace"
+
+
+class PostgresWarehouse:
+    """`sqlbuild.interfaces.warehouse.Warehouse` in a database of a server; see `server_address` for the options."""
+
+    def __init__(self, connection: ConnectionSettings) -> None:
+        self._server = PostgresServer(server_address(connection), numbered_parameters)
+        self._read_only = False
+
+    def exists(self) -> bool:
+        return True
+
+    async def open(self, *, read_only: bool = False) -> None:
+        self._read_only = read_only
+        await self._server.open(read_only=read_only)
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def connect(self) -> Connection:
+        return self._server.connect()
+
+    async def relations(self) -> frozenset[Relation]:
+        return frozenset(Relation(*parts) for parts in await self._rows(_RELATIONS))
+
+    async def create_schemas(self, schemas: Iterable[str]) -> None:
+        existing = {name for (name,) in await self._rows(_SCHEMAS)}
+        missing = sorted(set(schemas) - existing)
+        if missing:
+            connection = self.connect()
+            try:
+                await connection.execute_together(
+                    [(f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(name)}", None) for name in missing]
+                )
+            finally:
+                await connection.close()
+
+    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+        await swapped_view(_postgres(connection), relation, sql)
+
+    async def build_table(
+        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+    ) -> None:
+        await swapped_table(_postgres(connection), relation, sql, commit)
+
+    async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
+        name = quote_relation(relation)
+        # A text cannot hold the character 0 in PostgreSQL.
+        array = f"[{','.join(rows)}]".replace("\\u0000", "\\ufffd")
+        await connection.execute(f"INSERT INTO {name} SELECT * FROM json_populate_recordset(NULL::{name}, ?)", [array])
+
+    async def _rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
+        connection = self.connect()
+        try:
+            return await (await connection.query(sql, parameters, extent=Extent.WHOLE)).fetch()
+        finally:
+            await connection.close()
+
+
+def _postgres(connection: Connection) -> PostgresConnection:
+    assert isinstance(connection, PostgresConnection)
+    return connection
