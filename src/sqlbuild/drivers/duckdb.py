@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,14 @@ import anyio
 import duckdb
 
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
-from sqlbuild.drivers.duckdb_errors import durable_commits, first_line, not_a_database, translated, translated_opening
+from sqlbuild.drivers.duckdb_errors import (
+    BrokenDatabase,
+    durable_commits,
+    first_line,
+    not_a_database,
+    translated,
+    translated_opening,
+)
 from sqlbuild.drivers.duckdb_results import (
     BatchResult,
     OpenCursor,
@@ -26,7 +33,7 @@ from sqlbuild.drivers.duckdb_results import (
     interrupter,
 )
 from sqlbuild.drivers.statement_threads import StatementThreads
-from sqlbuild.errors import WarehouseError, WarehouseUnreachable
+from sqlbuild.errors import SqlbuildError, WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 
@@ -48,6 +55,11 @@ class DuckDBDatabase:
         self._root: duckdb.DuckDBPyConnection | None = None
         self._threads: StatementThreads | None = None
         self._connections: set[DuckDBConnection] = set()
+        self._read_only = False
+        self._broken = False
+        self._reopening: anyio.Lock | None = None
+        self._running = 0
+        self._none_runs: anyio.Event | None = None
 
     def exists(self) -> bool:
         """Whether there is a file; a database in memory holds nothing before it is opened."""
@@ -60,8 +72,9 @@ class DuckDBDatabase:
                 f"nothing was built yet: {self.path} does not exist", help="run `sqb build` first, or choose a target"
             )
         self._threads = StatementThreads("duckdb")
+        self._read_only = read_only
         try:
-            self._root = await self._threads.run(lambda: self._connect(read_only), lambda: None)
+            self._root = await self._threads.run(self._connect, lambda: None)
         except BaseException:
             await self.close()
             raise
@@ -79,11 +92,11 @@ class DuckDBDatabase:
                 del root
                 threads.close()
 
-    def _connect(self, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def _connect(self) -> duckdb.DuckDBPyConnection:
         with translated_opening(self.path):
             root = duckdb.connect(
                 self.path,
-                read_only=read_only and self.path != IN_MEMORY,
+                read_only=self._read_only and self.path != IN_MEMORY,
                 config={
                     # Otherwise a query that only mentions another system would try to reach the network first.
                     "autoinstall_known_extensions": False,
@@ -125,6 +138,56 @@ class DuckDBDatabase:
             raise WarehouseError(f"{self.path} is not open")
         return self._threads
 
+    async def run(self, work: Callable[[], T], interrupt: Callable[[], None]) -> T:
+        """As `StatementThreads.run`; a database that has come to grief meanwhile is opened anew by the next statement."""
+        self._running += 1
+        try:
+            return await self.threads.run(work, interrupt)
+        except BrokenDatabase:
+            self._broken = True
+            raise
+        finally:
+            self._running -= 1
+            if not self._running and self._none_runs is not None:
+                self._none_runs.set()
+
+    async def once_usable(self, statement: Callable[[], Awaitable[T]]) -> T:
+        """What `statement` returns; it is issued a second time if it was refused for what another one did."""
+        await self._reopen_if_broken()
+        try:
+            return await statement()
+        except BrokenDatabase as error:
+            self._broken = True
+            if not error.refused:
+                raise
+        await self._reopen_if_broken()
+        return await statement()
+
+    async def _reopen_if_broken(self) -> None:
+        if not self._broken:
+            return
+        self._reopening = self._reopening or anyio.Lock()
+        async with self._reopening:
+            if self._broken:
+                with anyio.CancelScope(shield=True):
+                    await self._reopen()
+
+    async def _reopen(self) -> None:
+        """DuckDB keeps the broken database for as long as anything of it is open."""
+        for connection in list(self._connections):
+            await connection.let_go()
+        self._none_runs = anyio.Event()
+        if self._running:
+            await self._none_runs.wait()
+        root, self._root = self._root, None
+        await self.threads.run(functools.partial(close_cursor, root), lambda: None)
+        del root
+        try:
+            self._root = await self.threads.run(self._connect, lambda: None)
+        except SqlbuildError as error:
+            raise WarehouseError(f"DuckDB cannot be opened again: {error}", help=error.help) from error
+        self._broken = False
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
         if self._root is None:
             raise WarehouseError(f"{self.path} is not open")
@@ -147,15 +210,20 @@ class DuckDBConnection:
         return self._raw
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
-        await self._run(functools.partial(_execute, sql=sql, parameters=_bindable(parameters)))
+        work = functools.partial(_execute, sql=sql, parameters=_bindable(parameters))
+        await self._database.once_usable(lambda: self._run(work))
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
-        await self._run(functools.partial(_execute_together, statements=statements))
+        begun = functools.partial(_execute_together, statements=statements)
+        await self._database.once_usable(lambda: self._run(begun))
 
     async def query(
         self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
     ) -> OpenResult:
         values = _bindable(parameters)
+        return await self._database.once_usable(lambda: self._start(sql, values, arrow=arrow))
+
+    async def _start(self, sql: str, values: StatementParameters, *, arrow: bool) -> OpenResult:
         cursor = OpenCursor(self._database.threads, self._database.cursor(), sql)
         self._open.add(cursor)
         cursor.when_closed(functools.partial(self._open.discard, cursor))
@@ -167,22 +235,31 @@ class DuckDBConnection:
 
     async def blocking(self, work: Callable[[BlockingCursor], T]) -> T:
         """Run `work` on a worker thread, with a cursor of its own that is closed afterwards."""
-        return await self._run(lambda cursor: work(BlockingCursor(cursor)))
+
+        def steps(cursor: duckdb.DuckDBPyConnection) -> T:
+            with _begun():
+                return work(BlockingCursor(cursor))
+
+        return await self._database.once_usable(lambda: self._run(steps))
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
-            for cursor in list(self._open):
-                await cursor.close()
-            raw, self._raw = self._raw, None
-            if raw is not None:
-                await self._database.threads.run(lambda: close_cursor(raw), interrupter(raw))
+            await self.let_go()
         self._database.forget(self)
+
+    async def let_go(self) -> None:
+        """Close every open result and what `raw` has given."""
+        for cursor in list(self._open):
+            await cursor.close()
+        raw, self._raw = self._raw, None
+        if raw is not None:
+            await self._database.threads.run(lambda: close_cursor(raw), interrupter(raw))
 
     async def _run(self, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run `work` on a worker thread with a cursor of its own."""
         cursor = self._database.cursor()
         try:
-            return await self._database.threads.run(lambda: _with_cursor(cursor, work), interrupter(cursor))
+            return await self._database.run(lambda: _with_cursor(cursor, work), interrupter(cursor))
         finally:
             cursor.close()  # the thread has done it already, unless it never began
 
@@ -230,14 +307,25 @@ def _execute_together(cursor: duckdb.DuckDBPyConnection, *, statements: Iterable
     with translated("BEGIN"):
         cursor.begin()
     try:
-        for sql, parameters in statements:
-            _execute(cursor, sql=sql, parameters=_bindable(parameters))
-        failpoint("warehouse.committing")
-        with translated("COMMIT"), durable_commits():
-            cursor.commit()
+        with _begun():
+            for sql, parameters in statements:
+                _execute(cursor, sql=sql, parameters=_bindable(parameters))
+            failpoint("warehouse.committing")
+            with translated("COMMIT"), durable_commits():
+                cursor.commit()
     except BaseException:
         with contextlib.suppress(duckdb.Error):  # some errors have ended the transaction already
             cursor.rollback()
+        raise
+
+
+@contextlib.contextmanager
+def _begun() -> Iterator[None]:
+    """Several steps, the first of which may have been taken when a later one is refused."""
+    try:
+        yield
+    except BrokenDatabase as error:
+        error.refused = False
         raise
 
 

@@ -14,6 +14,7 @@ from sqlbuild.errors import SqlbuildError, TargetLocked, WarehouseError, Warehou
 MAX_MESSAGE = 10_000
 
 _DURABLE = "COMMIT succeeded and is durable"
+_REFUSED = "database has been invalidated because of a previous fatal error"
 _LOCKED = "Could not set lock on file"
 _HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
 _WRONG_KIND = re.compile(r"Existing object .* is of type (?:View|Table), trying to", re.DOTALL)
@@ -41,6 +42,15 @@ _HELP = (
 )
 
 
+class BrokenDatabase(WarehouseError):
+    """DuckDB came to grief, for example while it wrote a checkpoint: it refuses everything until it is opened anew.
+
+    `refused`: for what another statement did; this one was not begun.
+    """
+
+    refused = False
+
+
 class WrongRelationKind(WarehouseError):
     """A table stands where the statement expects a view, or the reverse."""
 
@@ -50,6 +60,8 @@ def translated(sql: str = "") -> Iterator[None]:
     """Turn what DuckDB raises for `sql` into WarehouseError."""
     try:
         yield
+    except duckdb.FatalException as error:
+        raise _broken(str(error), sql) from error
     except duckdb.Error as error:
         raise _statement_error(str(error), sql, interrupted=isinstance(error, duckdb.InterruptException)) from error
     except RuntimeError as error:  # what the binding raises for text that is not valid Unicode
@@ -88,6 +100,12 @@ def translated_opening(path: str) -> Iterator[None]:
 
 def first_line(error: duckdb.Error) -> str:
     return _message(str(error)).partition("\n")[0]
+
+
+def _broken(text: str, sql: str) -> BrokenDatabase:
+    broken = BrokenDatabase(_message(text), sql=sql, transient=True)
+    broken.refused = _REFUSED in text
+    return broken
 
 
 def _statement_error(text: str, sql: str, *, interrupted: bool) -> WarehouseError:
