@@ -7,6 +7,7 @@ cancelled; the connection is given back, and with it the call returns, only when
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -14,8 +15,8 @@ from urllib.parse import urlencode
 import anyio
 import asyncpg
 
-from sqlbuild.drivers.postgres_errors import translated, translated_opening
-from sqlbuild.drivers.postgres_loop import HomeLoop
+from sqlbuild.drivers.postgres_errors import StalePlan, translated, translated_opening
+from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
 from sqlbuild.drivers.postgres_pool import ConnectionPool, ServerConnection
 from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
 from sqlbuild.errors import WarehouseError
@@ -28,6 +29,8 @@ Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 """A statement and its parameters -> the same with `$1`, `$2`."""
 
 CONNECT_SECONDS = 15.0
+
+_NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class PostgresServer:
         self._address = address
         self.numbered = numbered
         self.home = HomeLoop()
-        self.pool = ConnectionPool(self._connect)
+        self.pool = ConnectionPool(self._connect, own_processes=address.prepared_statements)
         self._open = False
         self._read_only = False
         self._connections: set[PostgresConnection] = set()
@@ -123,6 +126,7 @@ class PostgresConnection:
         self._kept: Any = None
         self._in_use: anyio.Lock | None = None
         self._open: set[OpenCursor] = set()
+        self._calls = InterruptibleCalls()
         self._raw: Any = None
         self._closed = False
 
@@ -144,17 +148,17 @@ class PostgresConnection:
         return self._raw
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
-        text, values = self._server.numbered(sql, parameters)
+        text, values = self._numbered(sql, parameters)
         await self.run(lambda raw: self._execute(raw, text, values), sql=text)
 
     async def query(
         self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
     ) -> OpenResult:
-        text, values = self._server.numbered(sql, parameters)
+        text, values = self._numbered(sql, parameters)
         if arrow:
             raise WarehouseError("Arrow results are not there yet")
         if extent is Extent.PAGES:
-            return await self._server.run(self._start, text, values)
+            return await self._server.run(self._calls.run, self._start, text, values)
         return await self.run(lambda raw: self._at_once(raw, text, values, extent), sql=text)
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
@@ -163,14 +167,19 @@ class PostgresConnection:
     async def run(self, function: Callable[[Any], Awaitable[T]], *, sql: str = "") -> T:
         """Await `function(raw)` on the home loop with a connection of asyncpg that nobody else uses meanwhile, in no
         transaction; what asyncpg raises becomes WarehouseError."""
-        return await self._server.run(self._run, function, sql)
+        return await self._server.run(self._calls.run, self._run, function, sql)
 
     async def close(self) -> None:
         self._closed = True
         with anyio.CancelScope(shield=True):
-            if self._kept is not None or self._raw is not None or self._open:
+            if self._kept is not None or self._raw is not None or self._open or self._calls:
                 await self._server.home.run(self._close)
         self._server.forget(self)
+
+    def _numbered(self, sql: str, parameters: Parameters) -> tuple[str, tuple[object, ...]]:
+        if _NOTHING.fullmatch(sql):
+            raise WarehouseError("the statement is empty", sql=sql)
+        return self._server.numbered(sql, parameters)
 
     # What follows runs on the home loop.
 
@@ -185,6 +194,9 @@ class PostgresConnection:
                     value = await function(raw)
                 ended = True
                 return value
+            except StalePlan:
+                await raw.reload_schema_state()
+                raise
             finally:
                 if ended:
                     await self._keep(raw)
@@ -199,8 +211,6 @@ class PostgresConnection:
         return raw if raw is not None else await self._server.pool.take()
 
     async def _execute(self, raw: Any, sql: str, values: tuple[object, ...]) -> None:
-        if not sql.strip().strip(";"):
-            raise WarehouseError("the statement is empty", sql=sql)
         if values and not self._server.prepared_statements and not raw.is_in_transaction():
             # A pooler keeps one server connection for a transaction, and for nothing else.
             async with raw.transaction():
@@ -221,19 +231,25 @@ class PostgresConnection:
     async def _together(self, raw: Any, statements: Iterable[tuple[str, Parameters]]) -> None:
         async with raw.transaction():
             for sql, parameters in statements:
-                text, values = self._server.numbered(sql, parameters)
+                text, values = self._numbered(sql, parameters)
                 with translated(text):
                     await self._execute(raw, text, values)
             failpoint("warehouse.committing")
 
     async def _start(self, sql: str, values: tuple[object, ...]) -> OpenResult:
+        try:
+            return await self._start_once(sql, values)
+        except StalePlan:
+            return await self._start_once(sql, values)
+
+    async def _start_once(self, sql: str, values: tuple[object, ...]) -> OpenResult:
         if self._in_use is None:
             self._in_use = anyio.Lock()
         async with self._in_use:
             raw = await self._take()
             transaction = raw.transaction()
             try:
-                with translated(sql):
+                with translated(sql), anyio.CancelScope(shield=True):
                     await transaction.start()
             except BaseException:
                 await self._server.pool.give_back(raw)
@@ -257,6 +273,7 @@ class PostgresConnection:
             await self._server.pool.give_back(raw)
 
     async def _close(self) -> None:
+        await self._calls.interrupt()
         for cursor in list(self._open):
             await cursor.close()
         self._open.clear()

@@ -34,6 +34,10 @@ class LostConnection(WarehouseError):
     """The server or the network ended the connection; whether the statement took effect is not known."""
 
 
+class StalePlan(WarehouseError):
+    """What a statement reads was replaced since it was prepared. It has not run."""
+
+
 class WrongRelationKind(WarehouseError):
     """A table stands where the statement expects a view, or the reverse."""
 
@@ -74,7 +78,9 @@ def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
     kind = WrongRelationKind if code in _WRONG_KIND else WarehouseError
     if code.startswith("08") or code in ("57P01", "57P02"):
         kind = LostConnection
-    transient = code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        kind = StalePlan
+    transient = kind is StalePlan or code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
     help = _PARAMETER_HELP if _PARAMETER in text else _HELP.get(code, "")
     return kind(text, help=help, sql=sql, transient=transient)
 

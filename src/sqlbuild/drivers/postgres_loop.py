@@ -1,4 +1,5 @@
-"""The event loop that connections of asyncpg live on: the run's own on asyncio, one in a thread beside it on trio."""
+"""The event loop that connections of asyncpg live on: the run's own on asyncio, one in a thread beside it on trio; and
+calls on it that can be stopped from beside them."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from sqlbuild.errors import WarehouseError
 
 T = TypeVar("T")
 
@@ -65,3 +68,32 @@ class HomeLoop:
         task = asyncio.get_running_loop().create_task(call())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class InterruptibleCalls:
+    """Calls on the home loop, all of which can be ended there by another one."""
+
+    def __init__(self) -> None:
+        self._running: dict[anyio.CancelScope, anyio.Event] = {}
+
+    def __bool__(self) -> bool:
+        """Whether one of them runs."""
+        return bool(self._running)
+
+    async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+        """Raises WarehouseError if it is interrupted."""
+        scope = anyio.CancelScope()
+        ended = self._running[scope] = anyio.Event()
+        try:
+            with scope:
+                return await function(*args)
+        finally:
+            del self._running[scope]
+            ended.set()
+        raise WarehouseError("the statement was interrupted")
+
+    async def interrupt(self) -> None:
+        """Returns when they have ended."""
+        for scope, ended in list(self._running.items()):
+            scope.cancel()
+            await ended.wait()

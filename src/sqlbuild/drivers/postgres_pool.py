@@ -2,30 +2,103 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import asyncpg
+import asyncpg.transaction
+
+from sqlbuild.errors import SqlbuildError
 
 RESET_SECONDS = 5.0
 """A connection that does not answer for so long when it is given back is dropped."""
+INSISTING_SECONDS = 0.1
+_FAILED = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+# A request to cancel that comes before the statement has begun is lost, and asyncpg sends only one.
+_CANCEL_AGAIN = """
+SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND state = 'active' AND clock_timestamp() - query_start > interval '50 milliseconds'
+    AND usename = current_user AND datname = current_database()
+    AND application_name = current_setting('application_name')
+"""
 
 
 class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     """What a node may have set or made in its session is gone when the connection is given back."""
 
+    cancel_again: Callable[[int], Awaitable[None]] | None = None
+    """Given the number of its server process."""
+
     def get_reset_query(self) -> str:
         query: str = super().get_reset_query()
         return f"{query}\nSET SESSION AUTHORIZATION DEFAULT;\nDISCARD TEMP;" if query else ""
 
+    def transaction(
+        self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
+    ) -> BoundedTransaction:
+        return BoundedTransaction(self, isolation, readonly, deferrable)
+
+    @contextlib.asynccontextmanager
+    async def insisting(self) -> AsyncIterator[None]:
+        """Around what waits, perhaps, for the end of a cancelled statement: the server is told until it has ended."""
+        task = asyncio.get_running_loop().create_task(self._insist())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError), anyio.CancelScope(shield=True):
+                await task
+
+    async def _insist(self) -> None:
+        while self.cancel_again is not None:
+            await asyncio.sleep(INSISTING_SECONDS)
+            with contextlib.suppress(SqlbuildError, *_FAILED):
+                await self.cancel_again(self.get_server_pid())
+
+
+class BoundedTransaction(asyncpg.transaction.Transaction):  # type: ignore[misc]
+    """Ends as it should where its task is cancelled, too: a commit that was sent is waited for, a rollback is tried."""
+
+    async def __aexit__(self, *error: object) -> None:
+        if error[0] is None:
+            try:
+                # Nothing of a cancelled one happens, even if the cancellation comes behind its last statement.
+                await anyio.lowlevel.checkpoint_if_cancelled()
+            except BaseException as cancelled:
+                await self._roll_back(type(cancelled), cancelled, cancelled.__traceback__)
+                raise
+            with anyio.CancelScope(shield=True):
+                await super().__aexit__(*error)
+        else:
+            await self._roll_back(*error)
+
+    async def _roll_back(self, *error: Any) -> None:
+        raw = self._connection
+        with anyio.move_on_after(RESET_SECONDS, shield=True) as waited:
+            async with raw.insisting():
+                try:
+                    await super().__aexit__(*error)
+                except _FAILED:
+                    # The server has rolled back; the first error tells more.
+                    raw.terminate()
+        if waited.cancelled_caught:
+            raw.terminate()
+
 
 class ConnectionPool:
-    """How many are in use at once is decided by who takes them. `connect` makes a new one."""
+    """How many are in use at once is decided by who takes them. `connect` makes a new one.
 
-    def __init__(self, connect: Callable[[], Awaitable[Any]]) -> None:
+    With `own_processes` the server's process of a connection is its own as long as it is open.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Any]], *, own_processes: bool) -> None:
         self._connect = connect
+        self._own_processes = own_processes
         self._idle: list[Any] = []
         self._taken: set[Any] = set()
 
@@ -34,6 +107,8 @@ class ConnectionPool:
         raw = self.take_idle()
         if raw is None:
             raw = await self._connect()
+            if self._own_processes:
+                raw.cancel_again = self._cancel
             self._taken.add(raw)
         return raw
 
@@ -50,20 +125,30 @@ class ConnectionPool:
         """Returns when the server has ended whatever it was told to cancel; never raises."""
         if raw not in self._taken:
             return
-        try:
-            with anyio.CancelScope(shield=True):
-                await raw.reset(timeout=RESET_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
-            raw.terminate()
-        finally:
-            self._taken.discard(raw)
+        with anyio.CancelScope(shield=True):
+            try:
+                async with raw.insisting():
+                    await raw.reset(timeout=RESET_SECONDS)
+            except _FAILED:
+                raw.terminate()
+            finally:
+                self._taken.discard(raw)
         if not raw.is_closed():
             self._idle.append(raw)
 
     async def close(self) -> None:
         with anyio.CancelScope(shield=True):
             for raw in (*self._idle, *self._taken):
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                with contextlib.suppress(*_FAILED):
                     await raw.close(timeout=RESET_SECONDS)
         self._idle.clear()
         self._taken.clear()
+
+    async def _cancel(self, process: int) -> None:
+        raw = self.take_idle() or await self._connect()
+        try:
+            await raw.execute(_CANCEL_AGAIN, process)
+        finally:
+            self._taken.discard(raw)
+            with anyio.CancelScope(shield=True):
+                await raw.close(timeout=RESET_SECONDS)

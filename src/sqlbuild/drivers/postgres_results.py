@@ -8,8 +8,8 @@ from typing import Any
 
 import anyio
 
-from sqlbuild.drivers.postgres_errors import translated
-from sqlbuild.drivers.postgres_loop import HomeLoop
+from sqlbuild.drivers.postgres_errors import StalePlan, translated
+from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
 from sqlbuild.errors import WarehouseError
 
 Row = tuple[Any, ...]
@@ -118,13 +118,14 @@ class OpenCursor:
     `ended` tells that it was read whole.
     """
 
-    __slots__ = ("_cursor", "_give_back", "_raw", "_reading", "_transaction", "ended", "sql")
+    __slots__ = ("_calls", "_cursor", "_give_back", "_raw", "_reading", "_transaction", "ended", "sql")
 
     def __init__(self, raw: Any, transaction: Any, sql: str, give_back: Callable[[Any], Awaitable[None]]) -> None:
         self._raw = raw
         self._transaction = transaction
         self._cursor: Any = None
         self._give_back = give_back
+        self._calls = InterruptibleCalls()
         self._reading = False
         self.ended = False
         self.sql = sql
@@ -141,13 +142,20 @@ class OpenCursor:
                 records = await self._cursor.fetch(PAGE_ROWS)
                 columns = await columns_of(self._raw, self.sql, records)
             await self._after(len(records) < PAGE_ROWS)
+        except StalePlan:
+            await self._raw.reload_schema_state()
+            await self._finish(commit=False)
+            raise
         except BaseException:
             await self._finish(commit=False)
             raise
         return columns, await as_rows(records)
 
     async def read(self, limit: int | None) -> list[Row]:
-        """Whole pages up to at least `limit` rows, all without it."""
+        """Whole pages up to at least `limit` rows, all without it. Raises WarehouseError if `close` comes between."""
+        return await self._calls.run(self._read, limit)
+
+    async def _read(self, limit: int | None) -> list[Row]:
         if self._raw is None:
             raise WarehouseError("this result was closed before it was read to its end", sql=self.sql)
         if self._reading:
@@ -168,6 +176,7 @@ class OpenCursor:
         return rows
 
     async def close(self) -> None:
+        await self._calls.interrupt()
         await self._finish(commit=True)
 
     async def _after(self, is_last: bool) -> None:
@@ -182,7 +191,11 @@ class OpenCursor:
         with anyio.CancelScope(shield=True):
             try:
                 with translated(self.sql):
-                    await (self._transaction.commit() if commit else self._transaction.rollback())
+                    if commit:
+                        await self._transaction.commit()
+                    else:
+                        async with raw.insisting():
+                            await self._transaction.rollback()
             except WarehouseError:
                 if commit and self.ended:
                     raise

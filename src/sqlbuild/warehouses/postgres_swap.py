@@ -35,7 +35,8 @@ async def swapped_table(
             failpoint("model.staged")
             await _drop(raw, relation)
             await raw.execute(f"ALTER TABLE {quote_relation(staging)} RENAME TO {quote_identifier(relation.name)}")
-            if commit is not None:
+            # One transaction writes to one database.
+            if commit is not None and relation.database.lower() == commit.relation.database.lower():
                 statement, values = mark(commit)
                 await raw.execute(statement, *values)
             failpoint("warehouse.committing")
