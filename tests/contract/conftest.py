@@ -10,11 +10,14 @@ import pytest
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.results import NodeResult, RunResult, Status
 from sqlbuild.domain.settings import Connection
+from sqlbuild.state.duckdb_statements import DUCKDB_STATEMENTS
 from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
 from sqlbuild.state.journal import FileJournal, read_journal
 from sqlbuild.state.node_result_json import result_to_json
+from sqlbuild.state.postgres_statements import POSTGRES_STATEMENTS
 from sqlbuild.state.warehouse_tables import WarehouseStateStore
 from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+from sqlbuild.warehouses.postgres import PostgresWarehouse
 
 ENDLESS = "SELECT a.range * b.range AS product FROM range(1000000) a, range(1000000) b"
 
@@ -53,14 +56,47 @@ async def connection(warehouse):
     await connected.close()
 
 
-@pytest.fixture(params=["in memory", "warehouse tables"])
-async def store(request, make_duckdb):
+@pytest.fixture
+def make_postgres(postgres_url):
+    """PostgreSQL warehouses in the test's own database, with options."""
+
+    def make(**options: object) -> PostgresWarehouse:
+        return PostgresWarehouse(Connection(name="local", adapter="postgres", options={"dsn": postgres_url, **options}))
+
+    return make
+
+
+@pytest.fixture(params=["duckdb file", "postgres"])
+async def state_place(request):
+    """A warehouse for state tables, opened, in which nothing is yet."""
+    warehouse = request.getfixturevalue("make_postgres" if request.param == "postgres" else "make_duckdb")()
+    await warehouse.open()
+    yield warehouse
+    await warehouse.close()
+
+
+@pytest.fixture
+def statements_of():
+    """How the state tables speak to a warehouse."""
+    return lambda warehouse: POSTGRES_STATEMENTS if isinstance(warehouse, PostgresWarehouse) else DUCKDB_STATEMENTS
+
+
+@pytest.fixture
+def make_store(statements_of):
+    def make(warehouse, schema: str = "dev", **given: object) -> WarehouseStateStore:
+        return WarehouseStateStore(warehouse, schema, statements=statements_of(warehouse), **given)
+
+    return make
+
+
+@pytest.fixture(params=["in memory", "duckdb", "postgres"])
+async def store(request, make_store):
     if request.param == "in memory":
         yield InMemoryStateStore()
         return
-    warehouse = make_duckdb()
+    warehouse = request.getfixturevalue(f"make_{request.param}")()
     await warehouse.open()
-    yield WarehouseStateStore(warehouse, "dev")
+    yield make_store(warehouse)
     await warehouse.close()
 
 

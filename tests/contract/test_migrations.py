@@ -9,55 +9,59 @@ import pytest
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import Status
 from sqlbuild.state.migrations import MIGRATIONS, SCHEMA_VERSION
-from sqlbuild.state.warehouse_tables import WarehouseStateStore
+from sqlbuild.warehouses.postgres import PostgresWarehouse
 
 FIRST_SCHEMA = Path(__file__).parents[1] / "fixtures" / "first_schema.sql"
-COLUMNS = (
-    "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-    "WHERE table_name IN ('_sqlbuild_node_results', '_sqlbuild_runs', '_sqlbuild_commits', '_sqlbuild_meta')"
-)
+COLUMNS = """
+    SELECT table_name, column_name, data_type FROM information_schema.columns
+    WHERE table_schema = '{}' AND table_name LIKE '#_sqlbuild#_%' ESCAPE '#' AND table_name NOT LIKE '%staging%'
+    ORDER BY 1, 2
+"""
 
 
 @pytest.fixture
-async def old(make_duckdb):
-    """A target as the first version left it."""
-    warehouse = make_duckdb("old.duckdb")
-    await warehouse.open()
-    connection = warehouse.connect()
-    connection.raw.execute(FIRST_SCHEMA.read_text(encoding="utf-8"))
+async def old(state_place):
+    """A target as the first version left it. That could only be DuckDB, but what brings tables to the present version
+    must be right wherever they are."""
+    text = FIRST_SCHEMA.read_text(encoding="utf-8")
+    if isinstance(state_place, PostgresWarehouse):
+        text = text.replace(" DOUBLE,", " DOUBLE PRECISION,")
+        text = text.replace("range AS id, range * 2 AS twice FROM range(10)", "1 AS id, 2 AS twice")
+        text = f"CREATE SCHEMA main;\nSET LOCAL search_path TO main;\n{text}"
+    connection = state_place.connect()
+    await connection.execute_together((statement, None) for statement in text.split(";\n") if statement.strip())
     await connection.close()
-    yield warehouse
-    await warehouse.close()
+    return state_place
 
 
 def test_versions_go_up_by_one():
     assert [version for version, _ in MIGRATIONS] == list(range(2, SCHEMA_VERSION + 1))
 
 
-async def test_old_tables_get_the_columns_of_new_ones(old, make_duckdb, rows):
-    new = make_duckdb("new.duckdb")
-    await new.open()
-    for warehouse in (old, new):
-        await WarehouseStateStore(warehouse, "main").begin()
-    assert sorted(await rows(old, COLUMNS)) == sorted(await rows(new, COLUMNS))
-    await new.close()
+async def test_old_tables_get_the_columns_of_new_ones(old, make_store, rows):
+    for schema in ("main", "new"):
+        await make_store(old, schema).begin()
+    assert await rows(old, COLUMNS.format("main")) == await rows(old, COLUMNS.format("new"))
 
 
-async def test_a_migration_is_told_once_and_keeps_every_row(old, rows):
-    before = {name: await rows(old, f"FROM {name}") for name in ("_sqlbuild_node_results", "_sqlbuild_runs")}
-    told = await WarehouseStateStore(old, "main").begin()
+async def test_a_migration_is_told_once_and_keeps_every_row(old, make_store, rows):
+    before = {
+        name: await rows(old, f"SELECT * FROM main.{name} ORDER BY run_id, stored_at")
+        for name in ("_sqlbuild_node_results", "_sqlbuild_runs")
+    }
+    told = await make_store(old, "main").begin()
     assert told == (f"the state in main was brought from version 1 to {SCHEMA_VERSION}",)
-    assert await WarehouseStateStore(old, "main").begin() == ()
-    versions = await rows(old, "SELECT schema_version FROM _sqlbuild_meta ORDER BY ALL")
+    assert await make_store(old, "main").begin() == ()
+    versions = await rows(old, "SELECT schema_version FROM main._sqlbuild_meta ORDER BY 1")
     assert versions == [(version,) for version in range(1, SCHEMA_VERSION + 1)]
     for name, found in before.items():
-        after = await rows(old, f"FROM {name}")
+        after = await rows(old, f"SELECT * FROM main.{name} ORDER BY run_id, stored_at")
         assert [row[: len(found[0]) - 1] for row in after] == [row[:-1] for row in found]
 
 
 @pytest.mark.parametrize("migrated", [False, True])
-async def test_the_history_can_be_read(old, migrated):
-    store = WarehouseStateStore(old, "main")
+async def test_the_history_can_be_read(old, make_store, migrated):
+    store = make_store(old, "main")
     if migrated:
         await store.begin()
     past = await store.past()
@@ -77,8 +81,8 @@ async def test_the_history_can_be_read(old, migrated):
     assert await store.last_cursor(export, "day") is None
 
 
-async def test_old_tables_are_written_to_once_they_are_migrated(old, make_record):
-    store = WarehouseStateStore(old, "main")
+async def test_old_tables_are_written_to_once_they_are_migrated(old, make_store, make_record):
+    store = make_store(old, "main")
     await store.begin()
     await store.append_results([make_record("asset:export", run_id="r9", exports='{"cursors":{"day":"7"}}')])
     assert await store.last_cursor(NodeId("asset:export"), "day") == "7"

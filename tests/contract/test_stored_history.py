@@ -7,29 +7,22 @@ import pytest
 from sqlbuild.domain.past_runs import Ending
 from sqlbuild.domain.results import Status
 from sqlbuild.state.stored_history import StoredHistory
-from sqlbuild.state.warehouse_tables import WarehouseStateStore
 
 
 @pytest.fixture
-async def target(make_duckdb):
+async def target(state_place, make_store, statements_of):
     """The state store and the history of one schema."""
-    warehouse = make_duckdb()
-    await warehouse.open()
-    store = WarehouseStateStore(warehouse, "Dev")
+    store = make_store(state_place, "Dev")
     await store.begin()
-    yield store, StoredHistory(warehouse, "Dev")
-    await warehouse.close()
+    return store, StoredHistory(state_place, "Dev", statements=statements_of(state_place))
 
 
-async def test_a_target_that_was_never_built_has_no_history(make_duckdb):
-    warehouse = make_duckdb()
-    await warehouse.open()
-    history = StoredHistory(warehouse, "dev")
-    assert not history.is_among(await warehouse.relations())
-    await WarehouseStateStore(warehouse, "dev").begin()
-    assert history.is_among(await warehouse.relations())
+async def test_a_target_that_was_never_built_has_no_history(state_place, make_store, statements_of):
+    history = StoredHistory(state_place, "dev", statements=statements_of(state_place))
+    assert not history.is_among(await state_place.relations())
+    await make_store(state_place).begin()
+    assert history.is_among(await state_place.relations())
     assert (await history.runs(5), await history.results("task:a", 5)) == ((), ())
-    await warehouse.close()
 
 
 async def test_runs_are_told_newest_first_with_their_counts(target, make_record, make_run):
@@ -78,3 +71,14 @@ async def test_results_of_a_node_are_told_newest_first_with_their_exports(target
         )
     found = await history.results("asset:a", 2)
     assert [(result.run_id, result.exports) for result in found] == [("r3", exports), ("r2", exports)]
+
+
+async def test_runs_without_a_beginning_are_told_last(target, make_record, make_run):
+    store, history = target
+    await store.append_results(
+        [make_record("task:a", run_id="r3"), make_record("task:a", run_id="r4", started_at=1_800_000_009.0)]
+    )
+    await store.append_results([make_record("task:a", run_id="r5")])
+    await store.append_run(make_run("r1", started_at=1_800_000_001.0))
+    await store.append_run(make_run("r4", started_at=1_800_000_008.0))
+    assert [run.run_id for run in await history.runs(9)] == ["r4", "r1", "r5", "r3"]

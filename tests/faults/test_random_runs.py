@@ -52,6 +52,7 @@ from sqlbuild.refs import model
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.run_order import RunServices
+from sqlbuild.state.duckdb_statements import DUCKDB_STATEMENTS
 from sqlbuild.state.in_memory import InMemoryStateStore
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.node_result_json import result_to_json
@@ -267,7 +268,7 @@ class RandomRuns(RuleBasedStateMachine):
 
     async def open(self):
         await self.warehouse.open()
-        await WarehouseStateStore(self.warehouse, "main").begin()
+        await WarehouseStateStore(self.warehouse, "main", statements=DUCKDB_STATEMENTS).begin()
         await self.execute("CREATE TABLE broken (name VARCHAR)")
 
     def teardown(self):

@@ -34,6 +34,7 @@ from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.run_order import RunServices
 
 if TYPE_CHECKING:
+    from sqlbuild.state.statements import StateStatements
     from sqlbuild.state.stored_history import StoredHistory
 
 _IN_MEMORY = ":memory:"
@@ -119,14 +120,28 @@ def make_access(settings: Settings, command: str, patience: Patience) -> TargetA
 def make_store(warehouse: Warehouse, settings: Settings) -> StateStore:
     from sqlbuild.state.warehouse_tables import WarehouseStateStore
 
-    return WarehouseStateStore(warehouse, settings.target.schema, settings.target.database)
+    target = settings.target
+    return WarehouseStateStore(warehouse, target.schema, target.database, statements=_state_statements(settings))
 
 
 def make_stored_history(warehouse: Warehouse, settings: Settings) -> StoredHistory:
     """Past runs and results in the state tables of the chosen target."""
     from sqlbuild.state.stored_history import StoredHistory
 
-    return StoredHistory(warehouse, settings.target.schema, settings.target.database)
+    target = settings.target
+    return StoredHistory(warehouse, target.schema, target.database, statements=_state_statements(settings))
+
+
+def _state_statements(settings: Settings) -> StateStatements:
+    match settings.target.connection.adapter:
+        case "postgres":
+            from sqlbuild.state.postgres_statements import POSTGRES_STATEMENTS
+
+            return POSTGRES_STATEMENTS
+        case _:
+            from sqlbuild.state.duckdb_statements import DUCKDB_STATEMENTS
+
+            return DUCKDB_STATEMENTS
 
 
 def make_processes(root: str) -> ProcessLane:

@@ -10,54 +10,26 @@ from typing import Any
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past_runs import PastRun
 from sqlbuild.domain.results import NodeResult, Status
-from sqlbuild.interfaces.warehouse import Parameters, Warehouse
+from sqlbuild.interfaces.warehouse import Extent, Parameters, Warehouse
 from sqlbuild.sql.rendering import quote_relation
 from sqlbuild.state.node_result_json import result_from_fields, time_from_text
 from sqlbuild.state.past_runs import StoredRun, run_of_rows
+from sqlbuild.state.statements import StateStatements
 
-# A run that was lost, and that no command has looked after yet, has results but no row of its own.
-_NEWEST_RUNS = """
-SELECT run_id, min(began)
-FROM (
-    SELECT run_id, started_at AS began FROM {runs}
-    UNION ALL
-    SELECT run_id, min(started_at) FROM {results} GROUP BY run_id
-)
-GROUP BY run_id
-ORDER BY min(began) DESC NULLS LAST, run_id DESC
-LIMIT ?
-"""
 _ROWS = """
 SELECT run_id, started_at, finished_at, exit_code, stopped_by
 FROM {runs}
-WHERE run_id IN (SELECT unnest(?))
+WHERE run_id IN (SELECT unnest(CAST(? AS VARCHAR[])))
 ORDER BY stored_at
-"""
-_COUNTS = """
-SELECT run_id, status, count(*)
-FROM (
-    SELECT run_id, node_id, max_by(status, stored_at) AS status
-    FROM {results}
-    WHERE run_id IN (SELECT unnest(?))
-    GROUP BY run_id, node_id
-)
-GROUP BY run_id, status
-"""
-_RESULTS = """
-SELECT *
-FROM {results}
-WHERE node_id = ?
-QUALIFY row_number() OVER (PARTITION BY run_id ORDER BY stored_at DESC) = 1
-ORDER BY stored_at DESC
-LIMIT ?
 """
 
 
 class StoredHistory:
     """In `schema` of an open warehouse; nothing may be asked of one that has no state tables."""
 
-    def __init__(self, warehouse: Warehouse, schema: str, database: str = "") -> None:
+    def __init__(self, warehouse: Warehouse, schema: str, database: str = "", *, statements: StateStatements) -> None:
         self._warehouse = warehouse
+        self._statements = statements
         self._place = {Relation(place, schema.lower(), "_sqlbuild_runs") for place in ("", database.lower())}
         self._names = {
             "results": quote_relation(Relation(database, schema, "_sqlbuild_node_results")),
@@ -70,7 +42,7 @@ class StoredHistory:
 
     async def runs(self, limit: int) -> tuple[PastRun, ...]:
         """The newest first, by their beginning."""
-        newest = await self._rows(_NEWEST_RUNS, [limit])
+        newest = await self._rows(self._statements.newest_runs, [limit])
         ids = [run_id for run_id, _ in newest]
         rows: dict[str, list[StoredRun]] = collections.defaultdict(list)
         for run_id, started_at, finished_at, exit_code, stopped_by in await self._rows(_ROWS, [ids]):
@@ -83,7 +55,7 @@ class StoredHistory:
                 )
             )
         counts: dict[str, dict[Status, int]] = collections.defaultdict(dict)
-        for run_id, status, count in await self._rows(_COUNTS, [ids]):
+        for run_id, status, count in await self._rows(self._statements.run_counts, [ids]):
             counts[run_id][Status(status)] = count
         return tuple(
             run_of_rows(run_id, rows[run_id], counts[run_id], time_from_text(began)) for run_id, began in newest
@@ -91,7 +63,7 @@ class StoredHistory:
 
     async def results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
         """The last result of the node in each of the newest runs that had it, newest first."""
-        return tuple(map(result_from_fields, await self._records(_RESULTS, [node, limit])))
+        return tuple(map(result_from_fields, await self._records(self._statements.results_of_node, [node, limit])))
 
     async def _rows(self, sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
         _, rows = await self._read(sql, parameters)
@@ -105,7 +77,7 @@ class StoredHistory:
     async def _read(self, sql: str, parameters: Parameters) -> tuple[Sequence[str], list[tuple[Any, ...]]]:
         connection = self._warehouse.connect()
         try:
-            found = await connection.query(sql.format(**self._names), parameters)
+            found = await connection.query(sql.format(**self._names), parameters, extent=Extent.WHOLE)
             return found.columns, await found.fetch()
         finally:
             await connection.close()

@@ -16,8 +16,8 @@ from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import NodeResult, RunResult, Status
 from sqlbuild.domain.utc_text import utc_text
-from sqlbuild.errors import Problem, ProjectError
-from sqlbuild.interfaces.warehouse import Parameters, Warehouse
+from sqlbuild.errors import Problem, ProjectError, WarehouseError
+from sqlbuild.interfaces.warehouse import Extent, Parameters, Warehouse
 from sqlbuild.sql.rendering import quote_relation
 from sqlbuild.state.migrations import SCHEMA_VERSION, migrations_from
 from sqlbuild.state.node_result_json import (
@@ -28,12 +28,12 @@ from sqlbuild.state.node_result_json import (
     result_from_fields,
     time_from_text,
 )
+from sqlbuild.state.statements import StateStatements
 
 _RESULT_NAMES = ", ".join(RESULT_COLUMNS)
-_CREATE_RESULTS = ", ".join(f"{name} {type_}" for name, type_ in {**RESULT_COLUMNS, **LATER_COLUMNS}.items())
-_CREATE_RESULTS += ", stored_at TIMESTAMP"
+_KEYS = ("run_id", "node_id")
 _CREATE_RUNS = """
-    run_id VARCHAR, target VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, exit_code INTEGER, stopped_by VARCHAR,
+    run_id {key_type}, target VARCHAR, started_at TIMESTAMP, finished_at TIMESTAMP, exit_code INTEGER, stopped_by VARCHAR,
     counts VARCHAR, warnings VARCHAR, stored_at TIMESTAMP
 """
 
@@ -41,41 +41,13 @@ _VERSION_WITH_EXPORTS = 2
 
 COMMITS_TABLE = "_sqlbuild_commits"
 """One row for each load, table and view that took effect, written in the very transaction in which it did."""
-_CREATE_COMMITS = "run_id VARCHAR, node_id VARCHAR, part VARCHAR, committed_at TIMESTAMP, attempt INTEGER"
+_CREATE_COMMITS = "run_id {key_type}, node_id {key_type}, part VARCHAR, committed_at TIMESTAMP, attempt INTEGER"
 
-# A result says all that the marker of its attempt can say.
+# A result says all that the marker of its attempt can say. A subquery is looked up for each of the few markers; a join
+# might read every result there is.
 _FORGET_COMMITS = """
 DELETE FROM {commits} AS c
-WHERE EXISTS (
-    SELECT 1 FROM {results} AS r WHERE r.run_id = c.run_id AND r.node_id = c.node_id AND r.attempt >= c.attempt
-)
-"""
-
-# Hash aggregates read half a million results four times as fast as window functions do.
-_PAST = """
-SELECT node_id, latest.status, latest.run_id, latest.stored_at, success.run_id, success.fingerprint,
-    success.finished_at, list_aggregate(durations, 'median')
-FROM (
-    SELECT
-        node_id,
-        max_by({{'status': status, 'run_id': run_id, 'stored_at': stored_at}}, stored_at) AS latest,
-        max_by({{'run_id': run_id, 'fingerprint': fingerprint, 'finished_at': finished_at}}, stored_at)
-            FILTER (status IN ('succeeded', 'warned')) AS success,
-        max_by(duration, stored_at, 5) FILTER (status IN ('succeeded', 'warned')) AS durations
-    FROM {results}
-    GROUP BY node_id
-)
-ORDER BY node_id
-"""
-_LATEST_SUCCESS = """
-SELECT {names}
-FROM {results}
-JOIN (
-    SELECT node_id, max(stored_at) AS stored_at
-    FROM {results}
-    WHERE status IN ('succeeded', 'warned') AND node_id IN (SELECT unnest(?))
-    GROUP BY node_id
-) USING (node_id, stored_at)
+WHERE (SELECT max(r.attempt) FROM {results} AS r WHERE r.run_id = c.run_id AND r.node_id = c.node_id) >= c.attempt
 """
 
 
@@ -89,15 +61,18 @@ class WarehouseStateStore:
         schema: str,
         database: str = "",
         *,
+        statements: StateStatements,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC).replace(tzinfo=None),
     ) -> None:
         self._warehouse = warehouse
+        self._statements = statements
         self._results = Relation(database, schema, "_sqlbuild_node_results")
         self._runs = Relation(database, schema, "_sqlbuild_runs")
         self._commits = Relation(database, schema, COMMITS_TABLE)
         self._meta = Relation(database, schema, "_sqlbuild_meta")
         self._now = now
         self._last_stored_at: datetime.datetime | None = None
+        self._known_version = 0
 
     async def past(self) -> Past:
         relations = await self._warehouse.relations()
@@ -106,7 +81,7 @@ class WarehouseStateStore:
         nodes: dict[NodeId, PastNode] = {}
         last_run_id: str | None = None
         last_stored_at: datetime.datetime | None = None
-        for row in await self._rows(_PAST.format(results=quote_relation(self._results))):
+        for row in await self._rows(self._statements.past.format(**self._quoted)):
             node, status, run_id, stored_at, success_run_id, fingerprint, finished_at, seconds = row
             nodes[NodeId(node)] = PastNode(
                 last_status=Status(status),
@@ -125,7 +100,7 @@ class WarehouseStateStore:
         wanted = list(nodes)
         if not wanted or not await self._version():
             return {}
-        sql = _LATEST_SUCCESS.format(names=_RESULT_NAMES, results=quote_relation(self._results))
+        sql = self._statements.latest_success.format(names=_RESULT_NAMES, **self._quoted)
         return {result.node_id: result for result in map(_result, await self._rows(sql, [wanted]))}
 
     async def last_results(self, node: NodeId, limit: int) -> tuple[NodeResult, ...]:
@@ -148,7 +123,7 @@ class WarehouseStateStore:
             return None
         sql = (
             f"SELECT exports FROM {quote_relation(self._results)} "
-            "WHERE node_id = ? AND status IN ('succeeded', 'warned') AND contains(exports, ?) "
+            "WHERE node_id = ? AND status IN ('succeeded', 'warned') AND strpos(exports, ?) > 0 "
             "ORDER BY stored_at DESC LIMIT 1"
         )
         rows = await self._rows(sql, [node, f"{json.dumps(key)}:"])
@@ -170,16 +145,25 @@ class WarehouseStateStore:
     async def _create(self) -> None:
         if not self._results.database:
             await self._warehouse.create_schemas([self._results.schema])
+        key_type = self._statements.key_type
+        results = ", ".join(
+            f"{name} {key_type if name in _KEYS else type_}"
+            for name, type_ in {**RESULT_COLUMNS, **LATER_COLUMNS, "stored_at": "TIMESTAMP"}.items()
+        )
         tables = self._quoted
         await self._execute_together(
             [
-                (f"CREATE TABLE IF NOT EXISTS {tables['results']} ({_CREATE_RESULTS})", None),
-                (f"CREATE TABLE IF NOT EXISTS {tables['runs']} ({_CREATE_RUNS})", None),
-                (f"CREATE TABLE IF NOT EXISTS {tables['commits']} ({_CREATE_COMMITS})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['results']} ({results})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['runs']} ({_CREATE_RUNS.format(key_type=key_type)})", None),
+                (f"CREATE TABLE IF NOT EXISTS {tables['commits']} ({_CREATE_COMMITS.format(key_type=key_type)})", None),
                 (f"CREATE TABLE IF NOT EXISTS {tables['meta']} (schema_version INTEGER, created_at TIMESTAMP)", None),
+                *self._indexes(),
                 (f"INSERT INTO {tables['meta']} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
             ]
         )
+
+    def _indexes(self) -> list[tuple[str, Parameters]]:
+        return [(index.format(**self._quoted), None) for index in self._statements.indexes]
 
     async def _migrate(self, version: int) -> None:
         """All of it or nothing, so that a process that is killed meanwhile leaves the version it has found."""
@@ -188,7 +172,9 @@ class WarehouseStateStore:
         for leads_to, statements in migrations_from(version):
             together += [(statement.format(**tables), None) for statement in statements]
             together.append((f"INSERT INTO {tables['meta']} VALUES ({leads_to}, ?)", [now]))
+        together += self._indexes()
         await self._execute_together(together)
+        self._known_version = SCHEMA_VERSION
 
     @property
     def _quoted(self) -> dict[str, str]:
@@ -226,10 +212,23 @@ class WarehouseStateStore:
         return frozenset((NodeId(node), attempt) for node, attempt in await self._rows(sql, [run_id]))
 
     async def _append(self, relation: Relation, records: list[str]) -> None:
-        stored_at = f'{{"stored_at":"{self._next_stored_at().isoformat()}",'
+        at = self._next_stored_at()
+        stored_at = f'{{"stored_at":"{at.isoformat()}",'
+        rows = [stored_at + record[1:] for record in records]
+        try:
+            await self._append_rows(relation, rows)
+        except WarehouseError as error:
+            if not error.transient:
+                raise
+            # The connection may have been lost after the commit: the time tells whether the batch is there.
+            there = await self._rows(f"SELECT 1 FROM {quote_relation(relation)} WHERE stored_at = ? LIMIT 1", [at])
+            if not there:
+                await self._append_rows(relation, rows)
+
+    async def _append_rows(self, relation: Relation, rows: list[str]) -> None:
         connection = self._warehouse.connect()
         try:
-            await self._warehouse.append_json(connection, relation, [stored_at + record[1:] for record in records])
+            await self._warehouse.append_json(connection, relation, rows)
         finally:
             await connection.close()
 
@@ -242,7 +241,9 @@ class WarehouseStateStore:
         return stored_at
 
     async def _version(self, relations: frozenset[Relation] | None = None) -> int:
-        """Of the tables that are there; 0 without any."""
+        """Of the tables that are there; 0 without any. Asked for until there are some: it only goes up, and here."""
+        if self._known_version:
+            return self._known_version
         relations = await self._warehouse.relations() if relations is None else relations
         if not _has(relations, self._meta):
             return 0
@@ -257,6 +258,7 @@ class WarehouseStateStore:
                     help="use the sqlbuild that wrote it, or a newer one",
                 )
             )
+        self._known_version = version
         return version
 
     async def _execute_together(self, statements: list[tuple[str, Parameters]]) -> None:
@@ -269,7 +271,7 @@ class WarehouseStateStore:
     async def _rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         connection = self._warehouse.connect()
         try:
-            return await (await connection.query(sql, parameters)).fetch()
+            return await (await connection.query(sql, parameters, extent=Extent.WHOLE)).fetch()
         finally:
             await connection.close()
 

@@ -36,6 +36,7 @@ from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.exporting.paths import ExportPlaces
 from sqlbuild.runner.plain_json import plain_json_text
 from sqlbuild.runner.run_order import RunOrder, RunServices
+from sqlbuild.state.duckdb_statements import DUCKDB_STATEMENTS
 from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore
 from sqlbuild.state.node_result_json import result_to_json
 from sqlbuild.state.warehouse_tables import WarehouseStateStore
@@ -233,7 +234,7 @@ class _OneRun:
         if self._node.kind is NodeKind.LOADER:
             # A load is committed together with a record of it, in a table of the engine.
             await self._warehouse.open_for_loading()
-            await WarehouseStateStore(self._warehouse, SCHEMA).begin()
+            await WarehouseStateStore(self._warehouse, SCHEMA, statements=DUCKDB_STATEMENTS).begin()
         elif "connection" in _names(self._declaration):
             # ctx.connection cannot wait for it in an async node.
             await self._warehouse.open()
