@@ -37,7 +37,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def postgres_server() -> Iterator[PostgresServer]:
     """One for each process of tests; whoever stops it starts it again."""
     try:
-        with running_server() as server:
+        with running_server(tcp=True) as server:
             yield server
     except NoServer as error:
         pytest.skip(str(error))

@@ -17,6 +17,11 @@ from sqlbuild.warehouses.duckdb_copying import DuckDBCopying
 QUERY = "SELECT * FROM (VALUES (1, 'a,\"b'), (2, NULL), (3, ''), (NULL, 'né')) t(n, text) -- the rows\n;"
 
 
+@pytest.fixture(params=["duckdb file", "duckdb memory"])
+def place(request) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
 def copying():
     return DuckDBCopying()

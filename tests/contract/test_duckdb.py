@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+import anyio
 import duckdb
 import pytest
 
@@ -233,6 +234,66 @@ async def test_a_missing_python_package_is_named(make_duckdb, monkeypatch):
         await connection.query("SELECT 1", arrow=True)
     assert "sqlbuild[arrow]" in raised.value.help
     await warehouse.close()
+
+
+# -- the raw object ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def opened(make_duckdb):
+    warehouse = make_duckdb()
+    await warehouse.open()
+    await warehouse.create_schemas(["dev"])
+    yield warehouse
+    await warehouse.close()
+
+
+async def test_closing_a_connection_stops_what_its_raw_object_runs(opened, endless):
+    def run() -> None:
+        with pytest.raises(Exception, match=r"INTERRUPT|closed"):
+            raw.execute(f"SELECT max(product) FROM ({endless})")
+
+    connection = opened.connect()
+    raw = connection.raw
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(anyio.to_thread.run_sync, run)
+        await anyio.sleep(0.05)
+        await connection.close()
+
+
+async def test_a_conflict_of_two_writers_is_transient(opened):
+    connection = opened.connect()
+    await connection.execute("CREATE TABLE dev.accounts AS SELECT 1 AS id, 10 AS balance")
+    other = opened.connect()
+    other.raw.execute("BEGIN; UPDATE dev.accounts SET balance = 11")
+    with pytest.raises(WarehouseError) as raised:
+        await connection.execute("UPDATE dev.accounts SET balance = 12")
+    assert raised.value.transient
+    await other.close()
+    await connection.execute("UPDATE dev.accounts SET balance = 12")
+
+
+async def test_the_raw_object_keeps_its_own_transaction_and_closes_with_the_connection(opened, rows):
+    connection = opened.connect()
+    await connection.execute("CREATE TABLE dev.log (n INTEGER)")
+    other = opened.connect()
+    other.raw.execute("BEGIN; INSERT INTO dev.log VALUES (1)")
+    assert other.raw.execute("SELECT count(*) FROM dev.log").fetchone() == (1,)
+    await other.close()
+    assert await rows(opened, "SELECT count(*) FROM dev.log") == [(0,)]
+
+
+async def test_a_reader_in_a_transaction_keeps_seeing_the_old_table(opened):
+    connection, orders = opened.connect(), Relation("", "dev", "orders")
+    await opened.build_table(connection, orders, "SELECT 1 AS a")
+    reader = opened.connect()
+    reader.raw.execute("BEGIN")
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
+    await opened.build_table(connection, orders, "SELECT 2 AS b, 3 AS c")
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(1,)]
+    reader.raw.execute("COMMIT")
+    assert reader.raw.execute("FROM dev.orders").fetchall() == [(2, 3)]
+    await reader.close()
 
 
 # -- the swap ---------------------------------------------------------------------------------------------------------

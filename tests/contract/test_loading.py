@@ -23,6 +23,11 @@ ORDERS = Relation("", "dev", "orders")
 COMMITS = Relation("", "dev", "_sqlbuild_commits")
 
 
+@pytest.fixture(params=["duckdb file", "duckdb memory"])
+def place(request) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(params=["with pyarrow", "without pyarrow"])
 def loading(request):
     return DuckDBLoading(with_arrow=request.param == "with pyarrow")

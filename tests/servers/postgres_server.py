@@ -19,6 +19,7 @@ import itertools
 import os
 import pwd
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -37,11 +38,9 @@ OLDEST_VERSION = 12
 PATIENCE_SECONDS = 60.0
 DEFAULT_PORT = 5432
 SUPERUSER = "postgres"
-SUPERUSER_PASSWORD = "postgres"
 
 SETTINGS = {
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "100",
     "shared_buffers": "64MB",
@@ -94,6 +93,8 @@ class PostgresServer:
         self._numbers = itertools.count(1)
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         self._environ |= {"LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": str(folder)}
+        self.password = secrets.token_hex(16)
+        """The superuser's: through 127.0.0.1 others on this machine reach the server."""
         self.port = DEFAULT_PORT
         self.settings = dict(SETTINGS)
         """Taken by the next start."""
@@ -106,7 +107,7 @@ class PostgresServer:
 
     def initialise(self) -> None:
         password = self.folder / "password"
-        password.write_text(SUPERUSER_PASSWORD, encoding="utf-8")
+        password.write_text(self.password, encoding="utf-8")
         _give(password, self._account)
         words = f"--pgdata=data --username={SUPERUSER} --pwfile=password --auth-local=trust --auth-host=scram-sha-256"
         more = "--encoding=UTF8 --locale=C.UTF-8 --no-sync"
@@ -157,7 +158,7 @@ class PostgresServer:
     ) -> str:
         """Through the socket, where everybody is let in; with `tcp` through 127.0.0.1, where a password is asked for."""
         if tcp and password is None and user == SUPERUSER:
-            password = SUPERUSER_PASSWORD
+            password = self.password
         login = quote(user, safe="") if password is None else f"{quote(user, safe='')}:{quote(password, safe='')}"
         if tcp:
             return f"postgresql://{login}@127.0.0.1:{self.port}/{quote(database, safe='')}"

@@ -25,9 +25,12 @@ _HELP = {
     "53300": "lower [settings] connections, or raise max_connections of the server",
     "55P03": "somebody holds a lock on it: look at pg_locks and pg_stat_activity, or raise lock_timeout in the settings of "
     "the connection",
+    "57014": "raise statement_timeout in the settings of the connection, or of the role on the server",
     "42501": "grant the privilege to the user of the connection, or connect as another",
     "26000": "behind a pooler such as PgBouncer set prepared_statements = false for the connection",
 }
+
+_LOST_HELP = "look at the server's log; a `retry` policy runs the node again"
 
 
 class LostConnection(WarehouseError):
@@ -81,7 +84,7 @@ def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         kind = StalePlan
     transient = kind is StalePlan or code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
-    help = _PARAMETER_HELP if _PARAMETER in text else _HELP.get(code, "")
+    help = _LOST_HELP if kind is LostConnection else _PARAMETER_HELP if _PARAMETER in text else _HELP.get(code, "")
     return kind(text, help=help, sql=sql, transient=transient)
 
 
@@ -95,7 +98,7 @@ def _interface_error(error: asyncpg.InterfaceError, sql: str) -> WarehouseError:
 def _lost(text: str, sql: str) -> WarehouseError:
     return LostConnection(
         f"the connection to PostgreSQL was lost: {text}",
-        help="look at the server's log; a `retry` policy runs the node again",
+        help=_LOST_HELP,
         sql=sql,
         transient=True,
     )
