@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from sqlbuild.domain.settings import Connection
 from sqlbuild.drivers.postgres import ServerAddress
+from sqlbuild.errors import WarehouseUnreachable
 
 _ONLY_IN_DSN = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _APPLICATION = "sqlbuild"
+LOCK_SECONDS = 60.0
 
 
 def server_address(connection: Connection) -> ServerAddress:
@@ -31,7 +33,7 @@ def server_address(connection: Connection) -> ServerAddress:
     if database:
         arguments["database"] = database
     if options.get("connect_timeout"):
-        arguments["timeout"] = float(options["connect_timeout"])
+        arguments["timeout"] = _seconds(options["connect_timeout"])
     settings = {name: _setting(value) for name, value in dict(options.get("settings") or {}).items()}
     if options.get("options"):
         settings["options"] = str(options["options"])
@@ -47,6 +49,22 @@ def server_address(connection: Connection) -> ServerAddress:
     )
 
 
+def lock_seconds(connection: Connection) -> float:
+    """For how long a build waits for the locks with which it replaces a relation."""
+    written = connection.options.get("lock_timeout")
+    return LOCK_SECONDS if written is None else float(str(written))
+
+
+def _seconds(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        raise WarehouseUnreachable(
+            f"connect_timeout is {value!r}, which is no number of seconds",
+            help="write for example connect_timeout = 10",
+        ) from None
+
+
 def _setting(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
@@ -54,9 +72,11 @@ def _setting(value: object) -> str:
 
 
 def _place(arguments: Mapping[str, Any]) -> str:
-    """Host, port and database, never user or password."""
-    parts = urlsplit(str(arguments.get("dsn") or ""))
-    host = arguments.get("host") or parts.hostname or "localhost"
-    port = arguments.get("port") or parts.port
-    database = arguments.get("database") or parts.path.strip("/")
+    """Hosts, port and database, never user or password, whatever stands in the DSN."""
+    address, _, query = str(arguments.get("dsn") or "").partition("://")[2].partition("?")
+    written, _, path = address.rpartition("@")[2].partition("/")
+    more = dict(parse_qsl(query))
+    host = arguments.get("host") or unquote(written) or more.get("host") or "localhost"
+    port = arguments.get("port") or more.get("port")
+    database = arguments.get("database") or unquote(path) or more.get("dbname") or more.get("database")
     return f"{host}{f':{port}' if port else ''}{f'/{database}' if database else ''}"
