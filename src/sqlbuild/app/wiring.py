@@ -78,6 +78,10 @@ def make_loading(settings: Settings) -> Loading:
             from sqlbuild.warehouses.duckdb_loading import DuckDBLoading
 
             return DuckDBLoading()
+        case "postgres":
+            from sqlbuild.warehouses.postgres_loading import PostgresLoading
+
+            return PostgresLoading()
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+
 STAGING_PREFIX = "_sqlbuild_staging__"
 _END_OF_RUN = "__"
+_LONGEST = 63
+"""Bytes of a name in PostgreSQL, which cuts longer ones off."""
+_MARK = 8
 
 
 def staging_name(run_id: str, relation_name: str) -> str:
-    """In lower case, as `Warehouse.relations` tells it."""
-    return f"{STAGING_PREFIX}{run_id}{_END_OF_RUN}{relation_name}".lower()
+    """In lower case, as `Warehouse.relations` tells it, and short enough for every warehouse."""
+    name = f"{STAGING_PREFIX}{run_id}{_END_OF_RUN}{relation_name}".lower()
+    if len(name.encode()) <= _LONGEST:
+        return name
+    mark = hashlib.sha256(relation_name.lower().encode()).hexdigest()[:_MARK]
+    kept = name.encode()[: _LONGEST - _MARK - 1].decode(errors="ignore")
+    return f"{kept}_{mark}"
 
 
 def run_of_staging(name: str) -> str | None:

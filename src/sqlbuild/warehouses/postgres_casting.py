@@ -1,0 +1,85 @@
+"""Rows that the server has to cast: they go into a table beside the staging table, from there into it, and which one
+cannot be cast is searched for. The table is gone before anybody else could see it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.drivers.postgres_copy import copy_rows, refusal
+from sqlbuild.drivers.postgres_errors import translated
+from sqlbuild.errors import WarehouseError
+from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.warehouses.postgres_refusals import told
+from sqlbuild.warehouses.postgres_rows import Outgoing, uncastable
+
+_NUMBER = "n"
+
+
+async def cast_rows(
+    raw: Any, staging: Relation, columns: Sequence[Outgoing], numbers: Sequence[int], row_column: str
+) -> None:
+    """Within a transaction. `numbers` are those of the rows, kept in `row_column` if the staging table has one."""
+    # Nobody sees this name: the table comes and goes in one transaction.
+    beside = dataclasses.replace(
+        staging, name=f"_sqlbuild_raw_{hashlib.sha256(staging.name.encode()).hexdigest()[:16]}"
+    )
+    name = quote_relation(beside)
+    listed = ", ".join(f"{column.alias} {column.type}" for column in columns)
+    await raw.execute(f"CREATE UNLOGGED TABLE {name} ({_NUMBER} bigint, {listed})")
+    aliases = [_NUMBER, *(column.alias for column in columns)]
+    rows = zip(numbers, *(column.values for column in columns), strict=True)
+    await copy_rows(raw, beside.schema, beside.name, aliases, rows, types_are_known=False)
+    names = [quote_identifier(column.held.name) for column in columns]
+    values = [column.value for column in columns]
+    if row_column:
+        names.append(quote_identifier(row_column))
+        values.append(_NUMBER)
+    sql = f"INSERT INTO {quote_relation(staging)} ({', '.join(names)}) SELECT {', '.join(values)} FROM {name}"
+    try:
+        async with raw.transaction():
+            with translated(sql):
+                await raw.execute(sql)
+    except WarehouseError as error:
+        if refusal(error).is_about_data:
+            for column in columns:
+                if column.cast:
+                    await _blame(raw, name, column, numbers)
+        raise
+    await raw.execute(f"DROP TABLE {name}")
+
+
+async def _blame(raw: Any, name: str, column: Outgoing, numbers: Sequence[int]) -> None:
+    """Raise an error that names the first value of a column that cannot be cast; return if all can be."""
+    error = await _error_of(raw, name, column, numbers[-1])
+    if error is None:
+        return
+    low, high = 0, len(numbers) - 1
+    while low < high:
+        middle = (low + high) // 2
+        found = await _error_of(raw, name, column, numbers[middle])
+        if found is None:
+            low = middle + 1
+        else:
+            high, error = middle, found
+    value = await raw.fetchval(f"SELECT CAST({column.alias} AS text) FROM {name} WHERE {_NUMBER} = {numbers[low]}")
+    said = refusal(error)
+    if said.state in ("22021", "22P05"):
+        raise told(said, column.held.name, numbers[low])
+    raise uncastable(column, value, numbers[low])
+
+
+async def _error_of(raw: Any, name: str, column: Outgoing, last: int) -> WarehouseError | None:
+    """What casting the column's values up to the row `last` raises."""
+    try:
+        async with raw.transaction():
+            with translated():
+                await raw.execute(f"SELECT count({column.cast}) FROM {name} WHERE {_NUMBER} <= {last}")
+    except WarehouseError as error:
+        if not refusal(error).is_about_data:
+            raise
+        return error
+    return None
