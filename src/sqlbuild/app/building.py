@@ -27,7 +27,7 @@ from sqlbuild.app.resuming import (
 )
 from sqlbuild.app.run_folders import prune_runs
 from sqlbuild.app.run_to_its_end import run_to_its_end
-from sqlbuild.app.target_access import Patience
+from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
     make_access,
@@ -151,7 +151,7 @@ async def _build(
     access = make_access(project.settings, options.command, patience)
     try:
         if options.dry_run:
-            await access.wait_for_writers()
+            await access.wait_until_readable()
         else:
             await access.lock_for_writing()
         warehouse = make_warehouse(project.settings, project.root)
@@ -198,7 +198,7 @@ async def _build(
             providers=providers,
             events=events,
             leave_now=leave_now,
-            tell_run=access.tell_run,
+            access=access,
         )
         # A build from Python has no other way to hear of Ctrl-C than that its caller is cancelled.
         with contextlib.nullcontext(HeldInterrupts()) if options.embedded else held_interrupts() as held:
@@ -229,8 +229,7 @@ class _Prepared:
     providers: ProviderSet | None
     events: EventDispatcher
     leave_now: Callable[[int], None]
-    tell_run: Callable[[str], None]
-    """Names the run to those that wait for the target."""
+    access: TargetAccess
 
 
 async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> RunResult:
@@ -242,7 +241,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         folder = None
         journal: Journal = InMemoryJournal(run_id=run_id, target=run.plan.target)
     else:
-        run.tell_run(run_id)
+        await run.access.tell_run(run_id)
         folder = os.path.join(target_folder(compiled.project.root), "runs", run_id)
         journal = _journal(run, run_id, folder)
     logs = NodeLogFiles(
@@ -275,6 +274,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
+            target_lost=run.access.lost,
             providers=run.providers,
             # A provider that is made later may bring the first secret.
             masker=compiled.masker if compiled.masker or run.providers is not None else None,

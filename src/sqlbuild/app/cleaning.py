@@ -18,7 +18,7 @@ from sqlbuild.app.wiring import make_access, make_store, make_warehouse, run_asy
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import ProjectError, TargetLocked
+from sqlbuild.errors import ProjectError, TargetLocked, WarehouseUnreachable
 from sqlbuild.project.settings_file import read_settings
 
 _RUNS = "runs"
@@ -136,12 +136,13 @@ async def _clean(
 
 
 async def _wait_for_other_targets(settings: Settings, patience: Patience) -> None:
-    """Raises TargetLocked."""
+    """Raises TargetLocked. Of a target whose server cannot be asked it is only known which processes go on here."""
     for target in settings.targets.values():
         if target.name != settings.target.name:
             access = make_access(dataclasses.replace(settings, target=target), "sqb clean", patience)
             try:
-                await access.wait_for_writers()
+                with contextlib.suppress(WarehouseUnreachable):
+                    await access.wait_for_writers()
             finally:
                 await access.close()
 

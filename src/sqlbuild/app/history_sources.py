@@ -65,7 +65,12 @@ def goes_on(journal: RunJournal, live_run_id: str | None, settings: Settings) ->
     if journal.run_id == live_run_id:
         return True
     # Without a lock there is nobody to ask but the system.
-    return make_lock(settings) is None and journal.host == socket.gethostname() and is_alive(journal.pid)
+    return make_lock(settings) is None and is_process_alive(journal)
+
+
+def is_process_alive(journal: RunJournal) -> bool:
+    """Whether this machine has a process of the number that the journal's run had here."""
+    return journal.host == socket.gethostname() and is_alive(journal.pid)
 
 
 async def _ask(settings: Settings, root: str, question: Callable[[StoredHistory], Awaitable[Any]]) -> Answer[Any]:
@@ -75,7 +80,7 @@ async def _ask(settings: Settings, root: str, question: Callable[[StoredHistory]
         return _not_asked(settings, root, f"target {target.name} has no database that could be read")
     access = make_access(settings, "sqb history", Patience(seconds=0.0))
     try:
-        await access.wait_for_writers()
+        await access.wait_until_readable()
         await access.open(warehouse, read_only=True)
         past = await make_store(warehouse, settings).past()
         stored = make_stored_history(warehouse, settings)

@@ -6,10 +6,11 @@ import contextlib
 import functools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from sqlbuild.app.history_sources import is_alive
-from sqlbuild.app.live_runs import live_run_ids
+from sqlbuild.app.live_runs import live_runs
+from sqlbuild.app.wiring import lock_is_of_schema
 from sqlbuild.app.wording import counted, first_few
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Settings
@@ -35,7 +36,7 @@ async def remove_leftovers(
     """
     failpoint("leftovers.found")
     runs = os.path.join(root, "target", "runs")
-    tables = await _drop_staging(warehouse, settings, relations)
+    tables = await _drop_staging(root, settings, warehouse, relations)
     may_be_alive = functools.partial(_may_be_alive, runs, None if nobody_else else settings.target.name)
     exports = remove_export_leftovers(runs, may_be_alive)
     files = (*exports, *_remove_unfinished_files(os.path.join(root, "target")))
@@ -48,26 +49,49 @@ def told_leftovers(removed: tuple[str, ...]) -> str:
     return f"removed {what} of dead runs: {first_few(removed, _NAMED)}"
 
 
-async def _drop_staging(warehouse: Warehouse, settings: Settings, relations: Iterable[Relation]) -> list[Relation]:
-    """All targets in one database share its lock, so that whose schema a table is in does not matter."""
-    databases = ("", settings.target.database.lower())
+async def _drop_staging(
+    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation]
+) -> list[Relation]:
     stale = [(found, run) for found in relations if (run := run_of_staging(found.name)) is not None]
     if not stale:
         return []
-    live = {run.lower() for run in live_run_ids(settings)}
+    is_ours = _of_the_schema(root, settings) if lock_is_of_schema(settings) else _of_the_database(settings)
     dropped: list[Relation] = []
     connection = warehouse.connect()
     try:
         for found, run in sorted(stale, key=str):
-            if found.database not in databases or run in live:
+            if not is_ours(found, run):
                 continue
+            schema = settings.target.schema if found.schema == settings.target.schema.lower() else found.schema
             # What is called so and is no table is none of ours.
             with contextlib.suppress(WarehouseError):
-                await connection.execute(f"DROP TABLE {quote_relation(found)}")
+                await connection.execute(f"DROP TABLE {quote_relation(Relation(found.database, schema, found.name))}")
                 dropped.append(found)
     finally:
         await connection.close()
     return dropped
+
+
+def _of_the_database(settings: Settings) -> Callable[[Relation, str], bool]:
+    """All targets in one database share its lock, so that whose schema a table is in does not matter."""
+    databases = ("", settings.target.database.lower())
+    live = {run.lower() for run in live_runs(settings).run_ids}
+    return lambda found, run: found.database in databases and run not in live
+
+
+def _of_the_schema(root: str, settings: Settings) -> Callable[[Relation, str], bool]:
+    """Others may build into other schemas now, or into this one for a target of their own: theirs are left alone."""
+    runs = os.path.join(root, "target", "runs")
+    names = {name.lower(): name for name in (os.listdir(runs) if os.path.isdir(runs) else ())}
+
+    def is_ours(found: Relation, run: str) -> bool:
+        name = names.get(run)
+        target = target_of_journal(os.path.join(runs, name, FILE_NAME)) if name is not None else None
+        if target is not None:
+            return target == settings.target.name
+        return found.schema == settings.target.schema.lower()
+
+    return is_ours
 
 
 def _within(root: str, paths: Iterable[str]) -> Iterable[str]:

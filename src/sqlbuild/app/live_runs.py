@@ -5,6 +5,7 @@ Neither opens the warehouse, which the run may hold.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping
@@ -16,12 +17,15 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import SqlbuildError
+from sqlbuild.errors import SqlbuildError, WarehouseUnreachable
 from sqlbuild.interfaces.target_lock import Holder
 from sqlbuild.state.journal import FILE_NAME, read_journal
 from sqlbuild.state.node_result_json import result_from_json
 from sqlbuild.state.past_file import read_past
 from sqlbuild.state.run_journal import RunJournal
+
+ASKING_SECONDS = 3.0
+"""A server that does not say sooner who holds a target is not waited for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +57,14 @@ def known_of(compiled: Compiled) -> Known:
         live = None
     if live is None:
         return Known(past=past, results=results, live=None)
-    return Known(past=_after(past, live, compiled.graph), results=_LiveResults(live, results), live=live)
+    return Known(past=_after(past, live, target, compiled.graph), results=_LiveResults(live, results), live=live)
 
 
 def live_run_of(compiled: Compiled) -> LiveRun | None:
     """The run that goes on in the chosen target at this moment, in this folder."""
     settings = compiled.project.settings
-    holder = holder_of(settings)
-    if holder is None or holder.run_id is None or holder.target != settings.target.name:
+    holder = holder_if_told(settings)
+    if holder is None or holder.run_id is None or holder.target not in ("", settings.target.name):
         return None
     try:
         journal = read_journal(os.path.join(compiled.project.root, "target", "runs", holder.run_id, FILE_NAME))
@@ -81,21 +85,52 @@ def live_run_of(compiled: Compiled) -> LiveRun | None:
 
 
 def holder_of(settings: Settings) -> Holder | None:
-    """Who writes to the chosen target at this moment, as far as it is known."""
-    lock = make_lock(settings)
-    return lock.holder() if lock is not None and lock.is_held() else None
+    """Who writes to the chosen target at this moment, as far as it is known.
+
+    Raises WarehouseUnreachable where a server that knows it does not answer soon.
+    """
+    lock = make_lock(settings, patience=ASKING_SECONDS)
+    if lock is None:
+        return None
+    try:
+        return lock.holder() if lock.is_held() else None
+    finally:
+        lock.release()
 
 
-def live_run_ids(settings: Settings) -> frozenset[str]:
-    """The runs that go on in any target of the project."""
-    holders = (holder_of(dataclasses.replace(settings, target=target)) for target in settings.targets.values())
-    return frozenset(holder.run_id for holder in holders if holder is not None and holder.run_id is not None)
+def holder_if_told(settings: Settings) -> Holder | None:
+    """As `holder_of`, but None where nobody answers."""
+    with contextlib.suppress(WarehouseUnreachable):
+        return holder_of(settings)
+    return None
 
 
-def _after(past: Past, live: LiveRun, graph: Graph) -> Past:
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRuns:
+    """Runs that go on in any target of the project, and the targets of which that cannot be told."""
+
+    run_ids: frozenset[str]
+    untold: frozenset[str]
+
+
+def live_runs(settings: Settings) -> LiveRuns:
+    """Those of all targets of the project."""
+    run_ids: set[str] = set()
+    untold: set[str] = set()
+    for target in settings.targets.values():
+        try:
+            holder = holder_of(dataclasses.replace(settings, target=target))
+        except WarehouseUnreachable:
+            untold.add(target.name)
+        else:
+            run_ids |= {holder.run_id} if holder is not None and holder.run_id is not None else set()
+    return LiveRuns(run_ids=frozenset(run_ids), untold=frozenset(untold))
+
+
+def _after(past: Past, live: LiveRun, target: str, graph: Graph) -> Past:
     so_far = RunResult(
         run_id=live.run_id,
-        target=live.holder.target,
+        target=target,
         started_at=live.holder.since,
         finished_at=live.holder.since,
         results=live.done,

@@ -156,7 +156,7 @@ async def _plan(compiled: Compiled, selection: Selection, patience: Patience) ->
     settings = compiled.project.settings
     access = make_access(settings, "sqb plan", patience)
     try:
-        await access.wait_for_writers()
+        await access.wait_until_readable()
         warehouse = make_warehouse(settings, compiled.project.root)
         if not warehouse.exists():
             return plan_from(compiled, selection, Past())

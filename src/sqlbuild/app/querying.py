@@ -126,7 +126,7 @@ async def _with_connection(compiled: Compiled, work: Callable[[Connection], Awai
     settings = compiled.project.settings
     access = make_access(settings, "sqb query", patience)
     try:
-        await access.wait_for_writers()
+        await access.wait_until_readable()
         warehouse = make_warehouse(settings, compiled.project.root)
         if not warehouse.exists():
             raise WarehouseUnreachable("nothing was built into this target yet", help="run `sqb build` first")

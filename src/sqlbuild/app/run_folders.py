@@ -6,8 +6,8 @@ import dataclasses
 import os
 import shutil
 
-from sqlbuild.app.history_sources import goes_on
-from sqlbuild.app.live_runs import live_run_ids
+from sqlbuild.app.history_sources import goes_on, is_process_alive
+from sqlbuild.app.live_runs import LiveRuns, live_runs
 from sqlbuild.app.resuming import can_be_resumed
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past
@@ -54,7 +54,7 @@ def look_through_runs(root: str, settings: Settings, past: Past, *, warehouse_is
     folder = os.path.join(root, "target", "runs")
     names = sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []
     # Asked after the folders are known: a run names itself to the lock before it makes its folder.
-    live = live_run_ids(settings)
+    live = live_runs(settings)
     unfinished: list[UnfinishedRun] = []
     ended: list[str] = []
     look = _Look(settings, past, live, warehouse_is_there=warehouse_is_there)
@@ -79,7 +79,7 @@ def prune_runs(folder: str, keep: int, resumed: str | None) -> None:
 class _Look:
     """At one journal after the other, the newest first."""
 
-    def __init__(self, settings: Settings, past: Past, live: frozenset[str], *, warehouse_is_there: bool) -> None:
+    def __init__(self, settings: Settings, past: Past, live: LiveRuns, *, warehouse_is_there: bool) -> None:
         self._settings = settings
         self._past = past
         self._live = live
@@ -89,7 +89,7 @@ class _Look:
 
     def unfinished(self, path: str, run_id: str) -> UnfinishedRun | None:
         """None for a run that nobody can go on with, and whose results the warehouse has."""
-        live = run_id in self._live
+        live = run_id in self._live.run_ids
         if not os.path.exists(path):
             return UnfinishedRun(run_id=run_id, target=None, how="goes on", live=True) if live else None
         try:
@@ -114,10 +114,12 @@ class _Look:
         )
 
     def _goes_on(self, run: RunJournal) -> bool:
-        live_id = run.run_id if run.run_id in self._live else None
+        live_id = run.run_id if run.run_id in self._live.run_ids else None
         target = self._settings.targets.get(run.target or "")
         if target is None:
             return live_id is not None
+        if target.name in self._live.untold and run.ended_with is None and is_process_alive(run):
+            return True
         return goes_on(run, live_id, dataclasses.replace(self._settings, target=target))
 
 

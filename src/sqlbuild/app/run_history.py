@@ -39,7 +39,7 @@ def run_history(options: ProjectOptions, limit: int) -> RunHistory:
     target = settings.target.name
     # First who holds it: if that run ends in between, its journal says so.
     holder = holder_of(settings)
-    if holder is not None and (holder.target != target or holder.run_id is None):
+    if holder is not None and (holder.target not in ("", target) or holder.run_id is None):
         holder = None
     answer = ask_warehouse(settings, options.root, lambda stored: stored.runs(limit))
     stored = {run.run_id: run for run in answer.found or ()}

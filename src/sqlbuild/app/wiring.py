@@ -105,15 +105,28 @@ def make_empty_warehouse(settings: Settings, root: str) -> Warehouse:
     return make_warehouse(dataclasses.replace(settings, target=target), root)
 
 
-def make_lock(settings: Settings) -> TargetLock | None:
-    """The lock of the chosen target, or None where no other process can get at it."""
-    connection = settings.target.connection
-    database = str(connection.options.get("database", ""))
-    if connection.adapter != "duckdb" or database == _IN_MEMORY or "://" in database:
+def make_lock(settings: Settings, *, patience: float | None = None) -> TargetLock | None:
+    """The lock of the chosen target, or None where no other process can get at it.
+
+    `patience` is how many seconds a server is asked at most.
+    """
+    target = settings.target
+    if target.connection.adapter == "postgres":
+        from sqlbuild.state.target_lock import process_mark
+        from sqlbuild.warehouses.postgres_lock import PostgresTargetLock
+
+        return PostgresTargetLock(target.connection, target.schema, process_mark=process_mark, patience=patience)
+    database = str(target.connection.options.get("database", ""))
+    if database == _IN_MEMORY or "://" in database:
         return None
     from sqlbuild.state.target_lock import FileTargetLock
 
     return FileTargetLock(database)
+
+
+def lock_is_of_schema(settings: Settings) -> bool:
+    """Whether others may build into other schemas of the same database while the lock of the chosen target is held."""
+    return settings.target.connection.adapter == "postgres"
 
 
 def make_access(settings: Settings, command: str, patience: Patience) -> TargetAccess:
@@ -166,6 +179,7 @@ def make_services(
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
+    target_lost: Callable[[], Awaitable[EngineError]] | None = None,
     providers: ProviderSet | None = None,
     masker: Masker | None = None,
 ) -> RunServices:
@@ -187,6 +201,7 @@ def make_services(
         leave_now=leave_now,
         abandon=abandon,
         stop_asked=stop_asked,
+        target_lost=target_lost,
         providers=providers,
         masker=masker,
     )

@@ -101,17 +101,22 @@ class PostgresServer:
         await self.pool.give_back(await self.pool.take())
 
     async def _connect(self) -> Any:
-        arguments = {"timeout": CONNECT_SECONDS, **self._address.arguments}
-        if self._read_only:
-            settings = dict(arguments.get("server_settings") or {})
-            arguments["server_settings"] = {**settings, "default_transaction_read_only": "on"}
-        if not self._address.prepared_statements:
-            arguments["statement_cache_size"] = 0
-        if self._address.dsn_options:
-            dsn = arguments.get("dsn") or "postgresql://"
-            arguments["dsn"] = f"{dsn}{'&' if '?' in dsn else '?'}{urlencode(self._address.dsn_options)}"
-        with translated_opening(self._address.place):
-            return await asyncpg.connect(connection_class=ServerConnection, **arguments)
+        return await connected(self._address, read_only=self._read_only)
+
+
+async def connected(address: ServerAddress, *, read_only: bool = False) -> Any:
+    """A new connection of asyncpg, on the running loop of asyncio. Raises WarehouseUnreachable."""
+    arguments = {"timeout": CONNECT_SECONDS, **address.arguments}
+    if read_only:
+        settings = dict(arguments.get("server_settings") or {})
+        arguments["server_settings"] = {**settings, "default_transaction_read_only": "on"}
+    if not address.prepared_statements:
+        arguments["statement_cache_size"] = 0
+    if address.dsn_options:
+        dsn = arguments.get("dsn") or "postgresql://"
+        arguments["dsn"] = f"{dsn}{'&' if '?' in dsn else '?'}{urlencode(address.dsn_options)}"
+    with translated_opening(address.place):
+        return await asyncpg.connect(connection_class=ServerConnection, **arguments)
 
 
 class PostgresConnection:

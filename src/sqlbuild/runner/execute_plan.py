@@ -100,6 +100,8 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
             await background.start(stop_signals, bridge.call_soon, execution.stop, execution.leave, order.grace)
         if services.stop_asked is not None:
             background.start_soon(execution.stop_when, services.stop_asked)
+        if services.target_lost is not None:
+            background.start_soon(execution.fail_when, services.target_lost)
         if execution.providing is not None:
             execution.providing.open(background)
         await execution.run()
@@ -289,6 +291,9 @@ class _Execution:
     async def stop_when(self, asked: Callable[[], Awaitable[object]]) -> None:
         await asked()
         self.stop(CANCELLATION)
+
+    async def fail_when(self, lost: Callable[[], Awaitable[EngineError]]) -> None:
+        self._engine_failed(await lost())
 
     def leave(self, exit_code: int) -> None:
         """The second signal: whatever still runs is left behind."""

@@ -9,6 +9,7 @@ from sqlbuild.domain.events import Event
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import NodeResult, RunResult
+from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
 from sqlbuild.interfaces.exporting import Copying
@@ -78,6 +79,8 @@ class RunServices:
     """Ends the process too, when a run is over and code of its nodes will not let the event loop go."""
     stop_asked: Callable[[], Awaitable[object]] | None = None
     """Returns when the run is to stop, because whoever waits for it was cancelled."""
+    target_lost: Callable[[], Awaitable[EngineError]] | None = None
+    """Returns when somebody else may write to the target, with what is said of it: the run must stop."""
     make_processes: Callable[[str], ProcessExecutor] | None = None
     """Worker processes for nodes with `isolate="process"`, given the project's folder."""
     on_error: Callable[[NodeId, BaseException], None] | None = None

@@ -20,6 +20,7 @@ import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlbuild.errors import WarehouseUnreachable
@@ -45,8 +46,8 @@ class FileTargetLock:
         _of_this_process.add(self)
 
     @property
-    def place(self) -> str:
-        return self._path
+    def readers_wait(self) -> bool:
+        return True
 
     @property
     def warning(self) -> str | None:
@@ -101,7 +102,7 @@ class FileTargetLock:
             target=target,
             since=time.time(),
             run_id=run_id,
-            process_mark=_process_mark(os.getpid()),
+            process_mark=process_mark(os.getpid()),
         )
         text = json.dumps(dataclasses.asdict(holder)).encode() + b"\n"
         with self._guard:
@@ -144,7 +145,15 @@ class FileTargetLock:
             return None
 
     def is_running_here(self, holder: Holder) -> bool:
-        return holder.host == socket.gethostname() and _process_mark(holder.pid) == holder.process_mark
+        return holder.host == socket.gethostname() and process_mark(holder.pid) == holder.process_mark
+
+    def advice(self, holder: Holder | None) -> str:
+        if holder is None:
+            return f"find it with `fuser {self._path}`, and wait for it"
+        return f"its process is on {holder.host}: look there, or wait longer with --lock-timeout SECONDS"
+
+    def when_lost(self, function: Callable[[bool], None]) -> None:
+        """The system takes it from nobody."""
 
     def let_go_in_child(self) -> None:
         """After a fork, in the child: its copy of the open file must not outlive the parent."""
@@ -160,7 +169,7 @@ def _is_at(file: int, path: str) -> bool:
         return False
 
 
-def _process_mark(pid: int) -> str:
+def process_mark(pid: int) -> str:
     """Boot and start time of a process: no other one has them with the same number."""
     try:
         started = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sqlbuild.app.live_runs import known_of, live_run_ids
+from sqlbuild.app.live_runs import LiveRuns, known_of, live_runs
 from sqlbuild.app.operations import close_project, open_project
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.domain.ids import NodeId, NodeKind
@@ -100,11 +100,11 @@ def test_a_run_in_another_copy_of_the_project_is_told_without_its_nodes(compiled
 
 def test_runs_that_go_on_are_named_for_whoever_cleans(compiled, lock):
     settings = compiled.project.settings
-    assert live_run_ids(settings) == frozenset()
+    assert live_runs(settings) == LiveRuns(run_ids=frozenset(), untold=frozenset())
     lock.tell(command="sqb build", target="dev", run_id="r2")
-    assert live_run_ids(settings) == {"r2"}
+    assert live_runs(settings).run_ids == {"r2"}
     lock.release()
-    assert live_run_ids(settings) == frozenset()
+    assert live_runs(settings) == LiveRuns(run_ids=frozenset(), untold=frozenset())
 
 
 def test_what_was_cut_off_before_a_run_was_gone_on_with_is_not_at_work(compiled, lock, journal):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from sqlbuild.app import target_access
@@ -31,8 +34,9 @@ class GivenLock:
     said: Holder | None = HOLDER
     here: bool = True
     warning: str | None = None
-    place: str = "/data/shop.duckdb.lock"
+    readers_wait: bool = True
     taken: bool = False
+    lose: Callable[[bool], None] | None = None
     told: list[tuple[str, str, str | None]] = dataclasses.field(default_factory=list)
 
     def take(self):
@@ -55,6 +59,12 @@ class GivenLock:
     def is_running_here(self, _holder):
         return self.here
 
+    def advice(self, holder):
+        return f"go to {holder.host}" if holder is not None else "find it"
+
+    def when_lost(self, function):
+        self.lose = function
+
 
 @pytest.fixture
 def events():
@@ -74,7 +84,7 @@ async def test_a_free_target_is_taken_and_named_without_a_word(access_to, events
     lock = GivenLock()
     access = access_to(lock)
     await access.lock_for_writing()
-    access.tell_run("r2")
+    await access.tell_run("r2")
     assert lock.told == [("sqb build", "dev", None), ("sqb build", "dev", "r2")]
     await access.close()
     assert not lock.taken
@@ -104,8 +114,8 @@ async def test_it_is_told_again_from_time_to_time(access_to, events, monkeypatch
     ("lock", "help"),
     [
         (GivenLock(), "look at it with `ps -fp 7`; wait longer with --lock-timeout SECONDS, or stop it with `kill 7`"),
-        (GivenLock(here=False), "its process is on box: look there, or wait longer with --lock-timeout SECONDS"),
-        (GivenLock(said=None), "find it with `fuser /data/shop.duckdb.lock`, and wait for it"),
+        (GivenLock(here=False), "go to box"),
+        (GivenLock(said=None), "find it"),
     ],
 )
 async def test_at_the_end_of_its_patience_it_says_what_can_be_done(access_to, events, lock, help):
@@ -177,6 +187,39 @@ async def test_a_reader_waits_for_writers_and_takes_nothing(access_to, events, m
     assert len(events) == 1
 
 
+async def test_where_readers_need_not_wait_only_who_asks_for_writers_does(access_to):
+    lock = GivenLock(held_for=1_000_000, readers_wait=False)
+    await access_to(lock, seconds=0.0).wait_until_readable()
+    with pytest.raises(TargetLocked):
+        await access_to(lock, seconds=0.0).wait_for_writers()
+    with pytest.raises(TargetLocked):
+        await access_to(GivenLock(held_for=9), seconds=0.0).wait_until_readable()
+
+
+async def test_a_lock_that_was_lost_and_is_held_again_is_a_warning(access_to, events):
+    lock = GivenLock()
+    await access_to(lock).lock_for_writing()
+    await anyio.to_thread.run_sync(lock.lose, True)
+    assert [event.message for event in events] == ["the connection that held target dev was lost; it is held again"]
+
+
+async def test_a_lock_that_somebody_else_has_now_is_an_error_that_names_him(access_to):
+    lock = GivenLock()
+    access = access_to(lock)
+    await access.lock_for_writing()
+    errors = []
+
+    async def wait():
+        errors.append(await access.lost())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.to_thread.run_sync(functools.partial(lock.lose, False))
+    assert "the connection that held target dev was lost, and somebody else was faster: " in str(errors[0])
+    assert "held by run r1 (pid 7 on box" in str(errors[0])
+    assert errors[0].exit_code == 5
+
+
 async def test_a_lock_that_protects_nothing_is_a_warning(access_to, events):
     await access_to(GivenLock(warning="the file system has no locks")).lock_for_writing()
     (told,) = events
@@ -188,7 +231,7 @@ async def test_without_a_lock_nobody_is_waited_for(access_to, events):
     access = access_to(None)
     await access.lock_for_writing()
     await access.wait_for_writers()
-    access.tell_run("r1")
+    await access.tell_run("r1")
     await access.close()
     assert events == []
 
