@@ -153,7 +153,6 @@ async def test_readers_see_one_generation_while_a_table_is_rebuilt_again_and_aga
             assert seen == (2_000, 1)
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_eight_connections_build_different_tables_at_once(warehouse):
     async def build(number: int) -> None:
         connection = warehouse.connect()
@@ -205,7 +204,6 @@ async def test_what_fails_or_is_cancelled_leaves_no_marker(warehouse, marked, en
     assert await warehouse.relations() == {Relation("", "dev", "_sqlbuild_commits")}
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_fifty_tables_and_their_markers_are_written_at_once(warehouse, marked):
     _, commit, seen = marked
 

@@ -68,6 +68,7 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 declaration.pools,
                 _columns(declaration.columns),
                 _version(declaration.meta),
+                *_of_relation(declaration),
             )
         case Source():
             return (_columns(declaration.columns), _version(declaration.meta))
@@ -101,6 +102,13 @@ def _of_function(declared: PythonFunction) -> tuple[object, ...]:
     if declared.isolated:
         settings = (*settings, "process")
     return (*settings, declared.providers) if declared.providers else settings
+
+
+def _of_relation(model: Model) -> tuple[object, ...]:
+    """Nothing for models without any: their fingerprints are those of versions that did not know these."""
+    indexes = tuple(index.facts() for index in model.indexes)
+    grants = tuple(sorted((privilege, tuple(sorted(roles))) for privilege, roles in model.grants.items()))
+    return (indexes, grants) if indexes or grants else ()
 
 
 def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.relation_rules import ignored_by_duckdb, impossible_indexes, long_names, other_databases
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
@@ -177,12 +178,27 @@ def checks_come_last(checked: Checked) -> Iterable[Problem]:
     return check_boundaries(checked.resolved)
 
 
+def names_are_kept_whole(checked: Checked) -> Iterable[Problem]:
+    """On PostgreSQL, by their bytes."""
+    return long_names(checked.resolved.nodes, checked.columns, checked.project.settings.target)
+
+
+def relations_can_be_made(checked: Checked) -> Iterator[Problem]:
+    """In their database, with their indexes and grants."""
+    nodes, target = checked.resolved.nodes, checked.project.settings.target
+    yield from other_databases(nodes, target)
+    yield from impossible_indexes(nodes, checked.columns, target)
+    yield from ignored_by_duckdb(nodes, target)
+
+
 RULES: tuple[Rule, ...] = (
     names_are_unique,
     names_are_snake_case,
     pools_exist,
     loaders_fill_sources,
     relations_are_built_once,
+    names_are_kept_whole,
+    relations_can_be_made,
     there_are_no_cycles,
     column_types_are_types,
     asset_lineage_exists,

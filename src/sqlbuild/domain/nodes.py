@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeKind, Place
+from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.refs import Reference
 from sqlbuild.retries import RetryPolicy
 
@@ -76,6 +77,8 @@ class Model:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     pools: tuple[str, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    grants: Grants = dataclasses.field(default_factory=dict)
     sql_analysis: bool = True
     """False: the SQL is left to the warehouse; its syntax is not checked and its columns are not inferred."""
 

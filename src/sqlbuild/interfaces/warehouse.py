@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.relation_options import Grants, Index
 
 Parameters = Sequence[object] | Mapping[str, object] | None
 
@@ -30,6 +31,32 @@ class CommitMarker:
     node: NodeId
     part: str
     attempt: int
+
+
+def _no_relation(_relation: Relation) -> bool:
+    return False
+
+
+def _to_nobody(_message: str) -> None:
+    """Nobody wants to know."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOrder:
+    """What is asked of a table or view besides its rows. A warehouse passes over what it does not have."""
+
+    indexes: Sequence[Index] = ()
+    grants: Grants = dataclasses.field(default_factory=dict)
+    is_built_later: Callable[[Relation], bool] = _no_relation
+    """Whether this run will still build a relation; asked from any thread.
+
+    Such a view may go on reading what was there before, if it cannot read what comes into its place.
+    """
+    tell: Callable[[str], None] = _to_nobody
+    """Told on the event loop what is waited for."""
+
+
+PLAIN_BUILD = BuildOrder()
 
 
 class Extent(enum.Enum):
@@ -108,14 +135,22 @@ class Warehouse(Protocol):
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         """Make the schemas that do not exist; called before any node starts."""
 
-    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+    async def build_view(
+        self, connection: Connection, relation: Relation, sql: str, *, order: BuildOrder = PLAIN_BUILD
+    ) -> None:
         """Replace whatever is called `relation` by a view, in one transaction.
 
         It leaves no marker: that would take longer than to make the view again.
         """
 
     async def build_table(
-        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+        self,
+        connection: Connection,
+        relation: Relation,
+        sql: str,
+        *,
+        commit: CommitMarker | None = None,
+        order: BuildOrder = PLAIN_BUILD,
     ) -> None:
         """Replace whatever is called `relation` by a table of the query's rows, in one transaction with `commit`.
 

@@ -7,7 +7,8 @@
     arguments = as entries, but a value may stand without a key
 
 Strings are "...", '...' or three double quotes on each side. The value of a key `type` is SQL and goes up to the next
-comma or closing bracket. SQL comments may stand wherever blanks may.
+comma or closing bracket, and so does what stands in a list `columns` or `include` of `indexes`. SQL comments may stand
+wherever blanks may.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _RAW_STOP = re.compile(r"""[()\[\],;"'$]|--|/\*""")
 _END_OF_HEADER = (re.compile(r"^[ \t]*\)[ \t]*;", re.MULTILINE), re.compile(r"\)\s*;"))
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _PAIRS = {"(": ")", "[": "]"}
+_SQL_LISTS = {"indexes": frozenset({"columns", "include"})}
+"""Key of a header -> keys somewhere below it whose lists hold SQL."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +81,11 @@ def parse_header(file: TextFile, start: int, problems: list[Problem]) -> Header:
 class _Parser:
     """Each method takes the offset where something begins and returns the offset behind it, or also its value."""
 
-    __slots__ = ("file", "problems", "text")
+    __slots__ = ("file", "problems", "sql_lists", "text")
 
     def __init__(self, file: TextFile, problems: list[Problem]) -> None:
         self.file = file
+        self.sql_lists: frozenset[str] = frozenset()
         self.text = file.text
         self.problems = problems
 
@@ -109,6 +113,8 @@ class _Parser:
         position = skip_blank(self.text, position)
         if self.text[position : position + 1] in ("", ",", ")", ";", "]"):
             raise _Wrong(start, f"`{key}` has no value", f"write `{key}`, a blank and its value")
+        if depth == 0:
+            self.sql_lists = _SQL_LISTS.get(key, frozenset())
         value, position = self.value(position, depth=depth + 1, key=key, key_offset=start)
         self.keep(found, key, value)
         return position
@@ -164,7 +170,7 @@ class _Parser:
             value = {}
             end = self.entries(position, value, depth=depth)
         elif here == "[":
-            value, end = self.list(position, depth=depth)
+            value, end = self.list(position, depth=depth, of_sql=key in self.sql_lists)
         elif key == "type":
             value, end = self.raw(position)
         else:
@@ -181,14 +187,20 @@ class _Parser:
                 value = Call(word.group(), tuple(arguments), options)
         return Located(value, self.file, position, key_offset), end
 
-    def list(self, start: int, *, depth: int) -> tuple[tuple[Located, ...], int]:
+    def list(self, start: int, *, depth: int, of_sql: bool = False) -> tuple[tuple[Located, ...], int]:
         self.check_depth(start, depth)
         found: list[Located] = []
         position = skip_blank(self.text, start + 1)
         while (here := self.text[position : position + 1]) != "]":
             if not here:
                 raise _Wrong(start, "this [ is never closed", "close it with ]")
-            value, position = self.value(position, depth=depth + 1)
+            if of_sql:
+                text, end = self.raw(position)
+                if not text:
+                    raise _Wrong(position, f"a value is expected here, not `{here}`", "write a name or an expression")
+                value, position = Located(text, self.file, position), end
+            else:
+                value, position = self.value(position, depth=depth + 1)
             found.append(value)
             position = self.separator(position, start, "]")
         return tuple(found), position + 1

@@ -21,11 +21,14 @@ _NO_EFFECT = "remove it, or go on without it"
 ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not checked"
 _ONLY_MANAGED = "add `managed: true`, or remove it: it only means something for sources that a loader fills"
 
-MODEL_KEYS = _words("description materialized tags group meta columns schema database alias retry timeout pool") | {
+MODEL_KEYS = _words(
+    "description materialized tags group meta columns schema database alias retry timeout pool indexes grants"
+) | {
     "max_duration",
     "sql_analysis",
 }
-DEFAULTS_KEYS = MODEL_KEYS - {"description", "columns", "alias"}
+DEFAULTS_KEYS = MODEL_KEYS - {"description", "columns", "alias", "indexes"}
+INDEX_KEYS = _words("columns unique where using include name")
 COLUMN_KEYS = _words("type nullable description meta")
 RETRY_KEYS = _words(
     "max_attempts initial_delay_seconds backoff_multiplier max_delay_seconds max_elapsed_seconds jitter"

@@ -20,6 +20,7 @@ from sqlbuild.project.known_keys import (
     RETRY_KEYS,
 )
 from sqlbuild.project.located import Located, describe
+from sqlbuild.project.relation_fields import read_grants, read_indexes
 from sqlbuild.retries import RetryPolicy
 
 ModelFields = Mapping[str, object]
@@ -49,6 +50,8 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "retry": _retry(reader),
         "timeout": _timeout(reader),
         "pools": reader.texts("pool"),
+        "indexes": read_indexes(reader),
+        "grants": read_grants(reader),
         "sql_analysis": reader.boolean("sql_analysis"),
     }
     _refuse_other_keys(reader, known)

@@ -18,11 +18,11 @@ from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
 from sqlbuild.runner.capacity import Lane, Need
-from sqlbuild.runner.kinds.sql_model import build_model
+from sqlbuild.runner.kinds.sql_model import ModelBuilder
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
-from sqlbuild.runner.run_order import RunOrder, RunServices
+from sqlbuild.runner.run_order import RunOrder
 
 _NO_SCOPE = contextlib.nullcontext()
 
@@ -120,7 +120,7 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
 
 
 async def run_async(
-    attempt: Attempt, order: RunOrder, services: RunServices, limit: LimitOf, *, guard_scopes: bool
+    attempt: Attempt, order: RunOrder, models: ModelBuilder, limit: LimitOf, *, guard_scopes: bool
 ) -> Outcome:
     """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too.
 
@@ -135,7 +135,7 @@ async def run_async(
             await attempt.session.set_up_providers()
         with _scope(attempt, timeout, limit, guard_scopes):
             try:
-                outcome = await _called(attempt, order, services)
+                outcome = await _called(attempt, order, models)
             except BaseException as error:
                 raised = error
                 raise
@@ -165,13 +165,13 @@ def too_late(timeout: float | None) -> NodeTimeout:
     return NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s")
 
 
-async def _called(attempt: Attempt, order: RunOrder, services: RunServices) -> Outcome:
+async def _called(attempt: Attempt, order: RunOrder, models: ModelBuilder) -> Outcome:
     declaration = attempt.node.declaration
     if isinstance(declaration, PythonNode):
         assert attempt.session is not None
         context = context_for(attempt.node.kind, True, attempt.session)
         return await call_async(declaration, context, attempt.session, order.max_payload_bytes)
-    return await build_model(attempt.node, services.warehouse, order, attempt.number)
+    return await models.build(attempt.node, attempt.number)
 
 
 async def close_session(attempt: Attempt, outcome: Outcome) -> Outcome:

@@ -49,6 +49,7 @@ from sqlbuild.runner.blocked_loop import judged
 from sqlbuild.runner.capacity import Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionSlots
 from sqlbuild.runner.kinds.check import status_of_error
+from sqlbuild.runner.kinds.sql_model import ModelBuilder
 from sqlbuild.runner.ledger import Ledger
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
@@ -165,6 +166,7 @@ class _Execution:
             work=self._node_work,
             providing=self.providing,
         )
+        self._models = ModelBuilder(plan, order, services, self.results)
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
@@ -453,7 +455,7 @@ class _Execution:
         return await run_async(
             attempt,
             self.order,
-            self.services,
+            self._models,
             self._limit,
             guard_scopes=guards_scopes,
         )

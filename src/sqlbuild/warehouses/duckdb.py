@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.relation_options import index_names
 from sqlbuild.domain.settings import Connection as ConnectionSettings
 from sqlbuild.drivers.duckdb import DuckDBDatabase
 from sqlbuild.drivers.duckdb_errors import WrongRelationKind
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Parameters
+from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Parameters
+from sqlbuild.sql.index_keys import duckdb_can_make
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.duckdb_commits import mark
 
@@ -65,7 +67,9 @@ class DuckDBWarehouse:
             # One after the other: DuckDB refuses schemas that are created at the same time.
             await self._execute_together([f"CREATE SCHEMA IF NOT EXISTS {quote_identifier(name)}" for name in missing])
 
-    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
+    async def build_view(
+        self, connection: Connection, relation: Relation, sql: str, *, order: BuildOrder = PLAIN_BUILD
+    ) -> None:
         name = quote_relation(relation)
         try:
             await connection.execute(f"CREATE OR REPLACE VIEW {name} AS {sql}")
@@ -74,13 +78,19 @@ class DuckDBWarehouse:
         failpoint("model.swapped")
 
     async def build_table(
-        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+        self,
+        connection: Connection,
+        relation: Relation,
+        sql: str,
+        *,
+        commit: CommitMarker | None = None,
+        order: BuildOrder = PLAIN_BUILD,
     ) -> None:
         # DuckDB keeps the old table for everybody else until the commit: no table beside it has to be swapped in.
         try:
-            await connection.execute_together(_build(relation, sql, commit))
+            await connection.execute_together(_build(relation, sql, commit, order))
         except WrongRelationKind:
-            await connection.execute_together(_build(relation, sql, commit, instead_of_view=True))
+            await connection.execute_together(_build(relation, sql, commit, order, instead_of_view=True))
         failpoint("model.swapped")
 
     async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
@@ -114,13 +124,17 @@ class DuckDBWarehouse:
 
 
 def _build(
-    relation: Relation, sql: str, commit: CommitMarker | None, *, instead_of_view: bool = False
+    relation: Relation, sql: str, commit: CommitMarker | None, order: BuildOrder, *, instead_of_view: bool = False
 ) -> Iterator[tuple[str, Parameters]]:
     name = quote_relation(relation)
     if instead_of_view:
         yield f"DROP VIEW {name}", None
     # The query starts on the statement's first line, so that the lines in DuckDB's messages are the query's own.
     yield f"CREATE OR REPLACE TABLE {name} AS {sql}", None
+    for index_name, index in zip(index_names(relation.name, order.indexes), order.indexes, strict=True):
+        if duckdb_can_make(index):
+            unique = "UNIQUE INDEX" if index.unique else "INDEX"
+            yield f"CREATE {unique} {quote_identifier(index_name)} ON {name} ({', '.join(index.columns)})", None
     failpoint("model.staged")
     # One transaction writes to one database.
     if commit is not None and relation.database.lower() == commit.relation.database.lower():

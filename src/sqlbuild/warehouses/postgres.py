@@ -8,11 +8,11 @@ from typing import Any
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Connection as ConnectionSettings
 from sqlbuild.drivers.postgres import PostgresConnection, PostgresServer
-from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Extent, Parameters
+from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Extent, Parameters
 from sqlbuild.sql.placeholders import numbered_parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
-from sqlbuild.warehouses.postgres_address import server_address
-from sqlbuild.warehouses.postgres_swap import swapped_table, swapped_view
+from sqlbuild.warehouses.postgres_address import lock_seconds, server_address
+from sqlbuild.warehouses.postgres_swap import Swapping, swapped_table, swapped_view
 
 _RELATIONS = """
 SELECT '', lower(n.nspname), lower(c.relname)
@@ -29,6 +29,7 @@ class PostgresWarehouse:
 
     def __init__(self, connection: ConnectionSettings) -> None:
         self._server = PostgresServer(server_address(connection), numbered_parameters)
+        self._swapping = Swapping(connect=self.connect, lock_seconds=lock_seconds(connection))
         self._read_only = False
 
     def exists(self) -> bool:
@@ -59,13 +60,21 @@ class PostgresWarehouse:
             finally:
                 await connection.close()
 
-    async def build_view(self, connection: Connection, relation: Relation, sql: str) -> None:
-        await swapped_view(_postgres(connection), relation, sql)
+    async def build_view(
+        self, connection: Connection, relation: Relation, sql: str, *, order: BuildOrder = PLAIN_BUILD
+    ) -> None:
+        await swapped_view(_postgres(connection), relation, sql, order, self._swapping)
 
     async def build_table(
-        self, connection: Connection, relation: Relation, sql: str, *, commit: CommitMarker | None = None
+        self,
+        connection: Connection,
+        relation: Relation,
+        sql: str,
+        *,
+        commit: CommitMarker | None = None,
+        order: BuildOrder = PLAIN_BUILD,
     ) -> None:
-        await swapped_table(_postgres(connection), relation, sql, commit)
+        await swapped_table(_postgres(connection), relation, sql, commit, order, self._swapping)
 
     async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
         name = quote_relation(relation)

@@ -143,7 +143,7 @@ BAD = [
         "UNKNOWN_KEY",
         "1:8",
         "unknown key `zzz`",
-        "known here: alias, columns, database, description, enabled, group, materialized, max_duration, meta, pool, "
+        "known here: alias, columns, database, description, enabled, grants, group, indexes, materialized, max_duration, meta, pool, "
         "retry, schema, sql_analysis, tags, timeout",
     ),
     ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),

@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Container, Mapping
 
+from sqlbuild.domain.events import NodeLogged
 from sqlbuild.domain.graph import Node
+from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.domain.plans import Plan
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.warehouse import CommitMarker, Warehouse
+from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Warehouse
 from sqlbuild.runner.outcomes import Outcome, Returned
-from sqlbuild.runner.run_order import RunOrder
+from sqlbuild.runner.run_order import RunOrder, RunServices
 
 PART = "table"
 
 _LINE = re.compile(r"\bLINE (\d+):")
 
 
-async def build_model(node: Node, warehouse: Warehouse, order: RunOrder, attempt: int) -> Outcome:
+class ModelBuilder:
+    """Builds the models of one run; `results` has every node of `plan` that has ended."""
+
+    def __init__(self, plan: Plan, order: RunOrder, services: RunServices, results: Container[NodeId]) -> None:
+        self._plan = plan
+        self._order = order
+        self._services = services
+        self._results = results
+        self._by_relation: Mapping[Relation, NodeId] | None = None
+
+    async def build(self, node: Node, attempt: int) -> Outcome:
+        """Raises WarehouseError."""
+        model = node.declaration
+        assert isinstance(model, Model)
+        order = BuildOrder(
+            indexes=model.indexes,
+            grants=model.grants,
+            is_built_later=self._is_built_later,
+            tell=functools.partial(self._tell, node, attempt),
+        )
+        return await build_model(node, self._services.warehouse, self._order, attempt, order)
+
+    def _is_built_later(self, relation: Relation) -> bool:
+        if self._by_relation is None:
+            steps = self._plan.steps.values()
+            self._by_relation = {
+                _key(step.node.relation): step.node.id
+                for step in steps
+                if step.node.relation is not None and isinstance(step.node.declaration, Model)
+            }
+        node = self._by_relation.get(_key(relation))
+        return node is not None and node not in self._results
+
+    def _tell(self, node: Node, attempt: int, message: str) -> None:
+        event = NodeLogged(self._services.clock.now(), node.id, node.name, attempt, "warning", message, {})
+        logs = self._services.logs
+        (self._services.publish if logs is None else logs.said)(event)
+
+
+def _key(relation: Relation) -> Relation:
+    """Without the database: the run builds into one, whether it is named or not."""
+    return Relation("", relation.schema, relation.name)
+
+
+async def build_model(
+    node: Node, warehouse: Warehouse, order: RunOrder, attempt: int, how: BuildOrder = PLAIN_BUILD
+) -> Outcome:
     """Build one model over a connection of its own; of a table a row in `order.commits` says so.
 
     Raises WarehouseError with the place in the model's file.
@@ -29,10 +80,10 @@ async def build_model(node: Node, warehouse: Warehouse, order: RunOrder, attempt
     try:
         match model.materialized:
             case Materialization.VIEW:
-                await warehouse.build_view(connection, node.relation, node.sql)
+                await warehouse.build_view(connection, node.relation, node.sql, order=how)
             case Materialization.TABLE:
                 commit = _marker(node, order, attempt)
-                await warehouse.build_table(connection, node.relation, node.sql, commit=commit)
+                await warehouse.build_table(connection, node.relation, node.sql, commit=commit, order=how)
     except WarehouseError as error:
         raise _placed(error, model, node.sql) from error
     finally:

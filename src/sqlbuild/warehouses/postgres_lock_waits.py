@@ -1,0 +1,139 @@
+"""Waiting for locks that others hold: within a limit, with a word on who holds them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+
+from sqlbuild.drivers.postgres_errors import translated
+from sqlbuild.errors import WarehouseError, WarehouseUnreachable
+from sqlbuild.interfaces.warehouse import Connection, Extent
+
+LOOK_SECONDS = 0.5
+"""Between two looks at who holds what is waited for."""
+TELL_SECONDS = 2.0
+REMIND_SECONDS = 30.0
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_QUERY_LENGTH = 60
+_BEGIN = """
+SELECT current_setting('search_path') AS path, set_config('search_path', '', true),
+    set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
+"""
+_HOLDERS = """
+SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role,
+    coalesce(a.state, '') AS state, to_char(a.query_start AT TIME ZONE 'UTC', 'HH24:MI:SS') AS since,
+    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), $2) AS query
+FROM unnest(pg_blocking_pids($1)) AS blocking(pid) JOIN pg_stat_activity AS a ON a.pid = blocking.pid
+ORDER BY a.pid
+"""
+
+
+class LockWait:
+    """One transaction's waiting for the locks that it needs to replace `relation`."""
+
+    def __init__(self, relation: object, seconds: float) -> None:
+        self.relation = relation
+        self.seconds = seconds
+        self.pid = 0
+        """Of the server's process that may be waiting now; 0 if it surely is not."""
+        self.search_path = ""
+        """Before `begin`."""
+        self.holders: tuple[str, ...] = ()
+        """Those seen last, in words."""
+        self.first_pid = 0
+
+    @contextlib.asynccontextmanager
+    async def within(self, raw: Any) -> AsyncIterator[None]:
+        """In a transaction: from here to its end nothing waits longer for a lock, and names have to be qualified.
+
+        Raises WarehouseError, which says who holds a lock that was not to be had.
+        """
+        found = await raw.fetchrow(_BEGIN, f"{max(1, round(self.seconds * 1000))}ms")
+        self.search_path = found["path"]
+        self.pid = found["pid"]
+        try:
+            with translated():
+                yield
+        except WarehouseError as error:
+            if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise self._timed_out() from error
+        finally:
+            self.pid = 0
+
+    @property
+    def holders_text(self) -> str:
+        return "; ".join(self.holders)
+
+    def note(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Who holds it now; while nobody does, those before are remembered."""
+        if rows:
+            self.holders = tuple(_described(*row) for row in rows)
+            self.first_pid = rows[0][0]
+
+    def _timed_out(self) -> WarehouseError:
+        held = self.holders_text or "by whom is not known"
+        end = f"end it with SELECT pg_terminate_backend({self.first_pid}), or " if self.first_pid else ""
+        return WarehouseError(
+            f"{self.relation} cannot be replaced: others held a lock that this needs for {self.seconds:g} s: {held}",
+            help=f"what was there before is as it was; {end}set a higher lock_timeout for the connection",
+            transient=True,
+        )
+
+
+async def watched(
+    wait: LockWait, connect: Callable[[], Connection], tell: Callable[[str], None], work: Callable[[], Awaitable[None]]
+) -> None:
+    """Await `work()`; while it waits for locks, note who holds them and tell of it. Awaited on the run's loop."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_watch, wait, connect, tell)
+            await work()
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # The watcher raises nothing: there is one exception, the work's own.
+        raised = group.exceptions[0]
+    else:
+        return
+    raise raised
+
+
+async def _watch(wait: LockWait, connect: Callable[[], Connection], tell: Callable[[str], None]) -> None:
+    connection: Connection | None = None
+    began: float | None = None
+    tell_after = TELL_SECONDS
+    try:
+        while True:
+            await anyio.sleep(min(LOOK_SECONDS, wait.seconds / 3))
+            if not wait.pid:
+                began = None
+                continue
+            connection = connection or connect()
+            with contextlib.suppress(WarehouseError, WarehouseUnreachable):
+                found = await connection.query(_HOLDERS, [wait.pid, _QUERY_LENGTH], extent=Extent.WHOLE)
+                wait.note(await found.fetch())
+            now = time.monotonic()
+            began = began if began is not None else now
+            if wait.pid and wait.holders and now - began >= tell_after:
+                tell_after += REMIND_SECONDS
+                tell(f"waiting up to {wait.seconds:g} s for a lock to replace {wait.relation}: {wait.holders_text}")
+    finally:
+        if connection is not None:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """The server's code of what made a WarehouseError; empty if it has none."""
+    return str(getattr(error.__cause__, "sqlstate", None) or "")
+
+
+def _described(pid: int, application: str, role: str, state: str, since: str | None, query: str) -> str:
+    who = ", ".join(part for part in (application, f"role {role}" if role else "", state) if part)
+    when = f" since {since} UTC" if since else ""
+    return f"pid {pid}{f' ({who}{when})' if who else ''}{f': {query}' if query else ''}"
