@@ -42,7 +42,13 @@ def tests(session: nox.Session) -> None:
     What a Python changes, it changes on both backends alike: trio's half of the tests would only double the time.
     """
     session.install("--editable", ".[test]")
-    chosen = session.posargs or ["tests/unit", "tests/contract", "tests/integration/test_seed_page.py", "-k", "not trio"]
+    chosen = session.posargs or [
+        "tests/unit",
+        "tests/contract",
+        "tests/integration/test_seed_page.py",
+        "-k",
+        "not trio",
+    ]
     session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *chosen)
 
 

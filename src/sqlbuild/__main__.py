@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -16,19 +17,24 @@ def main() -> None:
     # A command makes many objects that live to its end; looking through them again and again costs a third of the time.
     gc.set_threshold(50_000, 50, 50)
     # Here and not above, so that the version is told without loading what the commands need.
+    from sqlbuild.cli.leaving import QuickEnd
+
+    end = QuickEnd()
+    atexit.register(end)
     from sqlbuild.cli.interrupts import StopSignals, interrupts_kept
 
     signals = StopSignals()
     signals.listen()
     try:
         with interrupts_kept():
-            from sqlbuild.cli.main import leave
+            from sqlbuild.cli.leaving import leave
             from sqlbuild.cli.main import main as run_command_line
         code = run_command_line(sys.argv[1:], signals)
         signals.leave_at_once()
     except KeyboardInterrupt:
         # Where nothing is half-done: before a command begins, or when it is over.
         signals.end()
+    end.code = code
     leave(code)
 
 

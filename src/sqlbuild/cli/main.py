@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
-import threading
-import time
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 import typer.main
@@ -26,7 +22,7 @@ from sqlbuild.cli.interrupts import Stopped, StopSignals
 from sqlbuild.cli.list_command import list_nodes
 from sqlbuild.cli.load_command import load
 from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
-from sqlbuild.cli.output import flush_streams, prepare_streams, write_text
+from sqlbuild.cli.output import prepare_streams, write_text
 from sqlbuild.cli.plan_command import plan
 from sqlbuild.cli.playground_command import playground
 from sqlbuild.cli.query_command import query
@@ -102,22 +98,6 @@ def _run(arguments: Sequence[str], masker: Masker) -> int:
     shared = SharedOptions(environ=environment(), masker=masker)
     code = command.main(list(arguments) or ["--help"], prog_name="sqb", standalone_mode=False, obj=shared)
     return code if isinstance(code, int) else 0
-
-
-def leave(code: int) -> NoReturn:
-    """End the process with `code`, also if a thread of the run hangs in a full pipe or in a node's code."""
-    own = [thread for thread in threading.enumerate() if thread.daemon and thread.name.startswith("sqlbuild")]
-    patience = time.monotonic() + 0.5
-    for thread in own:
-        thread.join(max(0.0, patience - time.monotonic()))
-    if any(thread.is_alive() for thread in own):
-        # It may hold the lock of stdout, and must not meet the end of the interpreter.
-        os._exit(code)
-    flush_streams()
-    # Python itself ends by SIGINT if a Ctrl-C ever came through code that exec() ran, such as that of dataclasses; this
-    # makes it forget that.
-    exec("")  # noqa: S102
-    sys.exit(code)
 
 
 def _message_of(error: Exception) -> str:
