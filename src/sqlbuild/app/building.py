@@ -8,7 +8,7 @@ import datetime
 import functools
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 import anyio
 import anyio.to_thread
@@ -51,7 +51,7 @@ from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selected, Selection
-from sqlbuild.errors import EngineError, ProjectError
+from sqlbuild.errors import EngineError, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.event_sink import EventSink
 from sqlbuild.interfaces.providers import ProviderSet
@@ -163,9 +163,10 @@ async def _build(
         store = make_store(warehouse, project.settings)
         if options.dry_run:
             store = ReadOnlyStateStore(store)
-        elif not is_new:
-            await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
-        past = await store.past()
+        with _writing_to(project.settings.target.name):
+            if not options.dry_run and not is_new:
+                await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
+            past = await store.past()
         if not is_new and not options.dry_run:
             removed = await remove_leftovers(project.root, project.settings, warehouse, past.relations)
             if removed:
@@ -181,9 +182,10 @@ async def _build(
         used = _providers_of(plan, called_only=options.dry_run)
         providers = make_providers(project.providers, used, compiled.masker.add)
         if not options.dry_run:
-            await warehouse.create_schemas(sorted(_schemas(compiled)))
-            for note in await store.begin():
-                events.publish(RunNote(_now(), note))
+            with _writing_to(project.settings.target.name):
+                await warehouse.create_schemas(sorted(_schemas(compiled)))
+                for note in await store.begin():
+                    events.publish(RunNote(_now(), note))
             failpoint("run.prepared")
             resumed = None if options.resume is None else options.resume.run_id
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs, resumed)
@@ -205,6 +207,16 @@ async def _build(
             return await run_to_its_end(functools.partial(_run, prepared), already_asked=lambda: held.heard)
     finally:
         await access.close()
+
+
+@contextlib.contextmanager
+def _writing_to(target: str) -> Iterator[None]:
+    """What goes wrong before any node starts is wrong with the target, such as a user who may only read."""
+    try:
+        yield
+    except WarehouseError as error:
+        help = error.help or "connect as a user that may make schemas and tables there, to a server that takes them"
+        raise WarehouseUnreachable(f"target {target} cannot be built: {error.args[0]}", help=help) from error
 
 
 def _providers_of(plan: Plan, *, called_only: bool) -> Iterable[str]:

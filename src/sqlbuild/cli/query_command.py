@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import csv
 import datetime
+import decimal
 import io
 import json
 import math
 import os
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -82,7 +83,18 @@ def plain_value(value: object) -> object:
         return {str(key): plain_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [plain_value(entry) for entry in value]
-    return str(value)
+    return _own_text(value)
+
+
+def _own_text(value: object) -> str:
+    """Of values that only a driver knows: a range and a string of bits as SQL writes them."""
+    found: Any = value
+    if hasattr(value, "lower_inc"):
+        if found.isempty:
+            return "empty"
+        lower, upper = ("" if end is None else str(end) for end in (found.lower, found.upper))
+        return f"{'[' if found.lower_inc else '('}{lower},{upper}{']' if found.upper_inc else ')'}"
+    return str(found.as_string() if hasattr(value, "as_string") else value)
 
 
 def _file_of(output: str) -> str | None:
@@ -117,7 +129,7 @@ def _print(output: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool)
 
 
 def _table_cell(value: object) -> str:
@@ -130,7 +142,7 @@ def _table_cell(value: object) -> str:
         return json.dumps(plain_value(value), ensure_ascii=False)
     if isinstance(value, bytes | bytearray):
         return value.hex()
-    return str(value)
+    return _own_text(value)
 
 
 def _csv_cell(value: object) -> object:
@@ -140,7 +152,7 @@ def _csv_cell(value: object) -> object:
         return json.dumps(plain_value(value), ensure_ascii=False)
     if isinstance(value, bytes | bytearray):
         return value.hex()
-    return value
+    return value if value is None else _own_text(value)
 
 
 def _unique(columns: Sequence[str]) -> list[str]:

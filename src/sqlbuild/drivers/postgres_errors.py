@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 from collections.abc import Iterator
 
@@ -154,7 +155,7 @@ def _opening_error(error: Exception, place: str) -> WarehouseUnreachable:
         )
     if isinstance(error, OSError):
         return WarehouseUnreachable(
-            f"PostgreSQL at {place} cannot be reached: {error.strerror or text}",
+            f"PostgreSQL at {place} cannot be reached: {os.strerror(error.errno) if error.errno else text}",
             help="is the server running, and are `host` and `port` of the connection right?",
         )
     return WarehouseUnreachable(f"PostgreSQL at {place}: {text}", help="look at the settings of the connection")

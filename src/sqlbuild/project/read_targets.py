@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from sqlbuild.domain.settings import Connection, Target
 from sqlbuild.errors import Problem
@@ -64,6 +65,8 @@ def read_targets(top: FieldReader, wanted: str | None, around: Surroundings) -> 
     used = _text_or_none(tables[chosen], "connection") if chosen in tables else None
     connections = _connections(top, used, around)
     by_name = {name: _target(name, reader, connections, around) for name, reader in tables.items()}
+    if chosen in tables:
+        by_name[chosen] = _in_own_database(by_name[chosen], tables[chosen])
     if chosen not in by_name:
         connection = _only_connection(table, connections, around, needed=not by_name)
         by_name[chosen] = Target(name=chosen, connection=connection, schema=DEFAULT_SCHEMA)
@@ -112,6 +115,35 @@ def _target(name: str, reader: FieldReader, connections: Mapping[str, Connection
         database=reader.text("database") or "",
         vars=reader.json_table("vars") or {},
     )
+
+
+def _in_own_database(target: Target, reader: FieldReader) -> Target:
+    """A connection to PostgreSQL sees one database: that of a target can be no other, and need not be named."""
+    if not target.database or target.connection.adapter != "postgres":
+        return target
+    options = target.connection.options
+    own = str(options.get("database") or options.get("dbname") or _database_of(str(options.get("dsn") or "")))
+    if own != target.database:
+        there = (
+            f"the connection {target.connection.name} is to {own}"
+            if own
+            else "its connection does not say to which it is"
+        )
+        reader.refuse(
+            "database",
+            f"`{reader.name_of('database')}` is {target.database}, but {there}",
+            "remove it; the connection's own `database` is the one that is built into",
+            code="TARGET",
+        )
+    return dataclasses.replace(target, database="")
+
+
+def _database_of(dsn: str) -> str:
+    """As far as it is written there."""
+    try:
+        return unquote(urlsplit(dsn).path.strip("/"))
+    except ValueError:
+        return ""
 
 
 def _only_connection(

@@ -5,6 +5,7 @@ import decimal
 import json
 import uuid
 
+import asyncpg
 import pytest
 import typer
 
@@ -30,6 +31,11 @@ ID = uuid.UUID(int=7)
         (decimal.Decimal("1.50"), "1.50"),
         (ID, str(ID)),
         (b"\x00\xff", "00ff"),
+        (asyncpg.Range(1, 5), "[1,5)"),
+        (asyncpg.Range(None, decimal.Decimal("2.5"), upper_inc=True), "(,2.5]"),
+        (asyncpg.Range(empty=True), "empty"),
+        (asyncpg.BitString("101"), "101"),
+        ([asyncpg.Range(1)], ["[1,)"]),
         ({"a": [1, (2, MOMENT.date())], 3: None}, {"a": [1, [2, "2025-06-15"]], "3": None}),
     ],
 )
@@ -49,8 +55,14 @@ def test_csv_quotes_what_needs_it(capsys):
 
 
 def test_a_table_shows_numbers_to_the_right_and_how_many_rows(capsys):
-    _print("table", ("name", "n"), [("a", 1), ("b", None), ("c", 100)])
+    _print("table", ("name", "n"), [("a", 1), ("b", None), ("c", decimal.Decimal(100))])
     assert capsys.readouterr().out == "name     n\na        1\nb     NULL\nc      100\n(3 rows)\n"
+
+
+def test_values_that_only_a_driver_knows_are_shown_as_sql_writes_them(capsys):
+    for output in ("table", "csv"):
+        _print(output, ("a", "b"), [(asyncpg.Range(1, 5), asyncpg.BitString("101"))])
+        assert "[1,5)" in capsys.readouterr().out
 
 
 def test_a_table_shows_values_as_sql_writes_them(capsys):

@@ -160,6 +160,18 @@ def test_a_database_path_starts_at_the_root(read: Read, tmp_path: Path, written:
     assert settings.target.connection.options["database"] == path.format(root=tmp_path)
 
 
+ON_POSTGRES = (
+    'name = "s"\nadapter = "postgres"\n[connections.a]\n{}\n[targets.dev]\nschema = "dev"\ndatabase = "shop"\n'
+)
+
+
+@pytest.mark.parametrize("written", ['database = "shop"', 'dbname = "shop"', 'dsn = "postgresql://u@h:1/shop?x=y"'])
+def test_the_database_of_a_postgres_connection_need_not_be_named(read: Read, written):
+    settings, problems = read(ON_POSTGRES.format(written))
+    assert problems == []
+    assert settings.target.database == ""
+
+
 def test_postgres_options_are_kept(read: Read):
     settings, problems = read(
         'name = "s"\nadapter = "postgres"\n[connections.a]\nhost = "h"\nport = 5433\nuser = "u"\ndbname = "d"\n'
@@ -344,6 +356,9 @@ BAD = [
     (NAME + '[connections.a]\ndatabase = "x"\nhost = "y"', "UNKNOWN_KEY", "4:1", "unknown key `connections.a.host`", "known here: database, extensions, read_only, settings"),
     (NAME + '[connections.a]\ndatabase = "x"\n[[connections.a.attach]]\npath = "y"', "UNSUPPORTED", "4:1", "`connections.a.attach` is not supported yet", "keep everything in one database, or read other files in a source's expression"),
     (NAME + '[connections.a]\ndatabase = "x"\nsettings = { a = [1] }', "WRONG_TYPE", "4:1", "`connections.a.settings.a` must be text, a number, true or false, not a list", 'write for example a = "4GB"'),
+    (NAME + 'adapter = "postgres"\n[connections.a]\ndatabase = "other"\n[targets.dev]\nschema = "dev"\ndatabase = "shop"', "TARGET", "7:1", "`targets.dev.database` is shop, but the connection a is to other", "remove it; the connection's own `database` is the one that is built into"),
+    (NAME + 'adapter = "postgres"\n[connections.a]\ndsn = "postgresql://u@h/other"\n[targets.dev]\nschema = "dev"\ndatabase = "shop"', "TARGET", "7:1", "`targets.dev.database` is shop, but the connection a is to other", "remove it; the connection's own `database` is the one that is built into"),
+    (NAME + 'adapter = "postgres"\n[connections.a]\nhost = "h"\n[targets.dev]\nschema = "dev"\ndatabase = "shop"', "TARGET", "7:1", "`targets.dev.database` is shop, but its connection does not say to which it is", "remove it; the connection's own `database` is the one that is built into"),
     (NAME + 'adapter = "postgres"\n[connections.a]\nport = "http"', "WRONG_TYPE", "4:1", '`connections.a.port` must be a whole number, not text "http"', "write a whole number of at least 1"),
     (NAME + "[settings]\nthread = 5", "UNKNOWN_KEY", "3:1", "unknown key `settings.thread`", "did you mean `threads`?"),
     (NAME + "[settings]\nthreads = 0", "BAD_VALUE", "3:1", "`settings.threads` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
