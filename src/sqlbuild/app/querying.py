@@ -14,19 +14,18 @@ import anyio
 
 from sqlbuild.app.options import Compiled
 from sqlbuild.app.target_access import Patience
-from sqlbuild.app.wiring import make_access, make_warehouse, run_async
+from sqlbuild.app.wiring import make_access, make_copying, make_warehouse, run_async
 from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.errors import Problem, ProjectError, WarehouseError, WarehouseUnreachable
+from sqlbuild.interfaces.exporting import CopyOrder
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
 
 _FORMATS = {
-    ".csv": "FORMAT csv, HEADER",
-    ".json": "FORMAT json, ARRAY true",
-    ".jsonl": "FORMAT json",
-    ".parquet": "FORMAT parquet",
+    f".{format}": format for format in (ExportFormat.CSV, ExportFormat.JSON, ExportFormat.JSONL, ExportFormat.PARQUET)
 }
 _NAMES = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
@@ -72,11 +71,9 @@ def query_to_file(compiled: Compiled, sql: str, path: str, *, patience: Patience
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}{suffix}")
 
     async def copy(connection: Connection) -> int:
-        text = _resolve(sql, compiled.graph).strip().rstrip(";")
-        quoted = temporary.replace("'", "''")
+        order = CopyOrder(rows=_resolve(sql, compiled.graph), path=temporary, format=_FORMATS[suffix])
         with _helpful(sql, compiled.graph):
-            result = await connection.query(f"COPY (\n{text}\n) TO '{quoted}' ({_FORMATS[suffix]})")
-        return int((await result.fetch())[0][0])
+            return (await make_copying(compiled.project.settings).copy_to_file(connection, order)).rows
 
     try:
         count: int = run_async(_with_connection, compiled, copy, patience, backend="asyncio")

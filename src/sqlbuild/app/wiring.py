@@ -93,6 +93,10 @@ def make_copying(settings: Settings) -> Copying:
             from sqlbuild.warehouses.duckdb_copying import DuckDBCopying
 
             return DuckDBCopying()
+        case "postgres":
+            from sqlbuild.warehouses.postgres_copying import PostgresCopying
+
+            return PostgresCopying()
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 

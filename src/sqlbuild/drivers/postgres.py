@@ -6,19 +6,23 @@ cancelled; the connection is given back, and with it the call returns, only when
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import anyio
 import asyncpg
 
+from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
+from sqlbuild.drivers.postgres_columnar import ColumnarCursor, ColumnarResult
 from sqlbuild.drivers.postgres_errors import StalePlan, translated, translated_opening
 from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
 from sqlbuild.drivers.postgres_pool import ConnectionPool, ServerConnection
 from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
+from sqlbuild.drivers.postgres_server_copy import QueryText, copy_through_duckdb
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
@@ -49,9 +53,11 @@ class ServerAddress:
 class PostgresServer:
     """The connections of one run to one server."""
 
-    def __init__(self, address: ServerAddress, numbered: Numbered) -> None:
+    def __init__(self, address: ServerAddress, numbered: Numbered, query_text: QueryText) -> None:
         self._address = address
         self.numbered = numbered
+        self.query_text = query_text
+        self.duckdb = EmbeddedDuckDB()
         self.home = HomeLoop()
         self.pool = ConnectionPool(self._connect, own_processes=address.prepared_statements)
         self._open = False
@@ -81,6 +87,7 @@ class PostgresServer:
         with anyio.CancelScope(shield=True):
             for connection in list(self._connections):
                 await connection.close()
+            await self.home.run(self.duckdb.close)
             await self.home.run(self.pool.close)
             await self.home.close()
 
@@ -130,7 +137,7 @@ class PostgresConnection:
         self._server = server
         self._kept: Any = None
         self._in_use: anyio.Lock | None = None
-        self._open: set[OpenCursor] = set()
+        self._open: set[OpenCursor | ColumnarCursor] = set()
         self._calls = InterruptibleCalls()
         self._raw: Any = None
         self._closed = False
@@ -161,7 +168,7 @@ class PostgresConnection:
     ) -> OpenResult:
         text, values = self._numbered(sql, parameters)
         if arrow:
-            raise WarehouseError("Arrow results are not there yet")
+            return await self._server.run(self._calls.run, self._start_columnar, text, values)
         if extent is Extent.PAGES:
             return await self._server.run(self._calls.run, self._start, text, values)
         return await self.run(lambda raw: self._at_once(raw, text, values, extent), sql=text)
@@ -173,6 +180,15 @@ class PostgresConnection:
         """Await `function(raw)` on the home loop with a connection of asyncpg that nobody else uses meanwhile, in no
         transaction; what asyncpg raises becomes WarehouseError."""
         return await self._server.run(self._calls.run, self._run, function, sql)
+
+    async def copy_through_duckdb(self, sql: str, command: Callable[[str], str]) -> tuple[list[tuple[Any, ...]], int]:
+        """See `sqlbuild.drivers.postgres_server_copy.copy_through_duckdb`; errors are WarehouseError."""
+        text, duckdb = self._server.query_text, self._server.duckdb
+        return await self.run(lambda raw: copy_through_duckdb(raw, sql, command, text, duckdb), sql=sql)
+
+    async def query_duckdb(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a statement of DuckDB, in a database in memory that has nothing of the server."""
+        return await self._server.run(self._calls.run, self._query_duckdb, sql)
 
     async def close(self) -> None:
         self._closed = True
@@ -248,6 +264,46 @@ class PostgresConnection:
             return await self._start_once(sql, values)
 
     async def _start_once(self, sql: str, values: tuple[object, ...]) -> OpenResult:
+        async with self._begun(sql) as (raw, transaction):
+            cursor = OpenCursor(raw, transaction, sql, self._keep)
+            self._open.add(cursor)
+            try:
+                columns, rows = await cursor.start(values)
+            finally:
+                if cursor.closed:
+                    self._open.discard(cursor)
+        if cursor.ended:
+            return WholeResult(columns, rows)
+        return PagedResult(self._server.home, columns, rows, cursor)
+
+    async def _start_columnar(self, sql: str, values: tuple[object, ...]) -> OpenResult:
+        async with self._begun(sql) as (raw, transaction):
+            cursor = ColumnarCursor(
+                raw,
+                transaction,
+                sql,
+                text=self._server.query_text,
+                duckdb=self._server.duckdb,
+                give_back=self._keep,
+            )
+            self._open.add(cursor)
+            try:
+                columns, batches = await cursor.start(values)
+            finally:
+                if cursor.closed:
+                    self._open.discard(cursor)
+        return ColumnarResult(self._server.home, columns, batches, cursor)
+
+    async def _query_duckdb(self, sql: str) -> list[tuple[Any, ...]]:
+        session = self._server.duckdb.session()
+        try:
+            return await session.rows(lambda: sql)
+        finally:
+            await session.close()
+
+    @contextlib.asynccontextmanager
+    async def _begun(self, sql: str) -> AsyncIterator[tuple[Any, Any]]:
+        """A connection with the transaction that was begun on it; the block gives it back or lets somebody keep it."""
         if self._in_use is None:
             self._in_use = anyio.Lock()
         async with self._in_use:
@@ -259,16 +315,7 @@ class PostgresConnection:
             except BaseException:
                 await self._server.pool.give_back(raw)
                 raise
-            cursor = OpenCursor(raw, transaction, sql, self._keep)
-            self._open.add(cursor)
-            try:
-                columns, rows = await cursor.start(values)
-            finally:
-                if cursor.closed:
-                    self._open.discard(cursor)
-        if cursor.ended:
-            return WholeResult(columns, rows)
-        return PagedResult(self._server.home, columns, rows, cursor)
+            yield raw, transaction
 
     async def _keep(self, raw: Any) -> None:
         """The next statement of this connection may use it."""

@@ -55,13 +55,20 @@ class CursorRange:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetRows:
+    """The rows of a Parquet file on this machine, in the place of a query's."""
+
+    path: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOrder:
-    """The rows of a query go into a file, or with `partition_by` into files of the folder `path`.
+    """The rows of a query go into a file, or with `partition_by` into files of the folder `path`; `cursor` is for a query.
 
     Nothing but the query's order, if it has one, says how rows are ordered. An existing file is overwritten in place.
     """
 
-    sql: str
+    rows: str | ParquetRows
     path: str
     format: ExportFormat
     partition_by: tuple[str, ...] = ()
@@ -80,8 +87,12 @@ class Copying(Protocol):
     """An interface of a warehouse beside `interfaces.warehouse`. Everything is awaited on the event loop; cancelling a
     call stops its statement. Errors are `WarehouseError`."""
 
-    async def describe(self, connection: Connection, sql: str) -> list[tuple[str, str]]:
-        """Names and types of a query's columns. Raises WarehouseError for what is not one query."""
+    @property
+    def dialect(self) -> str:
+        """In which the types of a query's columns are spelled; those of Parquet files are spelled as in "duckdb"."""
+
+    async def describe(self, connection: Connection, rows: str | ParquetRows) -> list[tuple[str, str]]:
+        """Names and types of the columns. Raises WarehouseError for what is not one query."""
 
     async def highest(self, connection: Connection, sql: str, cursor: CursorRange) -> str | None:
         """The highest value of a column in a range of a query's rows, as text; None without any."""
@@ -91,6 +102,3 @@ class Copying(Protocol):
 
     def query_of(self, sql: str, cursor: CursorRange | None) -> str:
         """One query for the rows of `sql` in that range. Raises WarehouseError for what is not one query."""
-
-    def query_of_parquet(self, path: str) -> str:
-        """A query for the rows of a Parquet file."""

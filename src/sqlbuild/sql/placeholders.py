@@ -42,6 +42,20 @@ def numbered_parameters(
     return _replaced(sql, [(place, place + 1, f"${number}") for number, place in enumerate(places, 1)]), values
 
 
+def with_literals(sql: str, literals: Sequence[str]) -> str:
+    """`sql` with the first of them in place of `$1`, and so on: for statements that take no parameters."""
+    try:
+        found = list(tokens(sql))
+    except UnclosedText:
+        return sql
+    edits = [
+        (dollar.start, number.end, literals[int(number.text) - 1])
+        for dollar, number in _behind_dollars(found)
+        if number.text.isdecimal() and 0 < int(number.text) <= len(literals)
+    ]
+    return _replaced(sql, edits)
+
+
 def _by_name(sql: str, found: Sequence[Token], parameters: Mapping[str, object]) -> tuple[str, tuple[object, ...]]:
     numbers: dict[str, int] = {}
     edits: list[tuple[int, int, str]] = []

@@ -71,3 +71,55 @@ def canonical_type(text: str | None, dialect: str) -> str | None:
     if name == "DECIMAL":
         name = f"DECIMAL({precision or 18},{scale or (0 if precision else 3)})"
     return name + lists.replace(" ", "")
+
+
+# Types that are one in a file, whatever their length or precision; those of numeric count.
+_POSTGRES_NAMES = {
+    alias: name
+    for name, aliases in {
+        "bigint": ("int8", "bigserial"),
+        "boolean": ("bool",),
+        "bytea": ("blob", "binary", "varbinary"),
+        "double precision": ("float8", "float", "double"),
+        "integer": ("int", "int4", "serial"),
+        "json": ("jsonb",),
+        "numeric": ("decimal", "dec"),
+        "real": ("float4",),
+        "smallint": ("int2",),
+        "text": ("varchar", "character varying", "char", "character", "bpchar", "string", "name", "citext"),
+        "time without time zone": ("time",),
+        "time with time zone": ("timetz",),
+        "timestamp without time zone": ("timestamp", "datetime"),
+        "timestamp with time zone": ("timestamptz",),
+    }.items()
+    for alias in aliases
+}
+_POSTGRES_TYPE = re.compile(r"([a-z][\w ]*?) ?(?:\(([\d, ]*)\))?( with(?:out)? time zone)?((?: ?\[\d*\])*)")
+
+
+def same_type(one: str, other: str, dialect: str) -> bool:
+    """Whether two spellings are of one type, as far as it is told by a value in a file."""
+    if dialect == "postgres":
+        return _postgres_type(one) == _postgres_type(other)
+    first, second = canonical_type(one, dialect), canonical_type(other, dialect)
+    if first is not None and second is not None:
+        return first == second
+    return _spaceless(one) == _spaceless(other)
+
+
+def _postgres_type(text: str) -> str:
+    found = _POSTGRES_TYPE.fullmatch(" ".join(text.lower().split()))
+    if found is None:
+        return _spaceless(text)
+    base, lengths, zone, dimensions = found.groups()
+    name = f"{base}{zone or ''}"
+    name = _POSTGRES_NAMES.get(name, name)
+    if name == "numeric" and lengths:
+        precision, _, scale = _spaceless(lengths).partition(",")
+        name = f"numeric({precision},{scale or 0})"
+    # PostgreSQL itself does not tell one dimension from several.
+    return f"{name}[]" if dimensions else name
+
+
+def _spaceless(text: str) -> str:
+    return "".join(text.lower().split())

@@ -12,6 +12,7 @@ from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker,
 from sqlbuild.sql.placeholders import numbered_parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_address import lock_seconds, server_address
+from sqlbuild.warehouses.postgres_copying import QUERY_TEXT
 from sqlbuild.warehouses.postgres_swap import Swapping, swapped_table, swapped_view
 
 _RELATIONS = """
@@ -28,7 +29,7 @@ class PostgresWarehouse:
     """`sqlbuild.interfaces.warehouse.Warehouse` in a database of a server; see `server_address` for the options."""
 
     def __init__(self, connection: ConnectionSettings) -> None:
-        self._server = PostgresServer(server_address(connection), numbered_parameters)
+        self._server = PostgresServer(server_address(connection), numbered_parameters, QUERY_TEXT)
         self._swapping = Swapping(connect=self.connect, lock_seconds=lock_seconds(connection))
         self._read_only = False
 

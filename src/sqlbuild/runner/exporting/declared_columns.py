@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.errors import ExportError
-from sqlbuild.sql.type_names import canonical_type
-
-_DIALECT = "duckdb"
+from sqlbuild.sql.type_names import same_type
 
 
 def unique_columns(columns: Sequence[tuple[str, str]], path: str) -> dict[str, str]:
@@ -27,8 +25,11 @@ def unique_columns(columns: Sequence[tuple[str, str]], path: str) -> dict[str, s
     return dict(columns)
 
 
-def differences(declared: Iterable[Column], found: Sequence[tuple[str, str]]) -> str:
-    """In words, empty if there are none: what is missing, what is there beside, and what has another type."""
+def differences(declared: Iterable[Column], found: Sequence[tuple[str, str]], dialect: str) -> str:
+    """In words, empty if there are none: what is missing, what is there beside, and what has another type.
+
+    `dialect` is the one that `found` is spelled in.
+    """
     types = {name.lower(): type_ for name, type_ in found}
     columns = {column.name.lower(): column for column in declared}
     missing = [column.name for key, column in columns.items() if key not in types]
@@ -36,7 +37,7 @@ def differences(declared: Iterable[Column], found: Sequence[tuple[str, str]]) ->
     other = [
         f"{column.name} is {types[key]}, not {column.type}"
         for key, column in columns.items()
-        if column.type is not None and key in types and not _same_type(column.type, types[key])
+        if column.type is not None and key in types and not same_type(column.type, types[key], dialect)
     ]
     parts = [
         f"missing: {', '.join(missing)}" if missing else "",
@@ -44,14 +45,3 @@ def differences(declared: Iterable[Column], found: Sequence[tuple[str, str]]) ->
         f"other types: {', '.join(other)}" if other else "",
     ]
     return "; ".join(part for part in parts if part)
-
-
-def _same_type(declared: str, found: str) -> bool:
-    one, other = canonical_type(declared, _DIALECT), canonical_type(found, _DIALECT)
-    if one is not None and other is not None:
-        return one == other
-    return _spaceless(declared) == _spaceless(found)
-
-
-def _spaceless(text: str) -> str:
-    return "".join(text.lower().split())

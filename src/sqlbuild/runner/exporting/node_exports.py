@@ -26,7 +26,7 @@ from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Asset
 from sqlbuild.errors import ExportError, NodeError, WarehouseError
 from sqlbuild.failpoints import failpoint
-from sqlbuild.interfaces.exporting import Copied, Copying, CopyOrder, CursorRange, ExportOrder
+from sqlbuild.interfaces.exporting import Copied, Copying, CopyOrder, CursorRange, ExportOrder, ParquetRows
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.refs import Reference
@@ -43,6 +43,8 @@ T = TypeVar("T")
 
 BATCH_ROWS = 65_536
 DISCARD_SECONDS = 10.0
+_ARROW_DIALECT = "duckdb"
+"""In which the types of Arrow data are named."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,34 +119,42 @@ class NodeExports:
             return await self._would_copy(target, query, repr(what) if is_reference else "the rows of a query")
         return await self._copy(target, query)
 
-    async def _copy(self, target: _Target, query: str) -> ExportResult:
-        """`query` is described, and what it gives is written, over one connection."""
+    async def _copy(self, target: _Target, rows: str | ParquetRows) -> ExportResult:
+        """A query or a file is described, and what it gives is written, over one connection."""
         async with self._connection() as held:
-            columns = await self._columns_of(held.connection, target, query)
-            cursor = await self._cursor_range(held.connection, target, query, columns)
+            columns = await self._columns_of(held.connection, target, rows)
+            cursor = None
+            if isinstance(rows, str):
+                cursor = await self._cursor_range(held.connection, target, rows, columns)
             if target.order.partition_by:
-                result = await self._copy_partitioned(held, target, query, columns, cursor)
-            elif target.format is ExportFormat.ARROW:
-                result = await self._copy_batches(held, target, query, columns, cursor)
+                result = await self._copy_partitioned(held, target, rows, columns, cursor)
+            elif target.format is ExportFormat.ARROW and isinstance(rows, str):
+                result = await self._copy_batches(held, target, rows, columns, cursor)
             else:
-                result = await self._copy_file(held, target, query, columns, cursor)
+                result = await self._copy_file(held, target, rows, columns, cursor)
         if cursor is not None and (last := cursor.upto or cursor.after) is not None:
             self.record.keep_cursor(self._cursor_key(target), last)
         return result
 
-    async def _columns_of(self, connection: Connection, target: _Target, query: str) -> dict[str, str]:
-        described = await self._services.copying.describe(connection, query)
-        self._check_columns(target, described)
+    async def _columns_of(self, connection: Connection, target: _Target, rows: str | ParquetRows) -> dict[str, str]:
+        copying = self._services.copying
+        described = await copying.describe(connection, rows)
+        self._check_columns(target, described, copying.dialect if isinstance(rows, str) else _ARROW_DIALECT)
         return dict(described)
 
     async def _copy_file(
-        self, held: _Held, target: _Target, query: str, columns: dict[str, str], cursor: CursorRange | None
+        self,
+        held: _Held,
+        target: _Target,
+        rows: str | ParquetRows,
+        columns: dict[str, str],
+        cursor: CursorRange | None,
     ) -> ExportResult:
         output = make_output(target.place, self._services.places, target.name)
         try:
             await _in_thread(output.prepare)
             await _in_thread(_writing, target.shown)
-            copied = await self._copy_to(held, target, query, output.working_path, cursor)
+            copied = await self._copy_to(held, target, rows, output.working_path, cursor)
             await held.give_back()
             facts = await _in_thread(output.complete)
             return await self._publish(target, output, facts, copied.rows, columns)
@@ -153,7 +163,12 @@ class NodeExports:
             raise
 
     async def _copy_partitioned(
-        self, held: _Held, target: _Target, query: str, columns: dict[str, str], cursor: CursorRange | None
+        self,
+        held: _Held,
+        target: _Target,
+        rows: str | ParquetRows,
+        columns: dict[str, str],
+        cursor: CursorRange | None,
     ) -> ExportResult:
         order = PartitionedOrder(
             format=target.format,
@@ -166,7 +181,7 @@ class NodeExports:
             await _in_thread(output.prepare)
             await _in_thread(_writing, target.shown)
             copied = await self._copy_to(
-                held, target, query, output.working_path, cursor, partition_by=order.partition_by
+                held, target, rows, output.working_path, cursor, partition_by=order.partition_by
             )
             await held.give_back()
             manifest: Manifest = await _in_thread(output.make_manifest, copied)
@@ -181,13 +196,13 @@ class NodeExports:
         self,
         held: _Held,
         target: _Target,
-        query: str,
+        rows: str | ParquetRows,
         path: str,
         cursor: CursorRange | None,
         *,
         partition_by: tuple[str, ...] = (),
     ) -> Copied:
-        order = CopyOrder(sql=query, path=path, format=target.format, partition_by=partition_by, cursor=cursor)
+        order = CopyOrder(rows=rows, path=path, format=target.format, partition_by=partition_by, cursor=cursor)
         try:
             return await self._services.copying.copy_to_file(held.connection, order)
         except WarehouseError as error:
@@ -239,7 +254,7 @@ class NodeExports:
         target, written = self._get(export)
         if written.columns is None:
             written.columns = await _in_thread(BatchExport.columns_of, batch)
-            self._check_columns(target, written.columns)
+            self._check_columns(target, written.columns, _ARROW_DIALECT)
         await _in_thread(written.write, batch)
 
     async def finish(self, export: int) -> ExportResult:
@@ -256,7 +271,7 @@ class NodeExports:
             facts = await _in_thread(written.complete)
             if not written.spooled:
                 return await self._publish(target, written.output, facts, written.rows, dict(written.columns))
-            return await self._copy(target, self._services.copying.query_of_parquet(written.output.working_path))
+            return await self._copy(target, ParquetRows(path=written.output.working_path))
         finally:
             self.discard(export)
 
@@ -315,7 +330,7 @@ class NodeExports:
         )
         return _Target(order=order, place=place, format=found, name=name)
 
-    def _check_columns(self, target: _Target, found: Sequence[tuple[str, str]]) -> None:
+    def _check_columns(self, target: _Target, found: Sequence[tuple[str, str]], dialect: str) -> None:
         unique_columns(found, target.shown)
         declared = _declared_columns(self._node)
         if not declared:
@@ -325,7 +340,7 @@ class NodeExports:
                     help="declare columns=[...] on the asset, or leave check_columns out",
                 )
             return
-        told = differences(declared, found)
+        told = differences(declared, found, dialect)
         if not told:
             return
         text = f"{target.shown} does not have the columns that {self._node.name} declares: {told}"
