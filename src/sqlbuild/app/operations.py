@@ -18,6 +18,7 @@ from sqlbuild.app.wiring import (
     make_access,
     make_store,
     make_warehouse,
+    require_driver,
     run_async,
     target_folder,
 )
@@ -88,6 +89,7 @@ def open_project(options: ProjectOptions) -> Compiled:
         project = load_project(
             options.root, target=options.target, vars=options.vars, environ=options.environ, masker=masker
         )
+        require_driver(project.settings)
         graph = compile_project(project, cache)
     except ProjectError as error:
         masked = tuple(map(masker.problem, error.problems))

@@ -49,6 +49,19 @@ class SystemClock:
         await anyio.sleep(max(0.0, monotonic - time.monotonic()))
 
 
+def require_driver(settings: Settings) -> None:
+    """Raises ProjectError if what connects to the chosen target's warehouse is not installed."""
+    if settings.target.connection.adapter == "postgres" and importlib.util.find_spec("asyncpg") is None:
+        raise ProjectError(
+            Problem(
+                code="EXTRA",
+                message=f"target {settings.target.name!r} is on PostgreSQL, which needs the package asyncpg",
+                help="pip install 'sqlbuild[postgres]'",
+                path="sqlbuild_project.toml",
+            )
+        )
+
+
 def make_warehouse(settings: Settings, root: str) -> Warehouse:
     """The warehouse of the chosen target, not opened yet."""
     match settings.target.connection.adapter:

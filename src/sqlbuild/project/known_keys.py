@@ -100,7 +100,8 @@ CONNECTION_KEYS: Mapping[str, frozenset[str]] = {
     "duckdb": _words("database settings extensions read_only"),
     "postgres": _words(
         """host hostaddr port user password passfile database dbname dsn service sslmode sslrootcert sslcert sslkey
-        connect_timeout application_name options target_session_attrs settings"""
+        connect_timeout application_name options target_session_attrs settings search_path statement_timeout
+        lock_timeout prepared_statements"""
     ),
 }
 IGNORED_CONNECTION_KEYS: Mapping[str, Mapping[str, str]] = {

@@ -46,6 +46,11 @@ class Placeholders:
         """The value of the environment variable `name`, if it is set, is a secret."""
         self._hide(self._environ.get(name, ""), name, where, report=True)
 
+    def hide(self, value: str) -> None:
+        """A secret that is written out in the settings; one that is too short to be masked is not."""
+        if len(value) >= SHORTEST_SECRET:
+            self._secrets[value] = None
+
     def mask(self, problem: Problem) -> Problem:
         """The same problem with no secret in its words."""
         return Masker(self.secrets).problem(problem)

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from sqlbuild.domain.settings import Connection, Target
 from sqlbuild.errors import Problem
+from sqlbuild.project.connection_options import IN_MEMORY, ConnectionOptions
 from sqlbuild.project.field_reader import FieldReader, nearest
-from sqlbuild.project.known_keys import (
-    CONNECTION_KEYS,
-    IGNORED_CONNECTION_KEYS,
-    IGNORED_TARGET_KEYS,
-    TARGET_KEYS,
-)
-from sqlbuild.project.located import Located, describe, plain
+from sqlbuild.project.known_keys import CONNECTION_KEYS, IGNORED_TARGET_KEYS, TARGET_KEYS
+from sqlbuild.project.located import Located
 from sqlbuild.project.placeholders import Placeholders
 
-IN_MEMORY = ":memory:"
 ONLY_TARGET = "dev"
-DEFAULT_SCHEMA = "main"
-
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
+DEFAULT_SCHEMAS = {"duckdb": "main", "postgres": "public"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +61,7 @@ def read_targets(top: FieldReader, wanted: str | None, around: Surroundings) -> 
         by_name[chosen] = _in_own_database(by_name[chosen], tables[chosen])
     if chosen not in by_name:
         connection = _only_connection(table, connections, around, needed=not by_name)
-        by_name[chosen] = Target(name=chosen, connection=connection, schema=DEFAULT_SCHEMA)
+        by_name[chosen] = Target(name=chosen, connection=connection, schema=DEFAULT_SCHEMAS[connection.adapter])
     table_of_chosen = tables.get(chosen, FieldReader(Located({}, top.located.file), table.path, top.problems))
     return Targets(chosen=by_name[chosen], by_name=by_name, table=table_of_chosen)
 
@@ -111,7 +103,7 @@ def _target(name: str, reader: FieldReader, connections: Mapping[str, Connection
     return Target(
         name=name,
         connection=connection,
-        schema=reader.text("schema") or DEFAULT_SCHEMA,
+        schema=reader.text("schema") or DEFAULT_SCHEMAS[connection.adapter],
         database=reader.text("database") or "",
         vars=reader.json_table("vars") or {},
     )
@@ -177,85 +169,30 @@ def _connections(top: FieldReader, used: str | None, around: Surroundings) -> di
     tables = table.tables() if table else {}
     if used is None and len(tables) == 1:
         used = next(iter(tables))
+    options = ConnectionOptions(around.root, around.project_name, around.home, around.placeholders)
     found: dict[str, Connection] = {}
     for name, reader in tables.items():
-        filled = around.placeholders.fill(reader.located, report=name == used)
-        if around.adapter is None:
+        filled = FieldReader(
+            around.placeholders.fill(reader.located, report=name == used), reader.path, reader.problems
+        )
+        adapter = _adapter(filled, around)
+        if adapter is None:
             found[name] = Connection(name=name, adapter="duckdb", options={"database": IN_MEMORY})
             continue
-        options = _options(FieldReader(filled, reader.path, reader.problems), around.adapter, around)
-        found[name] = Connection(name=name, adapter=around.adapter, options=options)
+        found[name] = Connection(name=name, adapter=adapter, options=options.read(filled, adapter, chosen=name == used))
     return found
 
 
-def _options(reader: FieldReader, adapter: str, around: Surroundings) -> dict[str, object]:
-    known = CONNECTION_KEYS[adapter]
-    if adapter == "duckdb" and "attach" in reader.entries:
-        reader.refuse(
-            "attach",
-            f"`{reader.name_of('attach')}` is not supported yet",
-            "keep everything in one database, or read other files in a source's expression",
-            code="UNSUPPORTED",
-            at_key=True,
-        )
-        known = known | {"attach"}
-    reader.refuse_unknown(known, IGNORED_CONNECTION_KEYS[adapter])
-    options = _duckdb_options(reader, around) if adapter == "duckdb" else _postgres_options(reader)
-    return {key: value for key, value in options.items() if value is not None}
-
-
-def _duckdb_options(reader: FieldReader, around: Surroundings) -> dict[str, object]:
-    reader.require("database", f'write database = "{around.project_name}.duckdb", or "{IN_MEMORY}"')
-    database = reader.text("database")
-    return {
-        "database": _database_path(database, around) if database else IN_MEMORY,
-        "settings": _scalars(reader, "settings"),
-        "extensions": reader.texts("extensions"),
-        "read_only": reader.boolean("read_only"),
-    }
-
-
-def _database_path(written: str, around: Surroundings) -> str:
-    """Absolute; relative paths start at the project root."""
-    if written == IN_MEMORY or "://" in written:
+def _adapter(reader: FieldReader, around: Surroundings) -> str | None:
+    """The connection's own, or the project's."""
+    if "adapter" not in reader.entries:
+        return around.adapter
+    written = reader.text("adapter")
+    if written is None or written in CONNECTION_KEYS:
         return written
-    if written.startswith("~/") and around.home:
-        return str(Path(around.home, written[2:]))
-    return str(Path(around.root, written))
-
-
-def _postgres_options(reader: FieldReader) -> dict[str, object]:
-    options: dict[str, object] = {
-        key: reader.text(key, empty=True)
-        for key in CONNECTION_KEYS["postgres"] - {"port", "connect_timeout", "settings"}
-        if key in reader.entries
-    }
-    options["port"] = _port(reader)
-    options["connect_timeout"] = reader.number("connect_timeout", above=0.0)
-    options["settings"] = _scalars(reader, "settings")
-    return options
-
-
-def _port(reader: FieldReader) -> int | None:
-    """A number, or its digits: variables of the environment are always text."""
-    written = _text_or_none(reader, "port")
-    return int(written) if written and _PORT.fullmatch(written) else reader.whole_number("port", minimum=1)
-
-
-def _scalars(reader: FieldReader, key: str) -> dict[str, object] | None:
-    """A table of texts, numbers, true and false."""
-    table = reader.table(key)
-    if table is None:
-        return None
-    for name, entry in table.entries.items():
-        if not isinstance(entry.value, str | int | float):
-            table.refuse(
-                name,
-                f"`{table.name_of(name)}` must be text, a number, true or false, not {describe(entry.value)}",
-                f'write for example {name} = "4GB"',
-                code="WRONG_TYPE",
-            )
-    return {name: plain(entry) for name, entry in table.entries.items() if isinstance(entry.value, str | int | float)}
+    message = f"`{reader.name_of('adapter')}`: {written} is not supported"
+    reader.refuse("adapter", message, nearest(written, CONNECTION_KEYS), code="ADAPTER")
+    return None
 
 
 def _text_or_none(reader: FieldReader, key: str) -> str | None:

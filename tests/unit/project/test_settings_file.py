@@ -353,7 +353,7 @@ BAD = [
     (NAME + '[targets.dev]\nschema = "a"\nconcurrency = 0', "BAD_VALUE", "4:1", "`targets.dev.concurrency` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
     (NAME + "[connections.a]", "MISSING_KEY", "2:1", "`connections.a.database` is missing", 'write database = "s.duckdb", or ":memory:"'),
     (NAME + '[connections.a]\ndatabase = "x"\nread_only = "no"', "WRONG_TYPE", "4:1", '`connections.a.read_only` must be true or false, not text "no"', "write true or false, in lower case and without quotes"),
-    (NAME + '[connections.a]\ndatabase = "x"\nhost = "y"', "UNKNOWN_KEY", "4:1", "unknown key `connections.a.host`", "known here: database, extensions, read_only, settings"),
+    (NAME + '[connections.a]\ndatabase = "x"\nhost = "y"', "UNKNOWN_KEY", "4:1", "unknown key `connections.a.host`", "known here: adapter, database, extensions, read_only, settings"),
     (NAME + '[connections.a]\ndatabase = "x"\n[[connections.a.attach]]\npath = "y"', "UNSUPPORTED", "4:1", "`connections.a.attach` is not supported yet", "keep everything in one database, or read other files in a source's expression"),
     (NAME + '[connections.a]\ndatabase = "x"\nsettings = { a = [1] }', "WRONG_TYPE", "4:1", "`connections.a.settings.a` must be text, a number, true or false, not a list", 'write for example a = "4GB"'),
     (NAME + 'adapter = "postgres"\n[connections.a]\ndatabase = "other"\n[targets.dev]\nschema = "dev"\ndatabase = "shop"', "TARGET", "7:1", "`targets.dev.database` is shop, but the connection a is to other", "remove it; the connection's own `database` is the one that is built into"),

@@ -31,3 +31,41 @@ def test_a_place_names_the_server_and_no_secret(options, place):
 def test_a_time_that_is_no_number_is_named():
     with pytest.raises(WarehouseUnreachable, match="connect_timeout is 'soon'"):
         server_address(Connection(name="local", adapter="postgres", options={"connect_timeout": "soon"}))
+
+
+def address(**options):
+    return server_address(Connection(name="local", adapter="postgres", options=options))
+
+
+def test_keys_come_before_what_the_url_says():
+    found = address(
+        dsn="postgresql://u@h/d?connect_timeout=3&application_name=a&keepalives=1&sslmode=require&channel_binding=require",
+        connect_timeout=5.0,
+        sslrootcert="/ca.pem",
+    )
+    assert found.arguments["dsn"] == "postgresql://u@h/d?sslmode=require"
+    assert found.arguments["timeout"] == 5.0
+    assert found.arguments["server_settings"] == {"application_name": "a"}
+    assert found.dsn_options == {"sslrootcert": "/ca.pem"}
+
+
+def test_parameters_of_the_session_are_texts_for_the_server():
+    found = address(
+        search_path="sales, public",
+        statement_timeout=1.5,
+        settings={"work_mem": "64MB", "jit": False, "geqo_threshold": 10},
+    )
+    assert found.arguments["server_settings"] == {
+        "application_name": "sqlbuild",
+        "search_path": "sales, public",
+        "statement_timeout": "1500ms",
+        "work_mem": "64MB",
+        "jit": "off",
+        "geqo_threshold": "10",
+    }
+
+
+def test_several_hosts_have_a_port_each():
+    found = address(host="one,two", port="5432,5433", target_session_attrs="read-write")
+    assert found.place == "one,two:5432,5433"
+    assert (found.arguments["host"], found.arguments["port"]) == (["one", "two"], [5432, 5433])
