@@ -43,6 +43,7 @@ _WAIT_AFTER_BYTES = 1_000_000
 
 _REFUSED = re.compile(r"Error when converting column \"c(\d+)\"\. Could not convert string \"(.*?)\" to '", re.DOTALL)
 _NO_VALUE = re.compile(r"Could not convert string '(.*?)' to ([A-Z_]+)", re.DOTALL)
+_RAISED = re.compile(r"(?:Conversion Error|Invalid Input Error): ((?:column|timestamp|date|time) .*)")
 _MAX_SHOWN = 100
 
 
@@ -88,12 +89,14 @@ class CopiedQuery:
                 sql=self.asked,
             )
         if found := _NO_VALUE.search(message):
-            return WarehouseError(
-                f"{found[1][:_MAX_SHOWN]} cannot be written as {found[2]}",
-                help="leave such values out, or cast the column to text in the query",
-                sql=self.asked,
-            )
-        return WarehouseError(message, help=error.help, sql=self.asked)
+            message = f"{found[1][:_MAX_SHOWN]} cannot be written as {found[2]}"
+        elif found := _RAISED.match(message):
+            message = found[1]
+        else:
+            return WarehouseError(message, help=error.help, sql=self.asked)
+        return WarehouseError(
+            message, help="leave such values out, or cast the column to text in the query", sql=self.asked
+        )
 
 
 async def copied_query(raw: Any, sql: str, values: Sequence[object], text: QueryText) -> CopiedQuery:
