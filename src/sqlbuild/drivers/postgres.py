@@ -6,21 +6,20 @@ cancelled; the connection is given back, and with it the call returns, only when
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import dataclasses
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import anyio
-import asyncpg
 
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
 from sqlbuild.drivers.postgres_columnar import ColumnarCursor, ColumnarResult
-from sqlbuild.drivers.postgres_errors import StalePlan, translated, translated_opening
+from sqlbuild.drivers.postgres_errors import StalePlan, translated
 from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
-from sqlbuild.drivers.postgres_pool import ConnectionPool, ServerConnection
+from sqlbuild.drivers.postgres_opening import ServerAddress, connected
+from sqlbuild.drivers.postgres_pool import ConnectionPool
 from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
 from sqlbuild.drivers.postgres_server_copy import QueryText, copy_through_duckdb
 from sqlbuild.errors import WarehouseError
@@ -32,22 +31,7 @@ T = TypeVar("T")
 Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 """A statement and its parameters -> the same with `$1`, `$2`."""
 
-CONNECT_SECONDS = 15.0
-
 _NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ServerAddress:
-    """Where a server is and how to get in. `arguments` are those of `asyncpg.connect`; `dsn_options` can only stand in
-    a DSN. Without `prepared_statements` a pooler such as PgBouncer may give each transaction another server connection.
-    """
-
-    place: str
-    """For people, without secrets."""
-    arguments: Mapping[str, Any]
-    dsn_options: Mapping[str, str]
-    prepared_statements: bool = True
 
 
 class PostgresServer:
@@ -111,21 +95,6 @@ class PostgresServer:
         return await connected(self._address, read_only=self._read_only)
 
 
-async def connected(address: ServerAddress, *, read_only: bool = False) -> Any:
-    """A new connection of asyncpg, on the running loop of asyncio. Raises WarehouseUnreachable."""
-    arguments = {"timeout": CONNECT_SECONDS, **address.arguments}
-    if read_only:
-        settings = dict(arguments.get("server_settings") or {})
-        arguments["server_settings"] = {**settings, "default_transaction_read_only": "on"}
-    if not address.prepared_statements:
-        arguments["statement_cache_size"] = 0
-    if address.dsn_options:
-        dsn = arguments.get("dsn") or "postgresql://"
-        arguments["dsn"] = f"{dsn}{'&' if '?' in dsn else '?'}{urlencode(address.dsn_options)}"
-    with translated_opening(address.place):
-        return await asyncpg.connect(connection_class=ServerConnection, **arguments)
-
-
 class PostgresConnection:
     """`sqlbuild.interfaces.warehouse.Connection`: what one node has open.
 
@@ -136,7 +105,7 @@ class PostgresConnection:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self._kept: Any = None
-        self._in_use: anyio.Lock | None = None
+        self._in_use = asyncio.Lock()
         self._open: set[OpenCursor | ColumnarCursor] = set()
         self._calls = InterruptibleCalls()
         self._raw: Any = None
@@ -205,8 +174,6 @@ class PostgresConnection:
     # What follows runs on the home loop.
 
     async def _run(self, function: Callable[[Any], Awaitable[T]], sql: str) -> T:
-        if self._in_use is None:
-            self._in_use = anyio.Lock()
         async with self._in_use:
             raw = await self._take()
             ended = False
@@ -304,8 +271,6 @@ class PostgresConnection:
     @contextlib.asynccontextmanager
     async def _begun(self, sql: str) -> AsyncIterator[tuple[Any, Any]]:
         """A connection with the transaction that was begun on it; the block gives it back or lets somebody keep it."""
-        if self._in_use is None:
-            self._in_use = anyio.Lock()
         async with self._in_use:
             raw = await self._take()
             transaction = raw.transaction()
@@ -331,9 +296,10 @@ class PostgresConnection:
         self._open.clear()
         raw, self._kept = self._kept, None
         own, self._raw = self._raw, None
-        for each in (raw, own):
-            if each is not None:
-                await self._server.pool.give_back(each)
+        if raw is not None:
+            await self._server.pool.give_back(raw, quiet=True)
+        if own is not None:
+            await self._server.pool.give_back(own)
 
 
 async def _fetch(raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> list[Any]:

@@ -74,7 +74,7 @@ class InterruptibleCalls:
     """Calls on the home loop, all of which can be ended there by another one."""
 
     def __init__(self) -> None:
-        self._running: dict[anyio.CancelScope, anyio.Event] = {}
+        self._running: dict[anyio.CancelScope, anyio.Event | None] = {}
 
     def __bool__(self) -> bool:
         """Whether one of them runs."""
@@ -83,17 +83,21 @@ class InterruptibleCalls:
     async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Raises WarehouseError if it is interrupted."""
         scope = anyio.CancelScope()
-        ended = self._running[scope] = anyio.Event()
+        self._running[scope] = None
         try:
             with scope:
                 return await function(*args)
         finally:
-            del self._running[scope]
-            ended.set()
+            ended = self._running.pop(scope)
+            if ended is not None:
+                ended.set()
         raise WarehouseError("the statement was interrupted")
 
     async def interrupt(self) -> None:
         """Returns when they have ended."""
-        for scope, ended in list(self._running.items()):
+        for scope in list(self._running):
+            if scope not in self._running:
+                continue
+            ended = self._running[scope] = self._running[scope] or anyio.Event()
             scope.cancel()
             await ended.wait()

@@ -26,6 +26,7 @@ WHERE pid = $1 AND state = 'active' AND clock_timestamp() - query_start > interv
     AND usename = current_user AND datname = current_database()
     AND application_name = current_setting('application_name')
 """
+_NOTHING = contextlib.nullcontext()
 
 
 class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -121,13 +122,13 @@ class ConnectionPool:
                 return raw
         return None
 
-    async def give_back(self, raw: Any) -> None:
-        """Returns when the server has ended whatever it was told to cancel; never raises."""
+    async def give_back(self, raw: Any, *, quiet: bool = False) -> None:
+        """Returns when the server has ended whatever it was told to cancel; never raises. `quiet`: nothing was."""
         if raw not in self._taken:
             return
         with anyio.CancelScope(shield=True):
             try:
-                async with raw.insisting():
+                async with _NOTHING if quiet else raw.insisting():
                     await raw.reset(timeout=RESET_SECONDS)
             except _FAILED:
                 raw.terminate()
