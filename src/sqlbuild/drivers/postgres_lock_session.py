@@ -16,8 +16,8 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
-from sqlbuild.drivers.postgres import ServerAddress, connected
 from sqlbuild.drivers.postgres_errors import translated_opening
+from sqlbuild.drivers.postgres_opening import ServerAddress, connected
 from sqlbuild.errors import WarehouseUnreachable
 
 T = TypeVar("T")

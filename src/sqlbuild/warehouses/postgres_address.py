@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from sqlbuild.domain.settings import Connection
-from sqlbuild.drivers.postgres import ServerAddress
+from sqlbuild.drivers.postgres_opening import ServerAddress
 from sqlbuild.errors import WarehouseUnreachable
 
 _ONLY_IN_DSN = ("sslmode", "sslrootcert", "sslcert", "sslkey")
@@ -77,6 +78,16 @@ def _with_those_of_dsn(options: Mapping[str, Any]) -> dict[str, Any]:
     dsn = f"{address}?{'&'.join(rest)}" if rest else address
     of_dsn: dict[str, Any] = {key: found[key] for key in _OPTIONS_OF_DSN if key in found}
     return {**of_dsn, **options, "dsn": dsn}
+
+
+def check_files(connection: Connection) -> None:
+    """Raises WarehouseUnreachable for a file that is not there; the errors of TLS do not say which."""
+    for key in ("sslrootcert", "sslcert", "sslkey", "passfile"):
+        path = connection.options.get(key)
+        if path and path != "system" and not os.path.isfile(str(path)):
+            raise WarehouseUnreachable(
+                f"the file {path} does not exist", help=f"correct `{key}` of the connection {connection.name}"
+            )
 
 
 def lock_seconds(connection: Connection) -> float:

@@ -68,17 +68,6 @@ def taken_soon(lock):
     return True
 
 
-def test_only_one_process_holds_it_and_says_who_it_is(lock, holder, tmp_path):
-    process = holder()
-    assert not lock.take()
-    assert lock.is_held()
-    said = lock.holder()
-    assert (said.pid, said.command, said.target, said.run_id) == (process.pid, "sqb build", "dev", "r1")
-    assert str(said) == "run r1"
-    assert lock.is_running_here(said)
-    assert abs(said.since - time.time()) < 60
-
-
 def test_the_system_frees_it_when_its_holder_is_killed(lock, holder):
     process = holder()
     process.send_signal(signal.SIGKILL)
@@ -87,27 +76,6 @@ def test_the_system_frees_it_when_its_holder_is_killed(lock, holder):
     assert not lock.is_running_here(lock.holder()), "the text is still the dead one's, which matters to nobody"
     lock.tell(command="sqb load", target="dev")
     assert lock.holder().pid == os.getpid()
-
-
-def test_children_of_a_killed_holder_do_not_keep_it(lock, holder):
-    then = (
-        "import os, subprocess\nif not os.fork(): time.sleep(600)\nsubprocess.Popen(['sleep', '600'], close_fds=False)"
-    )
-    process = holder(f"{then}\nprint('forked', flush=True)\ntime.sleep(600)")
-    assert process.stdout.readline() == "forked\n"
-    assert not lock.take()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert taken_soon(lock)
-
-
-def test_a_child_that_ends_does_not_free_it(lock, holder):
-    process = holder(
-        "import os\npid = os.fork()\nif not pid: sys.exit()\nos.waitpid(pid, 0)\nprint('ended', flush=True)\ntime.sleep(600)"
-    )
-    while process.stdout.readline() not in ("ended\n", ""):
-        continue
-    assert not lock.take()
 
 
 def test_it_is_not_lost_when_something_else_in_the_process_opens_and_closes_the_file(lock, database):
