@@ -6,6 +6,7 @@ cancelled; the connection is given back, and with it the call returns, only when
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -104,7 +105,7 @@ class PostgresConnection:
     def __init__(self, server: PostgresServer) -> None:
         self._server = server
         self._kept: Any = None
-        self._in_use: anyio.Lock | None = None
+        self._in_use = asyncio.Lock()
         self._open: set[OpenCursor | ColumnarCursor] = set()
         self._calls = InterruptibleCalls()
         self._raw: Any = None
@@ -173,8 +174,6 @@ class PostgresConnection:
     # What follows runs on the home loop.
 
     async def _run(self, function: Callable[[Any], Awaitable[T]], sql: str) -> T:
-        if self._in_use is None:
-            self._in_use = anyio.Lock()
         async with self._in_use:
             raw = await self._take()
             ended = False
@@ -272,8 +271,6 @@ class PostgresConnection:
     @contextlib.asynccontextmanager
     async def _begun(self, sql: str) -> AsyncIterator[tuple[Any, Any]]:
         """A connection with the transaction that was begun on it; the block gives it back or lets somebody keep it."""
-        if self._in_use is None:
-            self._in_use = anyio.Lock()
         async with self._in_use:
             raw = await self._take()
             transaction = raw.transaction()
@@ -299,9 +296,10 @@ class PostgresConnection:
         self._open.clear()
         raw, self._kept = self._kept, None
         own, self._raw = self._raw, None
-        for each in (raw, own):
-            if each is not None:
-                await self._server.pool.give_back(each)
+        if raw is not None:
+            await self._server.pool.give_back(raw, quiet=True)
+        if own is not None:
+            await self._server.pool.give_back(own)
 
 
 async def _fetch(raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> list[Any]:
