@@ -110,7 +110,8 @@ def _message(error: asyncpg.PostgresError, sql: str) -> str:
     parts = [str(getattr(error, "message", None) or error).strip()]
     for label in ("detail", "hint"):
         value = getattr(error, label, None)
-        if value:
+        # Of asyncpg's own advice on poolers, half a page, there is a line in _HELP.
+        if value and "pgbouncer" not in value:
             parts.append(f"{label.upper()}: {value}")
     position = getattr(error, "position", None)
     if position and sql:
@@ -141,6 +142,11 @@ def _opening_error(error: Exception, place: str) -> WarehouseUnreachable:
     if code == "3D000":
         return WarehouseUnreachable(
             f"PostgreSQL at {place}: {text}", help="create it with `createdb`, or correct `database` of the connection"
+        )
+    if "unsupported startup parameter" in text:
+        return WarehouseUnreachable(
+            f"PostgreSQL at {place}: {text}",
+            help="a pooler does not take it: remove it and set it for the user of the connection with ALTER ROLE ... SET",
         )
     if code in ("53300", "57P03"):
         return WarehouseUnreachable(f"PostgreSQL at {place}: {text}", help=_HELP.get(code, "wait until it is up"))

@@ -90,7 +90,7 @@ class ConnectionOptions:
             reader.refuse("dbname", f"`{reader.name_of('dbname')}` and `database` mean the same", "keep one of them")
         _check_words(reader, options)
         for key in _FILES:
-            if isinstance(written := options.get(key), str) and written and "${" not in written:
+            if isinstance(written := options.get(key), str) and written not in ("", "system") and "${" not in written:
                 options[key] = self._path(written)
         if chosen:
             _warn_of_session_state(reader, options)

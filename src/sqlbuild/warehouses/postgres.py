@@ -11,7 +11,7 @@ from sqlbuild.drivers.postgres import PostgresConnection, PostgresServer
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Extent, Parameters
 from sqlbuild.sql.placeholders import numbered_parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
-from sqlbuild.warehouses.postgres_address import lock_seconds, server_address
+from sqlbuild.warehouses.postgres_address import check_files, lock_seconds, server_address
 from sqlbuild.warehouses.postgres_copying import QUERY_TEXT
 from sqlbuild.warehouses.postgres_swap import Swapping, swapped_table, swapped_view
 
@@ -30,6 +30,7 @@ class PostgresWarehouse:
 
     def __init__(self, connection: ConnectionSettings) -> None:
         self._server = PostgresServer(server_address(connection), numbered_parameters, QUERY_TEXT)
+        self._settings = connection
         self._swapping = Swapping(connect=self.connect, lock_seconds=lock_seconds(connection))
         self._read_only = False
 
@@ -38,6 +39,7 @@ class PostgresWarehouse:
 
     async def open(self, *, read_only: bool = False) -> None:
         self._read_only = read_only
+        check_files(self._settings)
         await self._server.open(read_only=read_only)
 
     async def close(self) -> None:
