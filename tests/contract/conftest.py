@@ -82,13 +82,6 @@ def place(request) -> str:
 
 
 @pytest.fixture
-def not_on_postgres_yet(request, place):
-    """Whoever makes it work there removes this from the test."""
-    if place == "postgres" and request.node.callspec.params.get("arrow", True):
-        request.applymarker(pytest.mark.xfail(strict=True, reason="not on PostgreSQL yet"))
-
-
-@pytest.fixture
 def dialect(place) -> Dialect:
     return DIALECTS[place.split()[0]]
 

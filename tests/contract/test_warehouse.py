@@ -124,7 +124,6 @@ async def test_several_results_of_one_connection_are_open_at_once(connection):
     assert (len(await first.fetch()), len(await second.fetch())) == (2_998, 2_998)
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_closing_a_connection_closes_what_it_left_open(warehouse):
     connection = warehouse.connect()
     rows_left, batches_left = [await connection.query(numbers(200_000), arrow=arrow) for arrow in (False, True)]
@@ -144,7 +143,6 @@ async def test_an_abandoned_result_is_closed_from_any_thread(connection):
 
 
 @pytest.mark.parametrize("arrow", [False, True])
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_an_abandoned_result_frees_what_it_holds(warehouse, arrow):
     connection = warehouse.connect()
     for _ in range(50):
@@ -177,7 +175,6 @@ async def test_a_result_that_two_tasks_read_at_once_says_so(connection):
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 70_000])
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_arrow_batches_hold_every_row_once_in_order(connection, count):
     result = await connection.query("SELECT n - 1 AS n FROM generate_series(1, ?) AS t(n)", [count], arrow=True)
     found = await batches(result, 3_000)
@@ -188,7 +185,6 @@ async def test_arrow_batches_hold_every_row_once_in_order(connection, count):
     assert await result.fetch_batch(1) is None
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_an_empty_arrow_result_still_tells_its_columns(connection):
     result = await connection.query("SELECT 1::INTEGER AS a, 'x' AS b WHERE false", arrow=True)
     batch = await result.fetch_batch(10)
@@ -196,7 +192,6 @@ async def test_an_empty_arrow_result_still_tells_its_columns(connection):
     assert await result.fetch_batch(10) is None
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_an_error_while_arrow_reads_is_a_warehouse_error(connection):
     late = "CASE WHEN n = 200000 THEN CAST('too late at ' || n AS INTEGER) ELSE n END"
     sql = f"SELECT {late} AS n FROM generate_series(0, 299999) AS t(n)"
@@ -204,7 +199,6 @@ async def test_an_error_while_arrow_reads_is_a_warehouse_error(connection):
         await batches(await connection.query(sql, arrow=True))
 
 
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_rows_and_batches_are_not_mixed(connection):
     with pytest.raises(WarehouseError, match="for rows"):
         await (await connection.query("SELECT 1")).fetch_batch(1)
@@ -261,7 +255,6 @@ async def test_cancelled_statements_together_have_not_happened(connection, endle
 
 
 @pytest.mark.parametrize("arrow", [False, True])
-@pytest.mark.usefixtures("not_on_postgres_yet")
 async def test_a_cancelled_query_stops_within_a_second(connection, endless, arrow):
     started = time.monotonic()
     with anyio.move_on_after(0.1) as scope:
