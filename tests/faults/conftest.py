@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from faulty_places import DuckDBPlace, Place, PostgresPlace
 
 from sqlbuild.testing.project_folder import ProjectFolder
 
@@ -23,9 +25,12 @@ def clean_environ() -> dict[str, str]:
 
 
 class FaultyProject(ProjectFolder):
-    def __init__(self, root: Path) -> None:
+    """`place` is where it builds; a DuckDB file if none is given."""
+
+    def __init__(self, root: Path, place: Place | None = None) -> None:
         super().__init__(root)
         self.environ = clean_environ()
+        self.place = place if place is not None else DuckDBPlace(root)
 
     def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -100,8 +105,24 @@ def make_faulty() -> type[FaultyProject]:
 
 
 @pytest.fixture
-def faulty(tmp_path: Path) -> FaultyProject:
-    return FaultyProject(tmp_path).write({"sqlbuild_project.toml": 'name = "faulty"\n'})
+def warehouse() -> str:
+    """What is built on; tests that run elsewhere too are marked with `on_both`."""
+    return "duckdb"
+
+
+@pytest.fixture
+def place(warehouse: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if warehouse == "duckdb":
+        yield DuckDBPlace(tmp_path)
+        return
+    server = request.getfixturevalue("postgres_server")
+    with server.new_database() as database:
+        yield PostgresPlace(server, database)
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, place: Place) -> FaultyProject:
+    return FaultyProject(tmp_path, place).write({"sqlbuild_project.toml": place.settings()})
 
 
 @pytest.fixture

@@ -1,20 +1,26 @@
-"""Fault 1: whatever point of a run it is killed at, going on with it ends as if it had never been killed."""
+"""Fault 1: whatever point of a run it is killed at, going on with it ends as if it had never been killed.
+
+On PostgreSQL those points are killed at every time that are about its server; `nox -s faults` does all.
+"""
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import functools
 import json
 import re
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
+from faulty_places import WAREHOUSES, DuckDBPlace, Place, PostgresPlace
 
 import sqlbuild
 from sqlbuild.domain.results import SUCCESSES, Status
@@ -22,13 +28,26 @@ from sqlbuild.state.journal import read_journal
 from sqlbuild.testing.project_folder import ProjectFolder
 
 SOURCE = Path(sqlbuild.__file__).parent
-POINTS = sorted(
-    {
-        name
-        for path in SOURCE.rglob("*.py")
-        for name in re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text(encoding="utf-8"))
-    }
-)
+SOURCES_OF_ONE = {"duckdb": ("duckdb*.py", "target_lock.py"), "postgres": ("postgres*.py",)}
+"""Files that no other warehouse has to do with; the lock of a target is a file only beside a file."""
+
+
+def points_of(warehouse: str) -> list[str]:
+    """All points that a run there can pass."""
+    patterns = [pattern for other in WAREHOUSES if other != warehouse for pattern in SOURCES_OF_ONE[other]]
+    return sorted(
+        {
+            name
+            for path in SOURCE.rglob("*.py")
+            if not any(path.match(pattern) for pattern in patterns)
+            for name in re.findall(r'\bfailpoint\("([^"]+)"\)', path.read_text(encoding="utf-8"))
+        }
+    )
+
+
+POINTS = [(warehouse, point) for warehouse in WAREHOUSES for point in points_of(warehouse)]
+ABOUT_THE_SERVER = re.compile(r"load|lock|model|warehouse|results|run\.stored|replay\.stored")
+EVERY_POINT = pytest.mark.parametrize(("warehouse", "point"), POINTS)
 DEPENDS_ON_THE_CLOCK = {"results.stored"}
 """How often they are passed; the last time may not come."""
 AT_THE_END = {"results.stored", "run.stored", "run.ended", "node.recorded", "replay.told", "replay.run_stored"}
@@ -37,7 +56,6 @@ FIRST_KILL = ("node.recorded", 5)
 """For points that only a run is at that goes on with a killed one."""
 
 PROJECT = {
-    "sqlbuild_project.toml": 'name = "faulty"\n',
     "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
     "models/stg_events.sql": """
         MODEL (materialized view);
@@ -76,7 +94,7 @@ PROJECT = {
         @asset(depends_on=(model("totals"), opens))
         def whole(ctx):
             called("whole")
-            return ctx.export(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY ALL", "exports/whole.csv").rows
+            return ctx.export(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY day, kind", "exports/whole.csv").rows
 
         @asset(depends_on=model("events"))
         async def parts(ctx):
@@ -97,15 +115,17 @@ PROJECT = {
                 called(f"pushed {row[0]}-{row[1]}")
                 return row[2]
 
-            rows = await ctx.query(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY ALL").fetchall()
+            rows = await ctx.query(f"SELECT * FROM {ctx.relation(model('totals'))} ORDER BY day, kind").fetchall()
             return sum(await ctx.map(push, rows, limit=2, key=lambda row: f"{row[0]}-{row[1]}"))
 
         @check(depends_on=model("totals"))
         def all_are_counted(ctx):
             called("all_are_counted")
-            return ctx.query(f"SELECT sum(events) = count(*) * 100 // 3 FROM {ctx.relation(model('totals'))}").scalar()
+            return ctx.query(f"SELECT sum(events) = count(*) * 100 / 3 FROM {ctx.relation(model('totals'))}").scalar()
     """,
 }
+TABLES = ("raw_events", "stg_events", "events", "totals")
+STATE_TABLES = ("_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits")
 NODES = {
     "loader:raw_events", "model:stg_events", "model:events", "model:totals", "task:opens",
     "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",
@@ -134,25 +154,15 @@ class Outcome:
     payloads: dict[str, object]
 
 
-@dataclasses.dataclass(frozen=True)
-class Reference:
-    before: str
-    """The run of the first day."""
-    outcome: Outcome
-    passed: collections.Counter[str]
-    """How often each point is passed by a build."""
-    passed_by_retry: collections.Counter[str]
-
-
 class KilledProject:
     """A copy of a project that was built once, with its second day to come."""
 
-    def __init__(self, built: Path, place: Path, faulty_environ: dict[str, str]) -> None:
-        shutil.copytree(built, place / "project")
-        self.root = place / "project"
-        self._calls = place / "calls.txt"
-        self._passed = place / "passed.txt"
-        self._environ = faulty_environ | {"DAY": "2", "CALLS": str(self._calls), "PASSED": str(self._passed)}
+    def __init__(self, root: Path, place: Place, environ: dict[str, str]) -> None:
+        self.root = root
+        self._place = place
+        self._calls = root.parent / "calls.txt"
+        self._passed = root.parent / "passed.txt"
+        self._environ = environ | {"CALLS": str(self._calls), "PASSED": str(self._passed)}
 
     def sqb(self, *arguments: str, failpoint: str = "") -> tuple[int, str]:
         return self._run(["-m", "sqlbuild", *arguments], {"SQB_FAILPOINT": failpoint})
@@ -178,12 +188,11 @@ class KilledProject:
         return self._calls.read_text().splitlines() if self._calls.exists() else []
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.root / "faulty.duckdb"), read_only=True) as connection:
-            return connection.execute(sql, parameters).fetchall()
+        return self._place.rows(sql, *parameters)
 
     @property
     def run_id(self) -> str:
-        return sorted(path.name for path in (self.root / "target/runs").iterdir())[-1]
+        return run_ids(self.root)[-1]
 
     @property
     def journal(self) -> Path:
@@ -199,7 +208,7 @@ class KilledProject:
         """Nodes of the last run whose success would survive the machine: in the journal, or committed with their data."""
         records = read_journal(str(self.journal)).records
         done = {node for node, record in records.items() if Status(json.loads(record)["status"]) in SUCCESSES}
-        committed = self.rows("SELECT DISTINCT node_id FROM _sqlbuild_commits WHERE run_id = ?", self.run_id)
+        committed = self.rows("SELECT DISTINCT node_id FROM _sqlbuild_commits WHERE run_id = $1", self.run_id)
         return done | {node for (node,) in committed}
 
     def done_items(self) -> set[str]:
@@ -208,16 +217,15 @@ class KilledProject:
         return {f"pushed {json.loads(key)}" for texts in scopes.values() for key in texts}
 
     def outcome(self, run_id: str) -> Outcome:
-        tables = ("raw_events", "stg_events", "events", "totals")
         manifest = json.loads((self.root / "exports/parts/_manifest.json").read_text())
         last = self.rows(
-            "SELECT node_id, status, payload FROM _sqlbuild_node_results WHERE run_id = ? "
-            "QUALIFY row_number() OVER (PARTITION BY node_id ORDER BY stored_at DESC) = 1",
+            "SELECT DISTINCT ON (node_id) node_id, status, payload FROM _sqlbuild_node_results WHERE run_id = $1 "
+            "ORDER BY node_id, stored_at DESC",
             run_id,
         )
         payloads = {node: payload for node, _, payload in last if node != "task:opens"}
         return Outcome(
-            tables={name: self.rows(f"SELECT * FROM {name} ORDER BY ALL") for name in tables},
+            tables={name: sorted(self.rows(f"SELECT * FROM {name}")) for name in TABLES},
             files={
                 "whole": (self.root / "exports/whole.csv").read_text(),
                 "batches": (self.root / "exports/batches.csv").read_text(),
@@ -231,51 +239,126 @@ class KilledProject:
         """What only a run that is alive may have."""
         found = [str(path) for path in self.root.rglob("*") if _is_unfinished(path)]
         found += [str(path) for path in sorted((self.root / "exports/parts").glob("data.*"))[1:]]
-        named = self.rows("SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%staging%'")
-        return found + [name for (name,) in named]
+        tables = self.rows(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = $1", self._place.schema
+        )
+        return found + sorted({name for (name,) in tables}.difference(TABLES, STATE_TABLES))
+
+
+def run_ids(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "target/runs").iterdir())
 
 
 def _is_unfinished(path: Path) -> bool:
     return path.suffix in (".tmp", ".part", ".lock", ".wal", ".parquet") and "exports/parts/data." not in str(path)
 
 
+class World:
+    """The project on one warehouse, built on its first day, so that every table and every file has a predecessor."""
+
+    def __init__(self, folder: Path, new_place: NewPlace, environ: dict[str, str]) -> None:
+        self._folder = folder
+        self._new_place = new_place
+        self._environ = environ | {"DAY": "2"}
+        self._copies = 0
+        self._kept = contextlib.ExitStack()
+        root = folder / "built"
+        self._built = ProjectFolder(root)
+        self._place = self._kept.enter_context(new_place(root, None))
+        self._built.write({**PROJECT, "sqlbuild_project.toml": self._place.settings()})
+        self._built.environ = environ | {"DAY": "1", "CALLS": str(folder / "calls.txt")}
+        self._built.build()
+        # So that every command analyses again, and writes down what it has found.
+        (root / "target/sql_analysis.json").unlink()
+        self.before = run_ids(root)[-1]
+        """The run of the first day."""
+
+    def close(self) -> None:
+        self._kept.close()
+
+    @contextlib.contextmanager
+    def copy(self) -> Iterator[KilledProject]:
+        self._copies += 1
+        root = self._folder / str(self._copies) / "project"
+        shutil.copytree(self._built.root, root)
+        with self._new_place(root, self._place) as place:
+            (root / "sqlbuild_project.toml").write_text(place.settings())
+            yield KilledProject(root, place, self._environ)
+        shutil.rmtree(root)
+
+    @functools.cached_property
+    def calm(self) -> tuple[Outcome, collections.Counter[str]]:
+        """What the second day comes to if nothing happens to it, and how often a build passes each point."""
+        with self.copy() as project:
+            passed = project.traced("build")
+            assert set(project.starts()) == NODES
+            return project.outcome(project.run_id), passed
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.calm[0]
+
+    @property
+    def passed(self) -> collections.Counter[str]:
+        return self.calm[1]
+
+    @functools.cached_property
+    def passed_by_retry(self) -> collections.Counter[str]:
+        with self.copy() as project:
+            assert project.sqb("build", failpoint="{}:kill@{}".format(*FIRST_KILL))[0] == -signal.SIGKILL
+            return project.traced("retry")
+
+
+NewPlace = Callable[[Path, Place | None], contextlib.AbstractContextManager[Place]]
+"""The folder of a project, and the place that its own is a copy of -> its own place."""
+
+
+@contextlib.contextmanager
+def beside_the_project(root: Path, _copied: Place | None) -> Iterator[Place]:
+    yield DuckDBPlace(root)
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, faulty_environ: dict[str, str]) -> Path:
-    """The project on its first day, so that every table and every file has a predecessor."""
-    place = tmp_path_factory.mktemp("built")
-    folder = ProjectFolder(place / "project").write(PROJECT)
-    folder.environ = faulty_environ | {"DAY": "1", "CALLS": str(place / "calls.txt")}
-    folder.build()
-    # So that every command analyses again, and writes down what it has found.
-    (folder.root / "target/sql_analysis.json").unlink()
-    return folder.root
+def worlds(
+    tmp_path_factory: pytest.TempPathFactory, faulty_environ: dict[str, str], request: pytest.FixtureRequest
+) -> Iterator[Callable[[str], World]]:
+    """The world of a warehouse, made when it is asked for."""
+
+    @contextlib.contextmanager
+    def on_the_server(_root: Path, copied: Place | None) -> Iterator[Place]:
+        server = request.getfixturevalue("postgres_server")
+        template = copied.database if isinstance(copied, PostgresPlace) else "template0"
+        with server.new_database(template=template) as database:
+            yield PostgresPlace(server, database)
+
+    @functools.cache
+    def world(warehouse: str) -> World:
+        new_place = beside_the_project if warehouse == "duckdb" else on_the_server
+        made = World(tmp_path_factory.mktemp(warehouse), new_place, faulty_environ)
+        closing.callback(made.close)
+        return made
+
+    with contextlib.ExitStack() as closing:
+        yield world
 
 
 @pytest.fixture
-def killed(built: Path, tmp_path: Path, faulty_environ: dict[str, str]) -> KilledProject:
-    return KilledProject(built, tmp_path, faulty_environ)
+def world(worlds: Callable[[str], World], warehouse: str) -> World:
+    return worlds(warehouse)
 
 
-@pytest.fixture(scope="module")
-def reference(built: Path, tmp_path_factory: pytest.TempPathFactory, faulty_environ: dict[str, str]) -> Reference:
-    """What the second day comes to if nothing happens to it."""
-    calm = KilledProject(built, tmp_path_factory.mktemp("calm"), faulty_environ)
-    before = calm.run_id
-    passed = calm.traced("build")
-    assert set(calm.starts()) == NODES
-    resumed = KilledProject(built, tmp_path_factory.mktemp("resumed"), faulty_environ)
-    assert resumed.sqb("build", failpoint="{}:kill@{}".format(*FIRST_KILL))[0] == -signal.SIGKILL
-    return Reference(
-        before=before, outcome=calm.outcome(calm.run_id), passed=passed, passed_by_retry=resumed.traced("retry")
-    )
+@pytest.fixture
+def killed(world: World) -> Iterator[KilledProject]:
+    with world.copy() as project:
+        yield project
 
 
 def stop_and_go_on(
-    killed: KilledProject, reference: Reference, point: str, at: int, backend: str, action: str = "kill"
+    killed: KilledProject, world: World, point: str, at: int, backend: str, action: str = "kill"
 ) -> None:
-    if stop(killed, reference, point, at, backend, action) == 0:
+    if stop(killed, world, point, at, backend, action) == 0:
         # The signal came when everything had ended.
-        assert killed.outcome(killed.run_id) == reference.outcome
+        assert killed.outcome(killed.run_id) == world.outcome
         return
     calls, starts, run_id = killed.calls(), killed.starts(), killed.run_id
     done, done_items = killed.done(), killed.done_items()
@@ -284,7 +367,7 @@ def stop_and_go_on(
     code, output = killed.sqb("retry", "--backend", backend)
     if code == 2:
         assert "build again" in output, output
-    if code == 2 and run_id != reference.before and has_ended:
+    if code == 2 and run_id != world.before and has_ended:
         # All of it was done; the next command tidies up.
         assert done == NODES
         code, output = killed.sqb("build", "--allow-empty", "opens", "--exclude", "opens", "--backend", backend)
@@ -297,19 +380,19 @@ def stop_and_go_on(
     assert "Traceback" not in output
     assert not done & set(killed.starts(run_id)[len(starts) :])
     assert not done_items & set(killed.calls()[len(calls) :])
-    assert killed.outcome(run_id) == reference.outcome
+    assert killed.outcome(run_id) == world.outcome
     assert killed.leftovers() == []
-    ends = killed.rows("SELECT exit_code, stopped_by FROM _sqlbuild_runs WHERE run_id = ? ORDER BY stored_at", run_id)
+    ends = killed.rows("SELECT exit_code, stopped_by FROM _sqlbuild_runs WHERE run_id = $1 ORDER BY stored_at", run_id)
     assert ends[-1] == (0, None)
 
 
-def stop(killed: KilledProject, reference: Reference, point: str, at: int, backend: str, action: str) -> int:
+def stop(killed: KilledProject, world: World, point: str, at: int, backend: str, action: str) -> int:
     """The exit code of the command that was stopped there."""
     expected = {"kill": -signal.SIGKILL, "sigterm": 143}[action]
-    if point not in reference.passed:
+    if point not in world.passed:
         name, count = FIRST_KILL
         assert killed.sqb("build", failpoint=f"{name}:kill@{count}")[0] == -signal.SIGKILL
-    command = "build" if point in reference.passed else "retry"
+    command = "build" if point in world.passed else "retry"
     code, output = killed.sqb(command, "--backend", backend, failpoint=f"{point}:{action}@{at}")
     if code == 0 and at > 1 and point in DEPENDS_ON_THE_CLOCK:
         pytest.skip(f"the build was through before it came to {point} for the {at}th time")
@@ -320,36 +403,42 @@ def stop(killed: KilledProject, reference: Reference, point: str, at: int, backe
     return code
 
 
-def passes(reference: Reference, point: str) -> list[int]:
-    count = reference.passed[point] or reference.passed_by_retry[point]
+def passes(world: World, point: str) -> list[int]:
+    count = world.passed[point] or world.passed_by_retry[point]
     assert count, f"no run of this project passes the point {point}"
     return list(range(1, count + 1))
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_run_killed_there_ends_as_if_it_had_not_been(point, reference, killed):
-    stop_and_go_on(killed, reference, point, 1, "asyncio")
+def in_the_short_set(warehouse: str, point: str) -> bool:
+    return warehouse == "duckdb" or ABOUT_THE_SERVER.match(point) is not None
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "point"),
+    [pytest.param(*each, marks=() if in_the_short_set(*each) else pytest.mark.slow) for each in POINTS],
+)
+def test_a_run_killed_there_ends_as_if_it_had_not_been(point, world, killed):
+    stop_and_go_on(killed, world, point, 1, "asyncio")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_a_run_killed_where_it_comes_by_for_the_last_time_does_too(point, reference, killed):
-    *_, last = passes(reference, point)
+@EVERY_POINT
+def test_a_run_killed_where_it_comes_by_for_the_last_time_does_too(point, world, killed):
+    *_, last = passes(world, point)
     if last > 1:
-        stop_and_go_on(killed, reference, point, last, "trio")
+        stop_and_go_on(killed, world, point, last, "trio")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_a_run_killed_anywhere_between_does_too(point, reference, built, tmp_path, faulty_environ):
-    for at in passes(reference, point)[1:-1]:
-        place = tmp_path / str(at)
-        place.mkdir()
-        stop_and_go_on(KilledProject(built, place, faulty_environ), reference, point, at, "asyncio")
+@EVERY_POINT
+def test_a_run_killed_anywhere_between_does_too(point, world):
+    for at in passes(world, point)[1:-1]:
+        with world.copy() as killed:
+            stop_and_go_on(killed, world, point, at, "asyncio")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_a_run_that_a_signal_stops_there_is_gone_on_with_too(point, reference, killed):
-    at = (passes(reference, point)[-1] + 1) // 2
-    stop_and_go_on(killed, reference, point, at, "trio" if at % 2 else "asyncio", "sigterm")
+@EVERY_POINT
+def test_a_run_that_a_signal_stops_there_is_gone_on_with_too(point, world, killed):
+    at = (passes(world, point)[-1] + 1) // 2
+    stop_and_go_on(killed, world, point, at, "trio" if at % 2 else "asyncio", "sigterm")

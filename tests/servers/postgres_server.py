@@ -180,12 +180,12 @@ class PostgresServer:
         return [line.split("\t") for line in finished.stdout.splitlines()]
 
     @contextlib.contextmanager
-    def new_database(self, owner: str = SUPERUSER) -> Iterator[str]:
-        """An empty database; its name is unique in the server. It ends with every connection to it."""
+    def new_database(self, owner: str = SUPERUSER, *, template: str = "template0") -> Iterator[str]:
+        """An empty database, or a copy of one; its name is unique in the server. It ends with every connection to it."""
         name = f"test_{next(self._numbers)}"
         # Through the log it takes twice as long.
         copied = "STRATEGY file_copy" if self._is_at_least(15) else ""
-        self.sql(f'CREATE DATABASE {name} TEMPLATE template0 OWNER "{owner}" {copied}')
+        self.sql(f'CREATE DATABASE {name} TEMPLATE "{template}" OWNER "{owner}" {copied}')
         try:
             yield name
         finally:
