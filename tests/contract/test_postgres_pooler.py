@@ -1,7 +1,11 @@
-"""Behind a pooler in transaction mode, such as PgBouncer: nothing is left in a session for the next transaction."""
+"""Behind a pooler in transaction mode, such as PgBouncer: nothing is left in a session for the next transaction; and
+connections that it encrypts, which the tests' own server is not built for."""
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 from urllib.parse import urlsplit
 
 import anyio
@@ -12,6 +16,10 @@ from sqlbuild.domain.relation_options import Index
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker, Extent
 from transaction_pooler import running_pooler
+
+
+# The connections of asyncpg live on a loop of asyncio in any case.
+ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
 
 @pytest.fixture
@@ -79,3 +87,63 @@ async def test_a_parameter_that_a_pooler_does_not_know_is_named_with_what_to_do(
     with pytest.raises(WarehouseUnreachable, match="unsupported startup parameter: work_mem") as found:
         await pooled(settings={"work_mem": "1MB"}).open()
     assert "ALTER ROLE" in found.value.help
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder with a key, a certificate of `localhost` that is its own authority, and another authority."""
+    folder = tmp_path_factory.mktemp("certificates")
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    for name in ("server", "other"):
+        words = f"req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN={name}"
+        names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", f"{name}.key", "-out", f"{name}.pem"]
+        subprocess.run(["openssl", *words.split(), *names], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def encrypted(make_postgres, postgres_server, postgres_url, certificates):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    with running_pooler(postgres_server.folder, postgres_server.port, sessions=2, tls=tls) as port:
+
+        def make(host: str = "localhost", **options):
+            dsn = f"postgresql://postgres@{host}:{port}/{urlsplit(postgres_url).path.strip('/')}"
+            return make_postgres(dsn=dsn, prepared_statements=False, **options)
+
+        yield make
+
+
+@ON_ASYNCIO
+@pytest.mark.parametrize("sslmode", ["require", "verify-ca", "verify-full"])
+async def test_connections_are_encrypted_as_asked(encrypted, certificates, sslmode):
+    checked = {} if sslmode == "require" else {"sslrootcert": str(certificates / "server.pem")}
+    warehouse = encrypted(sslmode=sslmode, **checked)
+    await warehouse.open()
+    await warehouse.create_schemas(["dev"])
+    await warehouse.close()
+
+
+@ON_ASYNCIO
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"sslmode": "verify-full", "sslrootcert": "other.pem"},
+            "no encrypted connection .* certificate verify failed",
+        ),
+        ({"sslmode": "verify-full", "sslrootcert": "server.pem", "host": "127.0.0.1"}, "no encrypted connection .*"),
+        ({"sslmode": "verify-ca", "sslrootcert": "missing.pem"}, r"the file .*missing\.pem does not exist"),
+    ],
+)
+async def test_a_server_that_cannot_be_trusted_is_not_connected_to(encrypted, certificates, options, message):
+    options = {**options, "sslrootcert": str(certificates / options["sslrootcert"])}
+    with pytest.raises(WarehouseUnreachable, match=message):
+        await encrypted(**options).open()
+
+
+@ON_ASYNCIO
+async def test_a_server_without_encryption_is_refused_where_it_is_wanted(pooled):
+    with pytest.raises(WarehouseUnreachable, match="rejected SSL upgrade"):
+        await pooled(sslmode="require").open()

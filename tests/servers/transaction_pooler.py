@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,9 @@ class Session:
 
 
 class Pooler:
-    def __init__(self, socket: Path, sessions: int) -> None:
+    def __init__(self, socket: Path, sessions: int, tls: ssl.SSLContext | None) -> None:
         self._socket = socket
+        self._tls = tls
         self._limit = sessions
         self._idle: dict[bytes, collections.deque[Session]] = collections.defaultdict(collections.deque)
         self._open: list[Session] = []
@@ -50,7 +52,7 @@ class Pooler:
             session.writer.close()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
             startup = await self._startup(reader, writer)
             if startup is not None:
                 await self._client(startup, reader, writer)
@@ -60,6 +62,10 @@ class Pooler:
         while True:
             size, code = struct.unpack("!II", await reader.readexactly(8))
             rest = await reader.readexactly(size - 8)
+            if code == _SSL_REQUEST and self._tls is not None:
+                writer.write(b"S")
+                await writer.start_tls(self._tls)
+                continue
             if code in (_SSL_REQUEST, _GSS_REQUEST):
                 writer.write(b"N")
                 continue
@@ -164,11 +170,11 @@ async def _one_transaction(client: Client, session: Session) -> None:
 
 
 @contextlib.contextmanager
-def running_pooler(folder: Path, port: int, *, sessions: int) -> Iterator[int]:
-    """The port on 127.0.0.1 of a pooler in front of the server whose socket is in `folder`."""
+def running_pooler(folder: Path, port: int, *, sessions: int, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port on 127.0.0.1 of a pooler in front of the server whose socket is in `folder`; encrypted with `tls`."""
 
     async def serve(*, task_status: TaskStatus[int]) -> None:
-        pooler = Pooler(folder / f".s.PGSQL.{port}", sessions)
+        pooler = Pooler(folder / f".s.PGSQL.{port}", sessions, tls)
         server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
         task_status.started(server.sockets[0].getsockname()[1])
         try:
