@@ -17,7 +17,6 @@ from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker, Extent
 from transaction_pooler import running_pooler
 
-
 # The connections of asyncpg live on a loop of asyncio in any case.
 ON_ASYNCIO = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 

@@ -57,19 +57,12 @@ def other_databases(nodes: Mapping[NodeId, Declaration], target: Target) -> Iter
     """A connection to PostgreSQL reaches one database."""
     if target.connection.adapter != "postgres":
         return
-    options = target.connection.options
-    own = options.get("database") or options.get("dbname")
-    help = "remove `database`; another database is another connection, and another target"
-    if target.database and target.database != own:
-        message = (
-            f"target {target.name} names the database {target.database}: a connection to PostgreSQL reaches its own"
-        )
-        yield _problem("OTHER_DATABASE", message, help, Place("sqlbuild_project.toml"))
     for node, declaration in nodes.items():
-        if isinstance(declaration, Model | Source) and declaration.database not in (None, "", own):
+        if isinstance(declaration, Model | Source) and declaration.database:
             message = (
                 f"{name_of(node)} names the database {declaration.database}: a connection to PostgreSQL reaches its own"
             )
+            help = "remove `database`; another database is another connection, and another target"
             yield _problem("OTHER_DATABASE", message, help, declaration.place)
 
 

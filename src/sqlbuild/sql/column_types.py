@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
 
+from sqlbuild.sql.postgres_expressions import postgres_type
+from sqlbuild.sql.postgres_types import joint_postgres_type
 from sqlbuild.sql.type_names import canonical_type
 
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -66,8 +68,8 @@ def type_of(expression: exp.Expr, known: dict[int, str | None], dialect: str, de
         found = _cast_type(target, dialect) if isinstance(target, exp.DataType) else None
     elif dialect == "duckdb":
         found = _duckdb_type(expression, of)
-    elif isinstance(expression, exp.Paren):
-        found = of(expression.this)
+    else:
+        found = postgres_type(expression, of)
     known[id(expression)] = found
     return found
 
@@ -166,8 +168,10 @@ def literal_type(literal: exp.Literal) -> str | None:
     return None
 
 
-def joint_type(first: str | None, second: str | None) -> str | None:
+def joint_type(first: str | None, second: str | None, dialect: str = "duckdb") -> str | None:
     """The type of a column that has values of both types; None where that is not sure."""
+    if dialect != "duckdb":
+        return joint_postgres_type(first, second)
     if first == second:
         return first
     if first in _INTEGERS and second in _INTEGERS:

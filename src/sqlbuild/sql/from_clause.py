@@ -60,13 +60,14 @@ class FromReader:
             self._add_joins(node.args.get("joins") or (), scope, ctes)
         if scope.star_unknown:
             return unknown_shape(scope.star_unknown)
-        fields: list[Field] = []
+        first = scope.merged_first
+        fields = [scope.merged[key] for key in first]
         more: frozenset[int] = frozenset()
         because = ""
         for item in scope.items:
             for field in item.shape.fields:
                 key = self.names.key(field.name) if field.name is not None else ""
-                if key not in item.merged:
+                if key not in item.merged and not (key in item.kept and key in first):
                     fields.append(scope.merged[key] if key in item.kept else field)
             more |= item.shape.more
             because = because or item.shape.because
@@ -88,7 +89,7 @@ class FromReader:
                 types.append(type_of(row[place], traced.types, self.dialect))
             joint = types[0]
             for each in types[1:]:
-                joint = joint_type(joint, each)
+                joint = joint_type(joint, each, self.dialect)
             columns.append(Field(name, joint, sources))
         return Shape(columns)
 
@@ -213,6 +214,8 @@ class FromReader:
             before = len(scope.items)
             plain = not any(join.args.get(part) for part in ("on", "using", "side", "kind", "method"))
             group = before if plain else group
+            if plain and scope.merged_first:
+                scope.star_unknown = "joins with USING beside others"
             self._add(join.this, scope, ctes)
             new = scope.items[before:]
             kind, method, side = (str(join.args.get(part) or "").upper() for part in ("kind", "method", "side"))
@@ -220,6 +223,8 @@ class FromReader:
             if method == "NATURAL":
                 self._merge_natural(scope, scope.items[group:before], new, side)
             elif using:
+                if group and self.dialect != "duckdb":
+                    scope.star_unknown = "joins with USING beside others"
                 names = [column.this if isinstance(column, exp.Column) else column for column in using]
                 self._check_using(names, scope.items[group:before], new)
                 self._merge(scope, scope.items[group:before], new, [self.key(name) for name in names], side)
@@ -242,8 +247,9 @@ class FromReader:
         if not all(item.shape.certain for item in (*left, *right)):
             scope.star_unknown = "NATURAL JOIN with columns that are not known"
             return
-        keys = {key for item in right for key in item.shape.by_key(self.names)}
-        self._merge(scope, left, right, [key for key in keys if _has(left, key, self.names)], side)
+        there = {key for item in right for key in item.shape.by_key(self.names)}
+        keys = dict.fromkeys(key for item in left for key in item.shape.by_key(self.names) if key in there)
+        self._merge(scope, left, right, list(keys), side)
 
     def _merge(
         self, scope: Scope, left: Sequence[FromItem], right: Sequence[FromItem], keys: Sequence[str], side: str
@@ -265,18 +271,22 @@ class FromReader:
                 kept = other
             elif side == "FULL" or key in scope.coalesced:
                 scope.coalesced.add(key)
-                kept = _coalesced(one.name, members)
+                kept = _coalesced(one.name, members, self.dialect)
             else:
                 kept = one
             if kept is not None:
+                if self.dialect != "duckdb" and one is not None and other is not None:
+                    kept = dataclasses.replace(kept, type=joint_type(one.type, other.type, self.dialect))
                 scope.merged[key] = kept
+        if self.dialect != "duckdb":
+            scope.merged_first = [*keys, *(key for key in scope.merged_first if key not in keys)]
 
 
-def _coalesced(name: str | None, members: Sequence[Field]) -> Field:
+def _coalesced(name: str | None, members: Sequence[Field], dialect: str) -> Field:
     """What a FULL JOIN shows for a merged column: the first value that is there, of all relations merged so far."""
     joint = members[0]
     for member in members[1:]:
-        joint = Field(name, joint_type(joint.type, member.type), joint.sources | member.sources)
+        joint = Field(name, joint_type(joint.type, member.type, dialect), joint.sources | member.sources)
     return Field(name, joint.type, joint.sources)
 
 

@@ -149,7 +149,7 @@ class _QueryReader:
             return unknown_shape(
                 f"{len(left.fields)} columns on one side of a set operation, {len(right.fields)} on the other"
             )
-        return Shape(_joined(one, other, only_left) for one, other in zip(left.fields, right.fields, strict=True))
+        return Shape(self._joined(one, other, only_left) for one, other in zip(left.fields, right.fields, strict=True))
 
     def _combined_by_name(self, left: Shape, right: Shape, only_left: bool) -> Shape:
         fields = list(left.fields)
@@ -159,8 +159,13 @@ class _QueryReader:
             if place is None:
                 fields.append(field)
             else:
-                fields[place] = _joined(fields[place], field, only_left)
+                fields[place] = self._joined(fields[place], field, only_left)
         return Shape(fields, left.more | right.more, left.because or right.because)
+
+    def _joined(self, one: Field, other: Field, only_left: bool) -> Field:
+        """A column of a set operation."""
+        sources = one.sources if only_left else one.sources | other.sources
+        return Field(one.name, joint_type(one.type, other.type, self.dialect), sources or NO_SOURCES)
 
     def _select(self, node: exp.Select, parent: Scope | None, ctes: Ctes) -> Shape:
         scope = Scope(self.names, parent)
@@ -231,9 +236,7 @@ class _SelectList:
         """The name of a column without alias, for the few expressions where it is beyond doubt."""
         if self.reader.dialect == "duckdb":
             return "count_star()" if isinstance(value, exp.Count) and isinstance(value.this, exp.Star) else None
-        if isinstance(value, (exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg)):
-            return type(value).__name__.lower()
-        return None
+        return _postgres_name(value)
 
     def _star(self, star: exp.Star, items: Sequence[FromItem], *, qualified: bool = False) -> None:
         if star.args.get("ilike"):
@@ -245,9 +248,13 @@ class _SelectList:
         replaced = self._replaced(star)
         renamed = self._renamed(star)
         placed: list[Field] = []
+        first = [] if qualified else self.scope.merged_first
+        self.fields += [self.scope.merged[key] for key in first]
         for item in items:
             for field in item.shape.fields:
                 key = self.names.key(field.name) if field.name is not None else ""
+                if key in first and key in item.kept:
+                    continue
                 if (not qualified and key in item.merged) or (item.key, key) in excluded or ("", key) in excluded:
                     continue
                 if key in replaced:
@@ -326,10 +333,28 @@ def _aliases_of(item: exp.Expr) -> list[exp.Identifier]:
     return [alias for alias in aliases if isinstance(alias, exp.Identifier)]
 
 
-def _joined(one: Field, other: Field, only_left: bool) -> Field:
-    """A column of a set operation."""
-    sources = one.sources if only_left else one.sources | other.sources
-    return Field(one.name, joint_type(one.type, other.type), sources or NO_SOURCES)
+_NAMED_BY_POSTGRES = (
+    exp.Count, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.Coalesce, exp.Case, exp.Upper, exp.Lower, exp.Greatest, exp.Least,
+    exp.Round, exp.Abs, exp.Nullif, exp.Exists,
+)  # fmt: skip
+_WITH_UNDERSCORES: Mapping[type[exp.Expr], str] = {
+    exp.RowNumber: "row_number",
+    exp.Rank: "rank",
+    exp.DenseRank: "dense_rank",
+}
+
+
+def _postgres_name(value: exp.Expr) -> str | None:
+    while isinstance(value, (exp.Window, exp.Filter)):
+        value = value.this
+    if isinstance(value, exp.Cast) and isinstance(value.this, exp.Column) and not isinstance(value.this.this, exp.Star):
+        name = value.this.this
+        return (
+            (name.name if name.args.get("quoted") else name.name.lower()) if isinstance(name, exp.Identifier) else None
+        )
+    if isinstance(value, _NAMED_BY_POSTGRES):
+        return type(value).__name__.lower()
+    return _WITH_UNDERSCORES.get(type(value))
 
 
 def _gives_list(value: exp.Expr) -> bool:

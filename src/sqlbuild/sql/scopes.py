@@ -145,6 +145,8 @@ class Scope:
         self.items: list[FromItem] = []
         self.merged: dict[str, Field] = {}
         """Columns merged by USING, as they are seen without a qualifier."""
+        self.merged_first: list[str] = []
+        """Those of `merged` that `*` shows before everything else, where the warehouse does so."""
         self.members: dict[str, list[Field]] = {}
         """All columns that went into those of `merged`."""
         self.coalesced: set[str] = set()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlbuild.errors import SqlbuildError
 from sqlbuild.sql.query_analysis import Finding, InputReference, NamedTable, OutputColumn, QueryAnalysis, QueryInput
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """To be raised whenever the same SQL would be analysed differently."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sqlbuild.sql.postgres_types import postgres_type_name
+
 _SIMPLE_TYPE = re.compile(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?((?:\s*\[\d*\])*)")
 
 _DUCKDB_NAMES = {
@@ -53,14 +55,12 @@ _DUCKDB_NAMES = {
 
 
 def canonical_type(text: str | None, dialect: str) -> str | None:
-    """`int4` as `INTEGER`, the way DESCRIBE shows it; None where that is not sure, as for nested and own types.
-
-    Dialects other than DuckDB get the text back in lower case.
-    """
+    """`int4` as `INTEGER`, the way DESCRIBE shows it, or `integer`, the way psql does; None where that is not sure, as
+    for nested and own types."""
     if text is None:
         return None
     if dialect != "duckdb":
-        return " ".join(text.lower().split())
+        return postgres_type_name(text)
     found = _SIMPLE_TYPE.fullmatch(" ".join(text.upper().split()))
     if found is None:
         return None
