@@ -43,8 +43,14 @@ class RowBatches:
             for part in record_batches(item):
                 yield self._of_arrow(part)
         elif isinstance(item, list | tuple):
-            for row in item:
-                self.pending.append(row if type(row) is dict else _as_row(row, self.rows + len(self.pending) + 1))
+            taken = 0
+            while taken < len(item):
+                part = item[taken : taken + self.limit - len(self.pending)]
+                taken += len(part)
+                if set(map(type, part)) != {dict}:
+                    first = self.rows + len(self.pending) + 1
+                    part = [row if type(row) is dict else _as_row(row, at) for at, row in enumerate(part, first)]
+                self.pending += part
                 if len(self.pending) >= self.limit:
                     yield self.cut()
         else:
@@ -76,22 +82,29 @@ class RowBatches:
 
 def batch_of_rows(rows: list[dict[str, Any]], first: int) -> RowBatch:
     """Rows as columns; a key that a row lacks is None in it. `first` is the number of the first row, for messages."""
-    names = rows[0].keys()
-    alike = True
-    for row in rows:
-        if row.keys() != names:
-            alike = False
-            break
-    ordered = list(names) if alike else list(dict.fromkeys(name for row in rows for name in row))
-    _check_names(ordered, rows, first)
+    names = list(rows[0])
+    columns = _columns_of_like_rows(rows, names)
+    if columns is None:
+        _check_empty(rows, first)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        columns = [[row.get(name) for row in rows] for name in names]
+    _check_names(names, rows, first)
     return RowBatch(
         rows=len(rows),
         first_row=first,
-        columns={
-            name: value_column(name, [row[name] for row in rows] if alike else [row.get(name) for row in rows], first)
-            for name in ordered
-        },
+        columns={name: value_column(name, values, first) for name, values in zip(names, columns, strict=True)},
     )
+
+
+def _columns_of_like_rows(rows: list[dict[str, Any]], names: list[str]) -> list[list[Any]] | None:
+    """Without a look at every key of every row; None if they are not all the same, or there are none."""
+    # A row with as many keys as the first one and none of those missing has the same.
+    if not names or set(map(len, rows)) != {len(names)}:
+        return None
+    try:
+        return [[row[name] for row in rows] for name in names]
+    except KeyError:
+        return None
 
 
 def _check_names(names: list[Any], rows: list[dict[str, Any]], first: int) -> None:
@@ -105,6 +118,9 @@ def _check_names(names: list[Any], rows: list[dict[str, Any]], first: int) -> No
             raise NodeError(
                 f"the columns {other} and {name} differ only in upper and lower case", help="rename one of them"
             )
+
+
+def _check_empty(rows: list[dict[str, Any]], first: int) -> None:
     if not all(rows):
         number = first + next(index for index, row in enumerate(rows) if not row)
         raise NodeError(f"row {number} is an empty dict", help="leave such rows out")

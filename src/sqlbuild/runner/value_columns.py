@@ -6,6 +6,7 @@ import datetime
 import decimal
 import enum
 import json
+import operator
 import uuid
 from collections.abc import Callable, Collection
 from typing import Any
@@ -47,14 +48,12 @@ def value_column(name: str, values: list[Any], first: int) -> ValueColumn:
 
     Raises NodeError naming column and row for values that are no column's, and for two kinds that do not go together.
     """
-    types = set(map(type, values))
-    types.discard(_NONE)
+    types = _types_of(values)
     if not types <= _KINDS.keys():
         values = [
             value if type(value) in _KINDS else _plain(value, name, first + at) for at, value in enumerate(values)
         ]
-        types = set(map(type, values))
-        types.discard(_NONE)
+        types = _types_of(values)
     kinds = frozenset(_KINDS[each] for each in types)
     if not kinds:
         return ValueColumn(None, values)
@@ -63,9 +62,19 @@ def value_column(name: str, values: list[Any], first: int) -> ValueColumn:
         raise _mixed(name, values, first)
     if kind in _CONVERTED:
         return _CONVERTED[kind](name, values, first)
+    if kind is ValueKind.TIMESTAMP:
+        return _timestamps(name, values, len(types) > 1)
     if kind is ValueKind.FLOAT and len(kinds) > 1:
         values = [None if value is None else float(value) for value in values]
     return ValueColumn(kind, values)
+
+
+def _types_of(values: list[Any]) -> set[type]:
+    # Counting one type is faster than collecting all, and mostly there is one.
+    first = type(values[0]) if values else _NONE
+    types = {first} if operator.countOf(map(type, values), first) == len(values) else set(map(type, values))
+    types.discard(_NONE)
+    return types
 
 
 def _plain(value: object, name: str, row: int) -> object:
@@ -127,8 +136,8 @@ def _decimals(name: str, values: list[Any], first: int) -> ValueColumn:
     return ValueColumn(ValueKind.DECIMAL, values, scale)
 
 
-def _timestamps(name: str, values: list[Any], _first: int) -> ValueColumn:
-    if datetime.date in set(map(type, values)):
+def _timestamps(name: str, values: list[Any], some_are_dates: bool) -> ValueColumn:
+    if some_are_dates:
         midnight = datetime.time()
         values = [
             datetime.datetime.combine(value, midnight) if type(value) is datetime.date else value for value in values
@@ -169,7 +178,6 @@ def _bytes(_name: str, values: list[Any], _first: int) -> ValueColumn:
 
 _CONVERTED: dict[ValueKind, Callable[[str, list[Any], int], ValueColumn]] = {
     ValueKind.DECIMAL: _decimals,
-    ValueKind.TIMESTAMP: _timestamps,
     ValueKind.JSON: _json_texts,
     ValueKind.BYTES: _bytes,
 }

@@ -43,6 +43,8 @@ class StagingTable:
         self._declared = {column.name.lower(): column for column in order.columns}
         self._rows_without_columns = 0
         """Rows before the first value: they get into the table once it has a column."""
+        self._made_by: Any = None
+        """The connection that has made the table."""
         self._copied_by: Any = None
         """The connection that has copied into the table last, if its columns are still those."""
 
@@ -75,6 +77,13 @@ class StagingTable:
         async with raw.transaction():
             columns = await self._create(raw, {})
         self.columns = columns
+
+    async def is_surely_whole(self, raw: Any) -> bool:
+        """Whether no row can have got lost. A server that crashes forgets what was not in its log, and ends every
+        connection: the one that has made the table would not be there."""
+        if raw is not self._made_by:
+            return False
+        return bool(raw.get_server_pid() == await raw.fetchval("SELECT pg_backend_pid()"))
 
     def _check_declared(self, name: str) -> None:
         if self._order.enforced and name.lower() not in self._declared:
@@ -141,6 +150,7 @@ class StagingTable:
         await raw.execute(f"DROP TABLE IF EXISTS {self.name}")
         kind = "UNLOGGED TABLE" if self.unlogged else "TABLE"
         await self._define(raw, f"CREATE {kind} {self.name} ({', '.join(listed)})")
+        self._made_by = raw
         made = await self._read_columns(raw)
         if self._rows_without_columns:
             await self._insert_empty_rows(raw, made, self._rows_without_columns)

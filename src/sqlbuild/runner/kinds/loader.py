@@ -223,6 +223,9 @@ def _rows_of(node: Loader, value: object) -> Iterable[Any] | AsyncIterable[Any] 
             f"{name} returned an object of type {type(value).__qualname__}, which holds no rows",
             help="return an iterable of dicts, an Arrow table or a dataframe, or yield them",
         )
+    if isinstance(value, list) and set(map(type, value)) == {dict}:
+        # Taken as one page of rows, they need not be looked at one by one.
+        return (value,)
     return value
 
 
