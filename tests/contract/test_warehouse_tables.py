@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 
+import anyio
 import pytest
 
 from sqlbuild.domain.ids import Relation
@@ -95,6 +96,26 @@ async def test_a_batch_is_stored_whole_or_not_at_all(state_place, make_store, ma
     with pytest.raises(WarehouseError):
         await store.append_results([make_record(), '{"run_id":"r1","attempt":"many"}'])
     assert (await store.past()).nodes == {}
+
+
+async def test_readers_see_whole_batches(state_place, make_store, make_record, rows):
+    store = make_store(state_place)
+    await store.begin()
+    seen = []
+
+    async def read(scope):
+        with scope:
+            while True:
+                seen.append((await rows(state_place, "SELECT count(*) FROM dev._sqlbuild_node_results"))[0][0])
+
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read, scope)
+        for run in range(5):
+            await store.append_results([make_record(f"task:t{number}", run_id=f"r{run}") for number in range(300)])
+        scope.cancel()
+    assert {count % 300 for count in seen} == {0}
+    assert len(set(seen)) > 1
 
 
 async def test_the_state_of_a_newer_version_is_refused(state_place, make_store):

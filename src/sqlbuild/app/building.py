@@ -215,8 +215,9 @@ def _writing_to(target: str) -> Iterator[None]:
     try:
         yield
     except WarehouseError as error:
-        help = error.help or "connect as a user that may make schemas and tables there, to a server that takes them"
-        raise WarehouseUnreachable(f"target {target} cannot be built: {error.args[0]}", help=help) from error
+        text = str(error.args[0])
+        only_reads = "connect to a server that can be written to, as a user who may" if "read-only" in text else ""
+        raise WarehouseUnreachable(f"target {target} cannot be built: {text}", help=error.help or only_reads) from error
 
 
 def _providers_of(plan: Plan, *, called_only: bool) -> Iterable[str]:
