@@ -98,6 +98,15 @@ def test_limits_of_the_users_own_do_not_end_it(make_lock, on_server):
     assert not make_lock().take()
 
 
+def test_it_needs_no_prepared_statements(make_lock):
+    """As behind a pooler that gives each transaction another connection of the server."""
+    lock, other = make_lock(prepared_statements=False), make_lock(prepared_statements=False)
+    assert lock.take()
+    lock.tell(command="sqb build", target="dev", run_id=RUN)
+    assert not other.take()
+    assert other.holder().run_id == RUN
+
+
 def test_every_schema_and_every_database_has_its_own(lock, make_lock, postgres_server):
     assert not make_lock().take()
     assert make_lock("prod").take()

@@ -40,7 +40,8 @@ class PostgresTargetLock:
     ) -> None:
         address = server_address(connection)
         if patience is not None:
-            address = dataclasses.replace(address, arguments={**address.arguments, "timeout": patience})
+            seconds = min(patience, address.arguments.get("timeout", patience))
+            address = dataclasses.replace(address, arguments={**address.arguments, "timeout": seconds})
         self._session = LockSession(address, key_of(schema))
         self._process_mark = process_mark
         self._mine: Holder | None = None
