@@ -72,7 +72,7 @@ def make_warehouse(settings: Settings, root: str) -> Warehouse:
         case "postgres":
             from sqlbuild.warehouses.postgres import PostgresWarehouse
 
-            return PostgresWarehouse(settings.target.connection)
+            return PostgresWarehouse(settings.target.connection, settings.target.schema)
         case adapter:
             raise ProjectError(
                 Problem(

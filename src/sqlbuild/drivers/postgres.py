@@ -46,15 +46,17 @@ class PostgresServer:
         self.pool = ConnectionPool(self._connect, own_processes=address.prepared_statements)
         self._open = False
         self._read_only = False
+        self._share: int | None = None
         self._connections: set[PostgresConnection] = set()
 
     @property
     def prepared_statements(self) -> bool:
         return self._address.prepared_statements
 
-    async def open(self, *, read_only: bool = False) -> None:
-        """Raises WarehouseUnreachable."""
+    async def open(self, *, read_only: bool = False, share: int | None = None) -> None:
+        """Every session will share the advisory lock `share`, a signed number of 64 bits. Raises WarehouseUnreachable."""
         self._read_only = read_only
+        self._share = share
         await self.home.open()
         try:
             await self.home.run(self._try)
@@ -92,7 +94,7 @@ class PostgresServer:
         await self.pool.give_back(await self.pool.take())
 
     async def _connect(self) -> Any:
-        return await connected(self._address, read_only=self._read_only)
+        return await connected(self._address, read_only=self._read_only, share=self._share)
 
 
 class PostgresConnection:

@@ -34,10 +34,12 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
 
     cancel_again: Callable[[int], Awaitable[None]] | None = None
     """Given the number of its server process."""
+    set_up: str = ""
+    """Statements that make a session of the server what it is to be, whenever it was reset."""
 
     def get_reset_query(self) -> str:
         query: str = super().get_reset_query()
-        return f"{query}\nSET SESSION AUTHORIZATION DEFAULT;\nDISCARD TEMP;" if query else ""
+        return f"{query}\nSET SESSION AUTHORIZATION DEFAULT;\nDISCARD TEMP;\n{self.set_up}" if query else ""
 
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False

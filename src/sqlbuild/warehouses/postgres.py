@@ -13,6 +13,8 @@ from sqlbuild.sql.placeholders import numbered_parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_address import check_files, lock_seconds, server_address
 from sqlbuild.warehouses.postgres_copying import QUERY_TEXT
+from sqlbuild.warehouses.postgres_lock import key_of
+from sqlbuild.warehouses.postgres_orphans import end_orphans
 from sqlbuild.warehouses.postgres_swap import Swapping, swapped_table, swapped_view
 
 _RELATIONS = """
@@ -26,11 +28,16 @@ _SCHEMAS = "SELECT nspname FROM pg_namespace"
 
 
 class PostgresWarehouse:
-    """`sqlbuild.interfaces.warehouse.Warehouse` in a database of a server; see `server_address` for the options."""
+    """`sqlbuild.interfaces.warehouse.Warehouse` in a database of a server; see `server_address` for the options.
 
-    def __init__(self, connection: ConnectionSettings) -> None:
+    `target_schema` is the schema of the target whose lock is held while it is open for writing. Without one, what dead
+    runs have left at work is not ended.
+    """
+
+    def __init__(self, connection: ConnectionSettings, target_schema: str | None = None) -> None:
         self._server = PostgresServer(server_address(connection), numbered_parameters, QUERY_TEXT)
         self._settings = connection
+        self._target_schema = target_schema
         self._swapping = Swapping(connect=self.connect, lock_seconds=lock_seconds(connection))
         self._read_only = False
 
@@ -40,7 +47,14 @@ class PostgresWarehouse:
     async def open(self, *, read_only: bool = False) -> None:
         self._read_only = read_only
         check_files(self._settings)
-        await self._server.open(read_only=read_only)
+        share = None if self._target_schema is None or read_only else key_of(self._target_schema)
+        await self._server.open(read_only=read_only, share=share)
+        if share is not None:
+            try:
+                await end_orphans(self.connect, share)
+            except BaseException:
+                await self.close()
+                raise
 
     async def close(self) -> None:
         await self._server.close()

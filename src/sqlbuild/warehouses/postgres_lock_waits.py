@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
@@ -13,21 +13,27 @@ from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Connection, Extent
 
+T = TypeVar("T")
+
 LOOK_SECONDS = 0.5
 """Between two looks at who holds what is waited for."""
 TELL_SECONDS = 2.0
 REMIND_SECONDS = 30.0
 
 _LOCK_NOT_AVAILABLE = "55P03"
-_QUERY_LENGTH = 60
+SESSION_COLUMNS = """
+    a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role,
+    coalesce(a.state, '') AS state, to_char(a.query_start AT TIME ZONE 'UTC', 'HH24:MI:SS') AS since,
+    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), 60) AS query
+"""
+"""Of `pg_stat_activity AS a`, for `described_session`."""
+
 _BEGIN = """
 SELECT current_setting('search_path') AS path, set_config('search_path', '', true),
     set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
 """
-_HOLDERS = """
-SELECT a.pid, coalesce(a.application_name, '') AS application, coalesce(a.usename, '') AS role,
-    coalesce(a.state, '') AS state, to_char(a.query_start AT TIME ZONE 'UTC', 'HH24:MI:SS') AS since,
-    left(regexp_replace(coalesce(a.query, ''), '\\s+', ' ', 'g'), $2) AS query
+_HOLDERS = f"""
+SELECT {SESSION_COLUMNS}
 FROM unnest(pg_blocking_pids($1)) AS blocking(pid) JOIN pg_stat_activity AS a ON a.pid = blocking.pid
 ORDER BY a.pid
 """
@@ -73,7 +79,7 @@ class LockWait:
     def note(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Who holds it now; while nobody does, those before are remembered."""
         if rows:
-            self.holders = tuple(_described(*row) for row in rows)
+            self.holders = tuple(described_session(*row) for row in rows)
             self.first_pid = rows[0][0]
 
     def _timed_out(self) -> WarehouseError:
@@ -87,19 +93,19 @@ class LockWait:
 
 
 async def watched(
-    wait: LockWait, connect: Callable[[], Connection], tell: Callable[[str], None], work: Callable[[], Awaitable[None]]
-) -> None:
+    wait: LockWait, connect: Callable[[], Connection], tell: Callable[[str], None], work: Callable[[], Awaitable[T]]
+) -> T:
     """Await `work()`; while it waits for locks, note who holds them and tell of it. Awaited on the run's loop."""
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_watch, wait, connect, tell)
-            await work()
+            value = await work()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # The watcher raises nothing: there is one exception, the work's own.
         raised = group.exceptions[0]
     else:
-        return
+        return value
     raise raised
 
 
@@ -115,7 +121,7 @@ async def _watch(wait: LockWait, connect: Callable[[], Connection], tell: Callab
                 continue
             connection = connection or connect()
             with contextlib.suppress(WarehouseError, WarehouseUnreachable):
-                found = await connection.query(_HOLDERS, [wait.pid, _QUERY_LENGTH], extent=Extent.WHOLE)
+                found = await connection.query(_HOLDERS, [wait.pid], extent=Extent.WHOLE)
                 wait.note(await found.fetch())
             now = time.monotonic()
             began = began if began is not None else now
@@ -133,7 +139,8 @@ def sqlstate_of(error: BaseException) -> str:
     return str(getattr(error.__cause__, "sqlstate", None) or "")
 
 
-def _described(pid: int, application: str, role: str, state: str, since: str | None, query: str) -> str:
+def described_session(pid: int, application: str, role: str, state: str, since: str | None, query: str) -> str:
+    """One row of `SESSION_COLUMNS`, in words."""
     who = ", ".join(part for part in (application, f"role {role}" if role else "", state) if part)
     when = f" since {since} UTC" if since else ""
     return f"pid {pid}{f' ({who}{when})' if who else ''}{f': {query}' if query else ''}"
