@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.relation_options import Index
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.warehouse import CommitMarker
+from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker
 from sqlbuild.sql.rendering import quote_relation
 
 ORDERS = Relation("", "dev", "orders")
@@ -280,3 +281,22 @@ async def test_json_that_does_not_fit_appends_nothing(warehouse, connection, bro
     with pytest.raises(WarehouseError):
         await warehouse.append_json(connection, ORDERS, broken)
     assert await rows(connection, "SELECT * FROM dev.orders") == []
+
+
+# -- indexes ----------------------------------------------------------------------------------------------------------
+
+
+async def test_indexes_are_made_anew_with_each_table(warehouse, connection):
+    order = BuildOrder(
+        indexes=[Index(columns=("id",), unique=True), Index(columns=("lower(status)",), name="by status")]
+    )
+    for version in (1, 2):
+        await warehouse.build_table(connection, ORDERS, f"SELECT {version} AS id, 'a' AS status", order=order)
+        for name in ("orders_id_key", "by status"):
+            with pytest.raises(WarehouseError, match="already exists"):
+                await connection.execute(f'CREATE INDEX "{name}" ON dev.orders (id)')
+    with pytest.raises(WarehouseError, match=r"(?i)unique"):
+        await warehouse.build_table(
+            connection, ORDERS, "SELECT 3 AS id, 'b' AS status UNION ALL SELECT 3, 'c'", order=order
+        )
+    assert await rows(connection, "SELECT id FROM dev.orders") == [(2,)]

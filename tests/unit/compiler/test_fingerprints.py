@@ -9,6 +9,7 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Fingerprint
 from sqlbuild.domain.nodes import Materialization
 from sqlbuild.domain.project import CodeFacts
+from sqlbuild.domain.relation_options import Index
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.tasks import task
 
@@ -45,6 +46,8 @@ def test_what_sql_says_counts(make: Any, sql: str) -> None:
         {"retry": RetryPolicy(max_attempts=2)},
         {"columns": (Column(name="one", type="BIGINT"),)},
         {"meta": {"version": 2}},
+        {"indexes": (Index(columns=("one",)),), "materialized": Materialization.TABLE},
+        {"grants": {"select": ("reader",)}},
     ],
 )
 def test_settings_of_a_model_count(make: Any, fields: dict[str, Any]) -> None:
