@@ -155,15 +155,21 @@ class ServerCopy:
         self._raw = raw
         self._goes_on = goes_on
         self._bytes = 0
+        self._taking = False
+        self._broken = False
+        self._too_large: _TooLargeRow | None = None
         self.row_bytes = row_bytes
         self.pipe = RowPipe()
         self._pipes = [self.pipe]
-        self._task = asyncio.get_running_loop().create_task(self._run(sql))
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._run(sql))
 
     async def count(self) -> int:
         """How many rows there were, when the pipe was read to its end. Raises what the COPY has failed with."""
         await asyncio.wait([self._task])
-        if self._task.cancelled():
+        if self._too_large is not None:
+            raise self._too_large
+        if self._task.cancelled() or isinstance(self._task.exception(), PipeBroken):
             await anyio.lowlevel.checkpoint_if_cancelled()
             raise WarehouseError("the statement was interrupted")
         return int(self._task.result().rpartition(" ")[2])
@@ -176,9 +182,16 @@ class ServerCopy:
 
     def break_off(self) -> None:
         """The reader sees an end, and the server is told to stop; may be called again."""
-        self._task.cancel()
+        self._broken = True
         for pipe in self._pipes:
             pipe.break_off()
+        self._loop.call_soon(self._cancel)
+
+    def _cancel(self) -> None:
+        # What asyncpg does when it is cancelled while it hands rows out would leave it waiting for an answer that never
+        # comes if these are the last ones; while it waits for the server it does well.
+        if not self._taking:
+            self._task.cancel()
 
     async def failure(self) -> BaseException | None:
         """What the COPY has failed with by itself, rather than because its reader did; nobody may read any more."""
@@ -204,6 +217,18 @@ class ServerCopy:
             self.pipe.break_off()
 
     async def _take(self, rows: bytes) -> None:
+        """Never raises, see `_cancel`."""
+        self._taking = True
+        try:
+            await self._pass_on(rows)
+        except PipeBroken:
+            self._broken = True
+        finally:
+            self._taking = False
+        if self._broken:
+            self._loop.call_soon(self._cancel)
+
+    async def _pass_on(self, rows: bytes) -> None:
         if len(rows) > self.row_bytes:
             await self._enlarge(len(rows))
         await self.pipe.write(rows)
@@ -214,7 +239,8 @@ class ServerCopy:
     async def _enlarge(self, size: int) -> None:
         enough = next((each for each in ROW_BYTES if each >= size), ROW_BYTES[-1])
         if not self._goes_on:
-            raise _TooLargeRow(enough)
+            self._too_large = _TooLargeRow(enough)
+            raise PipeBroken
         before, self.pipe = self.pipe, RowPipe()
         self._pipes.append(self.pipe)
         self.row_bytes = enough
