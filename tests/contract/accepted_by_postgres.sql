@@ -68,5 +68,5 @@ select id, status, amount from raw.orders for update skip locked
 select paid and paid as a, paid is true as b, not paid as c, coalesce(paid, false) as d from raw.orders
 select round(amount * 100)::int as cents, (amount > 5)::int as is_big, trunc(amount) as t, mod(id, 2) as m, id / 2.0 as h, power(id, 2) as p, sqrt(id) as q, sign(id) as r, ln(amount) as l, random() as u from raw.orders
 select gen_random_uuid() as u, json_build_object('a', 1) as j, to_jsonb(o) as b, row_to_json(o) as r from raw.orders o
-select min(amount) filter (where paid) over (order by id) as m, any_value(amount) as a from raw.orders group by amount, id, paid
+select min(amount) filter (where paid) over (order by id) as m from raw.orders
 select max(case when paid then amount end) as p, sum(case when paid then 1 else 0 end) as n, sum(coalesce(amount, 0)) as s from raw.orders

@@ -5,11 +5,16 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.nodes import WriteStrategy
 from sqlbuild.domain.relation_options import Index
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.warehouse import BuildOrder
+from sqlbuild.interfaces.loading import LoadOrder
+from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker
+from sqlbuild.runner.row_batches import batch_of_rows
 from sqlbuild.warehouses import postgres_lock_waits
+from sqlbuild.warehouses.postgres_loading import PostgresLoading
 
 ORDERS = Relation("", "dev", "orders")
 OPEN = Relation("", "dev", "open_orders")
@@ -106,7 +111,7 @@ async def test_a_view_that_reads_a_lost_column_is_named_and_all_stays(connection
     await connection.execute("CREATE VIEW dev.totals AS SELECT sum(amount) AS total FROM dev.orders")
     await connection.execute("CREATE VIEW dev.more AS SELECT total + 1 AS more FROM dev.totals")
     with pytest.raises(
-        WarehouseError, match=r'dev\.orders cannot be replaced: the view dev\.totals .*column "amount"'
+        WarehouseError, match=r'dev\.orders cannot be replaced: the view dev\.totals .*column .*amount'
     ) as found:
         await table("SELECT 2 AS id")
     assert "`-s NAME+`" in found.value.help
@@ -378,3 +383,80 @@ async def test_two_builds_that_share_a_view_do_not_wait_for_each_other_for_ever(
             tasks.start_soon(rebuild, relation)
     assert await rows("SELECT n FROM dev.w") == [(12,)]
     await opened.close()
+
+
+# -- declared types ---------------------------------------------------------------------------------------------------
+
+
+async def test_columns_of_a_table_get_their_declared_types(table, rows):
+    await table(
+        "SELECT '7' AS \"Id\", DATE '2026-01-02' AS day, 1.25 AS total -- last",
+        types={"Id": "int", "total": "numeric(5, 1)"},
+    )
+    assert await rows('SELECT "Id", pg_typeof("Id")::text, day::text, total::text FROM dev.orders') == [
+        (7, "integer", "2026-01-02", "1.3")
+    ]
+
+
+async def test_a_declared_column_that_the_query_does_not_give_is_named(table):
+    with pytest.raises(WarehouseError, match="declares the column Id, which the query does not give") as caught:
+        await table("SELECT 1 AS id", types={"Id": "int"})
+    assert "the query gives id" in caught.value.help
+
+
+# -- loads ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def load(warehouse, connection):
+    """Load rows into dev.orders."""
+    commits = Relation("", "dev", "_sqlbuild_commits")
+    marker = CommitMarker(relation=commits, run_id="r1", node=NodeId("loader:orders"), part="load", attempt=1)
+
+    async def apply(*given: dict, strategy: str = "table", **order):
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS dev._sqlbuild_commits "
+            "(run_id text, node_id text, part text, attempt int, committed_at timestamptz)"
+        )
+        order = {"relation": ORDERS, "staging": "_staging", "strategy": WriteStrategy(strategy), **order}
+        begun = PostgresLoading(0.3).begin(LoadOrder(**order))
+        await begun.add(connection, batch_of_rows(list(given), 1))
+        return await begun.apply(connection, marker)
+
+    return apply
+
+
+async def test_views_read_the_new_rows_of_a_table_that_is_loaded_again(load, warehouse, connection, rows):
+    await load({"id": 1, "status": "open"})
+    await warehouse.build_view(connection, OPEN, "SELECT id FROM dev.orders WHERE status = 'open'")
+    await load({"id": 2, "status": "open"}, {"id": 3, "status": "sent"})
+    assert await rows("SELECT id FROM dev.open_orders") == [(2,)]
+
+
+async def test_a_view_that_is_built_later_does_not_stop_a_load_of_other_columns(load, warehouse, connection, rows):
+    await load({"id": 1, "status": "open"})
+    await warehouse.build_view(connection, OPEN, "SELECT id FROM dev.orders WHERE status = 'open'")
+    with pytest.raises(WarehouseError, match="open_orders"):
+        await load({"id": 2, "state": "open"})
+    await load({"id": 2, "state": "open"}, how=BuildOrder(is_built_later=later("open_orders")))
+    await warehouse.build_view(connection, OPEN, "SELECT id FROM dev.orders WHERE state = 'open'")
+    assert await rows("SELECT id FROM dev.open_orders") == [(2,)]
+
+
+async def test_a_column_that_views_read_becomes_wider(load, warehouse, connection, rows):
+    await load({"id": 1}, columns=(Column(name="id", type="int"),))
+    await warehouse.build_view(connection, OPEN, "SELECT id FROM dev.orders")
+    loaded = await load({"id": 2**40}, strategy="append")
+    assert loaded.widened_columns == ("id: integer to bigint",)
+    assert await rows("SELECT id FROM dev.open_orders ORDER BY id") == [(1,), (2**40,)]
+
+
+async def test_a_load_waits_for_readers_within_its_limit(load, warehouse):
+    await load({"id": 1})
+    reader = warehouse.connect()
+    try:
+        await reader.execute("BEGIN; LOCK TABLE dev.orders IN ACCESS SHARE MODE")
+        with pytest.raises(WarehouseError, match=r"dev.orders cannot be replaced: others held a lock"):
+            await load({"id": 2})
+    finally:
+        await reader.close()
