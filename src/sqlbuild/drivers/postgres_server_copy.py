@@ -108,7 +108,9 @@ async def copied_query(raw: Any, sql: str, values: Sequence[object], text: Query
     word = text.first_word(query)
     if word not in _COPIED:
         raise WarehouseError(
-            f"{word.upper() or 'this'} gives no rows that could be copied", help="give a query, or read rows", sql=sql
+            f"PostgreSQL copies the rows of a query, not of {word.upper() or 'this'}",
+            help="give a SELECT, or read the rows without Arrow",
+            sql=sql,
         )
     await raw.execute(SETTINGS)
     if values:
