@@ -92,9 +92,10 @@ def make_loading(settings: Settings) -> Loading:
 
             return DuckDBLoading()
         case "postgres":
+            from sqlbuild.warehouses.postgres_address import lock_seconds
             from sqlbuild.warehouses.postgres_loading import PostgresLoading
 
-            return PostgresLoading()
+            return PostgresLoading(lock_seconds(settings.target.connection))
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 

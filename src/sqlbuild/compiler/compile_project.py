@@ -17,6 +17,7 @@ from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
     PythonNode,
+    Source,
     kind_of_declaration,
     name_of_declaration,
     place_of_declaration,
@@ -24,6 +25,7 @@ from sqlbuild.domain.nodes import (
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
+from sqlbuild.sql.rendering import render_readable_anywhere
 
 _UNKNOWN = NodeColumns()
 
@@ -64,6 +66,7 @@ def _graph(
     nodes: dict[NodeId, Node] = {}
     downstream: dict[NodeId, list[NodeId]] = {}
     fingerprints: dict[NodeId, Fingerprint] = {}
+    dialect = project.settings.target.connection.adapter
     vars_text = json.dumps(project.settings.vars, sort_keys=True, default=str)
     for node in order:
         declaration = resolved.nodes[node]
@@ -77,7 +80,9 @@ def _graph(
         for each in upstream:
             downstream[each].append(node)
         facts = project.code.get(node)
-        nodes[node] = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts)
+        nodes[node] = _node(
+            node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts, dialect
+        )
     return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
 
 
@@ -89,6 +94,7 @@ def _node(
     fingerprint: Fingerprint,
     by_name: Mapping[str, NodeId],
     facts: CodeFacts | None,
+    dialect: str,
 ) -> Node:
     lineage = known.lineage
     if isinstance(declaration, Asset) and declaration.column_lineage:
@@ -104,13 +110,19 @@ def _node(
         declaration=declaration,
         depends_on=upstream,
         relation=known.relation,
-        sql=known.sql,
+        sql=_readable_sql(declaration, known.sql, dialect),
         columns=known.columns,
         column_lineage=lineage,
         providers=_providers(declaration, facts),
         notes=known.notes,
         fingerprint=fingerprint,
     )
+
+
+def _readable_sql(declaration: Declaration, sql: str | None, dialect: str) -> str | None:
+    if isinstance(declaration, Source) and sql is not None and dialect == "postgres":
+        return render_readable_anywhere(sql, declaration.name)
+    return sql
 
 
 def _providers(declaration: Declaration, facts: CodeFacts | None) -> tuple[str, ...]:

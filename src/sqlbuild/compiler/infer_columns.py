@@ -24,6 +24,7 @@ from sqlbuild.sql.rendering import (
     query_of_expression,
     quote_relation,
     render_casts,
+    render_columns,
     render_references,
     render_source_expression,
 )
@@ -116,7 +117,7 @@ class _Inference:
                 columns=source.columns or None,
                 complete=bool(source.columns),
                 relation=relation,
-                sql=render_casts(quote_relation(relation), source.columns) if typed else None,
+                sql=self._cast(quote_relation(relation), source.columns, source.columns) if typed else None,
                 code=canonical_digest(str(relation)),
             )
         expression = source.expression or ""
@@ -128,7 +129,8 @@ class _Inference:
             self.problems.append(problem if finding.certain else dataclasses.replace(problem, severity="warning"))
         found = None if analysis.findings else analysis.columns
         columns = self._merged(found, source.columns, source.name, source.place)
-        sql = render_casts(render_source_expression(expression), source.columns) if typed else expression
+        query = render_source_expression(expression)
+        sql = self._cast(query, source.columns, columns or ()) if typed else expression
         return NodeColumns(
             columns=columns,
             complete=columns is not None,
@@ -136,6 +138,13 @@ class _Inference:
             sql=sql,
             code=analysis.canonical_digest,
         )
+
+    def _cast(self, query: str, declared: Sequence[Column], known: Sequence[Column]) -> str:
+        """A query in which the columns with a declared type have it; in PostgreSQL those that are known and no others."""
+        if self.dialect == "duckdb":
+            return render_casts(query, declared)
+        # Before version 16 a query in brackets needs an alias.
+        return render_columns(f'{query} AS "_"' if query.startswith("(") else query, known)
 
     def of_loader(self, loader: Loader) -> NodeColumns:
         return NodeColumns(
@@ -195,7 +204,9 @@ class _Inference:
             if upstream in self.resolved.nodes:
                 readables[each.reference] = self._readable(upstream)[0]
         sql = render_references(model.sql, model.references, readables)
-        if model.materialized is Materialization.TABLE and any(column.type for column in model.columns):
+        is_typed = model.materialized is Materialization.TABLE and any(column.type for column in model.columns)
+        # PostgreSQL has to be asked for all columns before some can be cast: that is done when the table is built.
+        if is_typed and self.dialect == "duckdb":
             sql = render_casts(in_brackets(sql), model.columns)
         return sql
 

@@ -161,6 +161,10 @@ class PostgresConnection:
         """Rows of a statement of DuckDB, in a database in memory that has nothing of the server."""
         return await self._server.run(self._calls.run, self._query_duckdb, sql)
 
+    def beside(self) -> PostgresConnection:
+        """Another one to the same server."""
+        return self._server.connect()
+
     async def close(self) -> None:
         self._closed = True
         with anyio.CancelScope(shield=True):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.nodes import WriteStrategy
-from sqlbuild.interfaces.warehouse import CommitMarker, Connection
+from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection
 
 
 class ValueKind(enum.StrEnum):
@@ -75,6 +75,8 @@ class LoadOrder:
     unique_key: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     enforced: bool = False
+    how: BuildOrder = PLAIN_BUILD
+    """Of a table that is replaced: which views on it this run still builds, and who is told of waiting."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,8 @@ class BuildOrder:
 
     indexes: Sequence[Index] = ()
     grants: Grants = dataclasses.field(default_factory=dict)
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Declared types of a table's columns, for a warehouse in whose SQL the query cannot cast them by itself."""
     is_built_later: Callable[[Relation], bool] = _no_relation
     """Whether this run will still build a relation; asked from any thread.
 

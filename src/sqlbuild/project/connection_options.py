@@ -140,6 +140,8 @@ def _of_environment(reader: FieldReader) -> FieldReader:
 def _with_dsn(reader: FieldReader, options: dict[str, object]) -> dict[str, object]:
     """`host=h dbname=d` becomes keys; a URL stays as it is, but for what is no matter of the driver's."""
     dsn = str(options["dsn"])
+    if dsn.startswith("${"):
+        return options  # a variable that is not set, of which something was said already, or of another target
     scheme = dsn.partition("://")[0]
     example = 'write dsn = "postgresql://user@host:5432/database", or `host`, `user` and `database` of their own'
     if scheme in ("postgres", "postgresql"):

@@ -13,7 +13,7 @@ from sqlbuild.domain.ids import NodeKind, Relation, node_id
 from sqlbuild.domain.nodes import Loader, Source, WriteStrategy, kind_of_declaration
 from sqlbuild.errors import UndeclaredDependency
 from sqlbuild.interfaces.loading import Load, Loaded, Loading, LoadOrder, RowBatch, UpstreamFacts
-from sqlbuild.interfaces.warehouse import CommitMarker, Connection
+from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection
 from sqlbuild.runner.staging import staging_name
 from sqlbuild.sql.rendering import quote_identifier, quote_relation, render_source_expression
 
@@ -36,6 +36,7 @@ class NodeLoad:
         hold: Callable[[], Awaitable[Connection]],
         release: Callable[[], Awaitable[None]],
         dry_run: bool = False,
+        how: BuildOrder = PLAIN_BUILD,
     ) -> None:
         assert isinstance(node.declaration, Loader)
         assert node.relation is not None
@@ -49,6 +50,7 @@ class NodeLoad:
         self._hold = hold
         self._release = release
         self._dry_run = dry_run
+        self._how = how
         self._rows_not_loaded = 0
         self._load: Load | None = None
         self.cursor_value: Any = None
@@ -147,6 +149,7 @@ class NodeLoad:
             unique_key=declared.unique_key,
             columns=declared.columns,
             enforced=declared.contract == "enforced",
+            how=self._how,
         )
 
     async def _with_connection(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Any:

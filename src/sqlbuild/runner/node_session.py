@@ -20,7 +20,7 @@ from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.interfaces.state_store import StateStore
-from sqlbuild.interfaces.warehouse import Connection, Extent, OpenResult, Parameters
+from sqlbuild.interfaces.warehouse import BuildOrder, Connection, Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
 from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.exporting.node_exports import ExportServices, NodeExports
@@ -72,6 +72,8 @@ class NodeEnvironment:
     """Of a run that may have loaders."""
     commits: Relation | None = None
     """`_sqlbuild_commits` of the target."""
+    is_built_later: Callable[[Relation], bool]
+    """See `BuildOrder`."""
     work: WorkServices
     exporting: ExportServices | None = None
     """Of a run whose nodes may write files."""
@@ -168,6 +170,10 @@ class RunningNode:
                 hold=self._hold,
                 release=self._release,
                 dry_run=environment.dry_run,
+                how=BuildOrder(
+                    is_built_later=environment.is_built_later,
+                    tell=lambda message: self.log(message, "warning", {}),
+                ),
             )
         return self._load
 

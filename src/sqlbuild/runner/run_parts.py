@@ -15,6 +15,7 @@ from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.runner.capacity import Capacity, Lane, Waiter, pool_key
 from sqlbuild.runner.connection_slots import ConnectionSlots
 from sqlbuild.runner.isolated import Isolation
+from sqlbuild.runner.kinds.sql_model import BuildsToCome
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_session import NodeEnvironment, make_exporting
 from sqlbuild.runner.node_work import WorkServices
@@ -95,6 +96,7 @@ def make_environment(
         is_reload=order.is_reload,
         loading=services.loading,
         commits=order.commits,
+        is_built_later=BuildsToCome(plan, results),
         exporting=make_exporting(order, services),
         dry_run=order.dry_run,
         said=services.publish if services.logs is None else services.logs.said,

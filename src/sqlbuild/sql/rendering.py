@@ -94,16 +94,35 @@ def has_alias_behind(sql: str, end: int) -> bool:
 def render_casts(query: str, columns: Sequence[Column]) -> str:
     """`query` (a SELECT, or anything that may stand in a FROM clause) with the columns that declare a type cast to it.
 
-    The line numbers of `query` stay as they are. Without a declared type the query comes back unchanged.
+    The line numbers of `query` stay as they are. Without a declared type the query comes back unchanged. Needs DuckDB.
     """
-    casts = ", ".join(
-        f"CAST({quote_identifier(column.name)} AS {column.type}) AS {quote_identifier(column.name)}"
-        for column in columns
-        if column.type
-    )
+    casts = ", ".join(_cast(column) for column in columns if column.type)
     if not casts:
         return query
     return f"SELECT * REPLACE ({casts}) FROM {query}"
+
+
+def render_columns(query: str, columns: Sequence[Column]) -> str:
+    """These columns of `query` and no others, cast where they declare a type; any warehouse takes it.
+
+    `query` may stand in a FROM clause: one in brackets has an alias. Its line numbers stay as they are.
+    """
+    listed = ", ".join(_cast(column) if column.type else quote_identifier(column.name) for column in columns)
+    return f"SELECT {listed} FROM {query}"
+
+
+def _cast(column: Column) -> str:
+    name = quote_identifier(column.name)
+    return f"CAST({name} AS {column.type}) AS {name}"
+
+
+def render_readable_anywhere(expression: str, alias: str) -> str:
+    """A source's SQL expression for PostgreSQL, which before version 16 reads no query that has no alias.
+
+    Once `render_source_expression` has put it in brackets it may be read with an alias and without one: a join in
+    brackets needs none, and the second side of this one has no columns.
+    """
+    return f'{render_source_expression(expression)} AS {quote_identifier(alias)} CROSS JOIN (SELECT) AS "_"'
 
 
 def in_brackets(query: str) -> str:

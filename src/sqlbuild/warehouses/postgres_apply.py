@@ -14,19 +14,22 @@ from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_columns import TableColumn, columns_of, kind_of
 from sqlbuild.warehouses.postgres_commits import mark
+from sqlbuild.warehouses.postgres_lock_waits import LockWait
+from sqlbuild.warehouses.postgres_replacing import altered
 from sqlbuild.warehouses.postgres_staging import ROW_COLUMN, StagingTable
+from sqlbuild.warehouses.postgres_swap import put_in_place
 from sqlbuild.warehouses.postgres_types import common, fits, wider
 
 _VIEWS = ("v", "m")
 
 
-async def apply_load(raw: Any, order: LoadOrder, staging: StagingTable, commit: CommitMarker) -> Loaded:
+async def apply_load(raw: Any, order: LoadOrder, staging: StagingTable, commit: CommitMarker, wait: LockWait) -> Loaded:
     """Raises WarehouseError for what does not fit; then nothing has happened."""
     if staging.rows:
         await _check(raw, order, staging)
     failpoint("load.staged")
     async with raw.transaction():
-        loaded = await _Apply(raw, order, staging).run()
+        loaded = await _Apply(raw, order, staging, wait).run()
         statement, values = mark(commit)
         with translated(statement):
             await raw.execute(statement, *values)
@@ -80,8 +83,9 @@ def _check_named(staging: StagingTable, name: str, setting: str) -> None:
 class _Apply:
     """Within the transaction."""
 
-    def __init__(self, raw: Any, order: LoadOrder, staging: StagingTable) -> None:
+    def __init__(self, raw: Any, order: LoadOrder, staging: StagingTable, wait: LockWait) -> None:
         self._raw = raw
+        self._wait = wait
         self._order = order
         self._staging = staging
         self._relation = order.relation
@@ -159,12 +163,16 @@ class _Apply:
                 # It keeps the type it had when there were values.
                 column = f"{quote_identifier(name)} {target[key].type}"
                 await self._do(f"ALTER TABLE {self._staging.name} ADD COLUMN {column}")
-        await self._do(f"DROP TABLE {self._table}")
-        await self._rename()
+        await self._log_it()
+        async with self._wait.within(self._raw):
+            await put_in_place(self._raw, self._staging.relation, self._relation, self._order.how)
 
-    async def _rename(self) -> None:
+    async def _log_it(self) -> None:
         if self._staging.unlogged:
             await self._do(f"ALTER TABLE {self._staging.name} SET LOGGED")
+
+    async def _rename(self) -> None:
+        await self._log_it()
         await self._do(f"ALTER TABLE {self._staging.name} RENAME TO {quote_identifier(self._relation.name)}")
 
     async def _evolve(self, target: Mapping[str, TableColumn]) -> None:
@@ -186,11 +194,27 @@ class _Apply:
                 raise self._conflict(column, held)
             changes.append(f"ALTER COLUMN {quote_identifier(held.name)} TYPE {both}")
             self._widened.append(f"{held.name}: {held.type} to {both}")
-        if changes:
-            await self._do(f"ALTER TABLE {self._table} {', '.join(changes)}")
+        statement = f"ALTER TABLE {self._table} {', '.join(changes)}"
+        if self._widened:
+            await self._widen(statement)
+        elif changes:
+            await self._do(statement)
         if self._widened:
             now = await columns_of(self._raw, self._relation)
             self._held = {key: now[key] for key in self._held}
+
+    async def _widen(self, statement: str) -> None:
+        """What the statement and those after it name need not be qualified, whatever `LockWait` has set."""
+        path = "SELECT set_config('search_path', $1, true)"
+
+        async def alter() -> None:
+            await self._raw.execute(path, self._wait.search_path)
+            await self._do(statement)
+            await self._raw.execute(path, "")
+
+        async with self._wait.within(self._raw):
+            await altered(self._raw, self._relation, alter)
+        await self._raw.execute(path, self._wait.search_path)
 
     def _conflict(self, column: TableColumn, held: TableColumn) -> WarehouseError:
         if column.declared:

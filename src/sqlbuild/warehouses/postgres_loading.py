@@ -13,9 +13,11 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.loading import Loaded, LoadOrder, RowBatch
 from sqlbuild.interfaces.warehouse import CommitMarker, Connection, Extent
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.warehouses.postgres_address import LOCK_SECONDS
 from sqlbuild.warehouses.postgres_apply import apply_load
 from sqlbuild.warehouses.postgres_arrow import arrow_columns
 from sqlbuild.warehouses.postgres_columns import columns_of, kind_of
+from sqlbuild.warehouses.postgres_lock_waits import LockWait, watched
 from sqlbuild.warehouses.postgres_rows import Given, given_columns
 from sqlbuild.warehouses.postgres_staging import StagingTable
 
@@ -24,8 +26,13 @@ ROWS_AT_ONCE = 50_000
 
 
 class PostgresLoading:
+    """`lock_seconds`: for how long locks are waited for with which a table is replaced."""
+
+    def __init__(self, lock_seconds: float = LOCK_SECONDS) -> None:
+        self._lock_seconds = lock_seconds
+
     def begin(self, order: LoadOrder) -> PostgresLoad:
-        return PostgresLoad(order)
+        return PostgresLoad(order, self._lock_seconds)
 
     async def highest(self, connection: Connection, relation: Relation, column: str) -> Any:
         columns = await _postgres(connection).run(lambda raw: columns_of(raw, relation))
@@ -45,8 +52,9 @@ class PostgresLoading:
 class PostgresLoad:
     """`sqlbuild.interfaces.loading.Load`."""
 
-    def __init__(self, order: LoadOrder) -> None:
+    def __init__(self, order: LoadOrder, lock_seconds: float) -> None:
         self._order = order
+        self._lock_seconds = lock_seconds
         self._staging = StagingTable(order)
 
     async def add(self, connection: Connection, batch: RowBatch) -> None:
@@ -62,12 +70,15 @@ class PostgresLoad:
         await _postgres(connection).run(lambda raw: self._staging.add(raw, given, rows))
 
     async def apply(self, connection: Connection, commit: CommitMarker) -> Loaded:
+        wait = LockWait(self._order.relation, self._lock_seconds)
+
         async def apply(raw: Any) -> Loaded:
             if not self._staging.columns:
                 await self._staging.create_empty(raw)
-            return await apply_load(raw, self._order, self._staging, commit)
+            return await apply_load(raw, self._order, self._staging, commit, wait)
 
-        return await _postgres(connection).run(apply)
+        held = _postgres(connection)
+        return await watched(wait, held.beside, self._order.how.tell, lambda: held.run(apply))
 
     async def discard(self, connection: Connection) -> None:
         await connection.execute(f"DROP TABLE IF EXISTS {self._staging.name}")

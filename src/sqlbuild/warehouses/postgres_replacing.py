@@ -108,6 +108,25 @@ async def replaced(raw: Any, relation: Relation, new_kind: str, arrive: Arrive, 
     await _sweep(raw)
 
 
+async def altered(raw: Any, relation: Relation, alter: Arrive) -> None:
+    """In a transaction in which `LockWait.within` holds: `alter` changes types of a table's columns, which it could not
+    while views read them; they are made again. Raises WarehouseError as `replaced` does."""
+    old = await _locked(raw, relation)
+    views = old.views if old is not None else {}
+    found = await obstacles(raw, list(views)) if views else {}
+    for oid, texts in found.items():
+        raise refused_for(relation, views[oid].relation, texts)
+    if views:
+        await raw.execute(f"DROP VIEW {', '.join(view.name for view in views.values())}")
+    await alter()
+    try:
+        for view in in_order(views.values()):
+            assert old is not None
+            await make_again(raw, view, old.attributes[view.oid])
+    except UnmakableView as error:
+        raise cannot_be_made_again(error, relation) from error
+
+
 def _kept_for(old: _Old, relation: Relation, found: Mapping[int, list[str]], order: BuildOrder) -> frozenset[int]:
     """The views that cannot be dropped, if they are built later anyway, and those that read them."""
     kept: frozenset[int] = frozenset()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.relation_options import Index, index_names
 from sqlbuild.drivers.postgres import PostgresConnection
 from sqlbuild.drivers.postgres_errors import translated
+from sqlbuild.drivers.postgres_results import columns_of
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker, Connection
-from sqlbuild.sql.rendering import quote_identifier, quote_relation
+from sqlbuild.sql.rendering import in_brackets, quote_identifier, quote_relation, render_columns
 from sqlbuild.warehouses.postgres_attributes import attributes_of, give_declared_grants, options_text
 from sqlbuild.warehouses.postgres_commits import mark
 from sqlbuild.warehouses.postgres_lock_waits import LockWait, sqlstate_of, watched
@@ -47,11 +49,11 @@ async def swapped_table(
 ) -> None:
     """Build a table of the query's rows and put it in the place of whatever is called `relation`."""
     staging = Relation(relation.database, relation.schema, staging_name(relation.name))
-    create = f"CREATE TABLE {quote_relation(staging)} AS {sql}"
     wait = LockWait(relation, how.lock_seconds)
 
     async def swap(raw: Any) -> None:
         async with raw.transaction():
+            create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
             with translated(create):
                 await raw.execute(create)
             await _make_indexes(raw, staging, order.indexes)
@@ -67,6 +69,25 @@ async def swapped_table(
         failpoint("model.swapped")
 
     await watched(wait, how.connect, order.tell, lambda: connection.run(swap))
+
+
+async def _typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
+    """The query with columns cast to declared types; its line numbers stay as they are."""
+    if not types:
+        return sql
+    with translated(sql):
+        names = await columns_of(raw, sql, ())
+    missing = [name for name in types if name not in names]
+    if missing:
+        raise WarehouseError(
+            f"the header declares the column {missing[0]}, which the query does not give",
+            help=f"the query gives {', '.join(names)}; what is not quoted in SQL is in lower case",
+            sql=sql,
+        )
+    if len(set(names)) < len(names):
+        return sql  # The server says which column is there twice.
+    columns = [Column(name=name, type=types.get(name)) for name in names]
+    return render_columns(f'{in_brackets(sql)} AS "_"', columns)
 
 
 async def put_in_place(raw: Any, staging: Relation, relation: Relation, order: BuildOrder) -> None:

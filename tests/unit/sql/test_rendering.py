@@ -19,6 +19,8 @@ from sqlbuild.sql.rendering import (
     quote_identifier,
     quote_relation,
     render_casts,
+    render_columns,
+    render_readable_anywhere,
     render_references,
     render_source_expression,
 )
@@ -106,6 +108,16 @@ def test_casts_are_put_around_a_query_without_moving_its_lines() -> None:
     sql = render_casts(in_brackets(query), columns)
     assert sql.splitlines()[1] == " 2 AS b -- last"
     assert [row[1] for row in duckdb.execute(f"DESCRIBE {sql}").fetchall()] == ["BIGINT", "INTEGER"]
+
+
+def test_columns_are_listed_with_casts_where_star_cannot_be_replaced() -> None:
+    columns = [Column(name="A", type="bigint"), Column(name="b")]
+    assert render_columns("raw.t", columns) == 'SELECT CAST("A" AS bigint) AS "A", "b" FROM raw.t'
+
+
+def test_a_source_of_postgresql_can_be_read_with_an_alias_and_without() -> None:
+    sql = render_source_expression(render_readable_anywhere("SELECT 1 AS a -- one", "raw"))
+    assert sql == '((SELECT 1 AS a) AS "raw" CROSS JOIN (SELECT) AS "_")'
 
 
 def test_without_types_there_are_no_casts() -> None:

@@ -28,8 +28,7 @@ class ModelBuilder:
         self._plan = plan
         self._order = order
         self._services = services
-        self._results = results
-        self._by_relation: Mapping[Relation, NodeId] | None = None
+        self._is_built_later = BuildsToCome(plan, results)
 
     async def build(self, node: Node, attempt: int) -> Outcome:
         """Raises WarehouseError."""
@@ -38,12 +37,27 @@ class ModelBuilder:
         order = BuildOrder(
             indexes=model.indexes,
             grants=model.grants,
+            types={column.name: column.type for column in model.columns if column.type},
             is_built_later=self._is_built_later,
             tell=functools.partial(self._tell, node, attempt),
         )
         return await build_model(node, self._services.warehouse, self._order, attempt, order)
 
-    def _is_built_later(self, relation: Relation) -> bool:
+    def _tell(self, node: Node, attempt: int, message: str) -> None:
+        event = NodeLogged(self._services.clock.now(), node.id, node.name, attempt, "warning", message, {})
+        logs = self._services.logs
+        (self._services.publish if logs is None else logs.said)(event)
+
+
+class BuildsToCome:
+    """Whether a run will still build a relation; `results` has every node of `plan` that has ended."""
+
+    def __init__(self, plan: Plan, results: Container[NodeId]) -> None:
+        self._plan = plan
+        self._results = results
+        self._by_relation: Mapping[Relation, NodeId] | None = None
+
+    def __call__(self, relation: Relation) -> bool:
         if self._by_relation is None:
             steps = self._plan.steps.values()
             self._by_relation = {
@@ -53,11 +67,6 @@ class ModelBuilder:
             }
         node = self._by_relation.get(_key(relation))
         return node is not None and node not in self._results
-
-    def _tell(self, node: Node, attempt: int, message: str) -> None:
-        event = NodeLogged(self._services.clock.now(), node.id, node.name, attempt, "warning", message, {})
-        logs = self._services.logs
-        (self._services.publish if logs is None else logs.said)(event)
 
 
 def _key(relation: Relation) -> Relation:
