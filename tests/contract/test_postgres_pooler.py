@@ -146,3 +146,19 @@ async def test_a_server_that_cannot_be_trusted_is_not_connected_to(encrypted, ce
 async def test_a_server_without_encryption_is_refused_where_it_is_wanted(pooled):
     with pytest.raises(WarehouseUnreachable, match="rejected SSL upgrade"):
         await pooled(sslmode="require").open()
+
+
+async def test_whoever_opens_it_to_read_only_cannot_write_through_a_pooler_either(pooled):
+    warehouse = pooled()
+    await warehouse.open(read_only=True)
+    connection = warehouse.connect()
+    assert await (await connection.query("SELECT ? + 1", [1])).fetch() == [(2,)]
+    for attempt in (
+        connection.execute("CREATE TABLE t (a int)"),
+        connection.query("CREATE TABLE t AS SELECT 1 AS a", extent=Extent.WHOLE),
+        connection.execute_together([("CREATE TABLE t (a int)", None)]),
+    ):
+        with pytest.raises(WarehouseError, match="read-only transaction"):
+            await attempt
+    await connection.close()
+    await warehouse.close()

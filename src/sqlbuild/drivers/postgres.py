@@ -205,7 +205,8 @@ class PostgresConnection:
         return raw if raw is not None else await self._server.pool.take()
 
     async def _execute(self, raw: Any, sql: str, values: tuple[object, ...]) -> None:
-        if values and not self._server.prepared_statements and not raw.is_in_transaction():
+        pooled = not self._server.prepared_statements
+        if pooled and (values or raw.reads_only) and not raw.is_in_transaction():
             # A pooler keeps one server connection for a transaction, and for nothing else.
             async with raw.transaction():
                 await raw.execute(sql, *values)

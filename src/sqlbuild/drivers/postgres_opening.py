@@ -40,7 +40,7 @@ async def connected(address: ServerAddress, *, read_only: bool = False, share: i
     """
     arguments = {"timeout": CONNECT_SECONDS, **address.arguments}
     settings = dict(arguments.get("server_settings") or {})
-    if read_only:
+    if read_only and address.prepared_statements:
         arguments["server_settings"] = {**settings, "default_transaction_read_only": "on"}
     if not address.prepared_statements:
         arguments["statement_cache_size"] = 0
@@ -49,6 +49,7 @@ async def connected(address: ServerAddress, *, read_only: bool = False, share: i
         arguments["dsn"] = f"{dsn}{'&' if '?' in dsn else '?'}{urlencode(address.dsn_options)}"
     with translated_opening(address.place):
         raw = await asyncpg.connect(connection_class=ServerConnection, **arguments)
+        raw.reads_only = read_only and not address.prepared_statements
         if address.prepared_statements:
             try:
                 is_set = any(_CHECK_INTERVAL in text for text in (*settings, str(settings.get("options"))))

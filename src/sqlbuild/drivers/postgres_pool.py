@@ -34,6 +34,8 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
 
     cancel_again: Callable[[int], Awaitable[None]] | None = None
     """Given the number of its server process."""
+    reads_only: bool = False
+    """Every transaction of it, where the session cannot be told so: a pooler would forget it."""
     set_up: str = ""
     """Statements that make a session of the server what it is to be, whenever it was reset."""
 
@@ -44,7 +46,7 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     def transaction(
         self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False
     ) -> BoundedTransaction:
-        return BoundedTransaction(self, isolation, readonly, deferrable)
+        return BoundedTransaction(self, isolation, readonly or self.reads_only, deferrable)
 
     @contextlib.asynccontextmanager
     async def insisting(self) -> AsyncIterator[None]:
