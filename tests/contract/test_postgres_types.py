@@ -232,7 +232,7 @@ def test_types_in_files_are_those_of_the_columns(reader):
         ("timestamp '294246-12-31 23:59:59.999999'", "epoch_us(v) = 9223371244799999999"),
         ("timestamptz 'infinity'", "isinf(v)"),
         ("timestamptz '0044-03-15 01:02:03+00:17:30 BC'", "epoch_us(v) = -63517821327000000"),
-        ("timestamptz '1800-01-01 00:00:00 Europe/Amsterdam'", "epoch_us(v) = -5364663450000000"),
+        ("timestamptz '1800-01-01 00:00:00+00:17:30'", "epoch_us(v) = -5364663450000000"),
         ("time '24:00:00'", "epoch_us(v) = 86400000000"),
         ("oid '4294967295'", "v = 4294967295"),
         ("'ab '::char(4)", "v = 'ab  '"),
