@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
+import subprocess
+import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +25,21 @@ PATIENCE_SECONDS = 60.0
 
 on_both = pytest.mark.parametrize("warehouse", WAREHOUSES)
 on_postgres = pytest.mark.parametrize("warehouse", ["postgres"])
+
+
+HOLDING = """
+import asyncio, sys
+import asyncpg
+
+async def main(dsn, statement):
+    connection = await asyncpg.connect(dsn, server_settings={"application_name": "tests"})
+    async with connection.transaction():
+        await connection.execute(statement)
+        print(connection.get_server_pid(), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 
 
 class Place(Protocol):
@@ -110,3 +129,18 @@ class PostgresPlace:
 
     def end(self, session: int) -> None:
         self.rows("SELECT pg_terminate_backend($1)", session)
+
+    @contextlib.contextmanager
+    def held(self, statement: str) -> Iterator[int]:
+        """Somebody else's transaction stays open behind this statement; the server's process that has it."""
+        other = subprocess.Popen(
+            [sys.executable, "-c", HOLDING, self.dsn, statement],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert other.stdout is not None
+            yield int(other.stdout.readline())
+        finally:
+            other.communicate()

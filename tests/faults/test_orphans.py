@@ -69,4 +69,3 @@ def test_a_statement_of_a_killed_node_takes_no_effect_beside_its_next_attempt(fa
     finished = faulty.sqb("retry")
     assert finished.exit_code == 0, finished.output
     assert faulty.place.rows("SELECT attempt FROM log, pg_sleep(3.5)") == [(2,)]
-

@@ -16,13 +16,13 @@ import anyio
 
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
 from sqlbuild.drivers.postgres_columnar import ColumnarCursor, ColumnarResult
-from sqlbuild.drivers.postgres_errors import StalePlan, translated
+from sqlbuild.drivers.postgres_errors import LostConnection, ServerAway, StalePlan, translated
 from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
 from sqlbuild.drivers.postgres_opening import ServerAddress, connected
 from sqlbuild.drivers.postgres_pool import ConnectionPool
 from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
 from sqlbuild.drivers.postgres_server_copy import QueryText, copy_through_duckdb
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 
@@ -30,6 +30,10 @@ T = TypeVar("T")
 
 Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 """A statement and its parameters -> the same with `$1`, `$2`."""
+
+AWAY_SECONDS = 30.0
+"""For so long new connections wait for a server that has gone away, such as one that is restarted; then they fail at once."""
+RECONNECT_SECONDS = 0.1
 
 _NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
 
@@ -47,6 +51,7 @@ class PostgresServer:
         self._open = False
         self._read_only = False
         self._share: int | None = None
+        self._away_since: float | None = None
         self._connections: set[PostgresConnection] = set()
 
     @property
@@ -94,7 +99,22 @@ class PostgresServer:
         await self.pool.give_back(await self.pool.take())
 
     async def _connect(self) -> Any:
-        return await connected(self._address, read_only=self._read_only, share=self._share)
+        """While the server is away, in a run, it is waited for: nothing was sent that could have got lost."""
+        while True:
+            try:
+                raw = await connected(self._address, read_only=self._read_only, share=self._share)
+            except WarehouseUnreachable as error:
+                if not self._open:
+                    raise
+                now = asyncio.get_running_loop().time()
+                self._away_since = now if self._away_since is None else self._away_since
+                is_away = isinstance(error, ServerAway)
+                if not is_away or now - self._away_since > AWAY_SECONDS:
+                    raise LostConnection(error.args[0], help=error.help, transient=is_away) from error
+                await asyncio.sleep(RECONNECT_SECONDS)
+            else:
+                self._away_since = None
+                return raw
 
 
 class PostgresConnection:
@@ -199,7 +219,8 @@ class PostgresConnection:
 
     async def _take(self) -> Any:
         raw, self._kept = self._kept, None
-        if raw is not None and raw.is_closed():
+        if raw is not None and not await raw.is_open():
+            raw.terminate()
             await self._server.pool.give_back(raw)
             raw = None
         return raw if raw is not None else await self._server.pool.take()

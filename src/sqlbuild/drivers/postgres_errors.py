@@ -13,8 +13,10 @@ from sqlbuild.errors import SqlbuildError, WarehouseError, WarehouseUnreachable
 
 MAX_MESSAGE = 10_000
 
-_TRANSIENT_CLASSES = ("08", "40", "57P")
-"""Lost connections, serialization failures and deadlocks, servers that are going down or coming up."""
+_LOST_CLASSES = ("08", "57P")
+"""Lost connections, servers that are going down or coming up."""
+_TRANSIENT_CLASSES = (*_LOST_CLASSES, "40")
+"""And serialization failures and deadlocks."""
 _TRANSIENT = frozenset({"53300", "55P03", "55006"})
 """Too many connections, a lock that could not be had, an object in use."""
 _WRONG_KIND = frozenset({"42809"})
@@ -36,6 +38,10 @@ _LOST_HELP = "look at the server's log; a `retry` policy runs the node again"
 
 class LostConnection(WarehouseError):
     """The server or the network ended the connection; whether the statement took effect is not known."""
+
+
+class ServerAway(WarehouseUnreachable):
+    """The server is not there, or takes nobody in; in a moment it may."""
 
 
 class StalePlan(WarehouseError):
@@ -79,8 +85,10 @@ def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
     text = _message(error, sql)
     if code == "57014" and _INTERRUPTED in text:
         return WarehouseError("the statement was interrupted", sql=sql)
+    if code.startswith("08"):
+        return _lost(text, sql)
     kind = WrongRelationKind if code in _WRONG_KIND else WarehouseError
-    if code.startswith("08") or code in ("57P01", "57P02"):
+    if code in ("57P01", "57P02"):
         kind = LostConnection
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         kind = StalePlan
@@ -148,19 +156,19 @@ def _opening_error(error: Exception, place: str) -> WarehouseUnreachable:
             f"PostgreSQL at {place}: {text}",
             help="a pooler does not take it: remove it and set it for the user of the connection with ALTER ROLE ... SET",
         )
-    if code in ("53300", "57P03"):
-        return WarehouseUnreachable(f"PostgreSQL at {place}: {text}", help=_HELP.get(code, "wait until it is up"))
+    if code == "53300" or code.startswith(_LOST_CLASSES):
+        return ServerAway(f"PostgreSQL at {place}: {text}", help=_HELP.get(code, "wait until it is up"))
     if isinstance(error, ssl.SSLError):
         return WarehouseUnreachable(
             f"no encrypted connection to PostgreSQL at {place}: {text}",
             help="look at `sslmode` and `sslrootcert` of the connection",
         )
     if isinstance(error, TimeoutError):
-        return WarehouseUnreachable(
+        return ServerAway(
             f"PostgreSQL at {place} does not answer", help="look at `host` and `port`, or raise connect_timeout"
         )
     if isinstance(error, OSError):
-        return WarehouseUnreachable(
+        return ServerAway(
             f"PostgreSQL at {place} cannot be reached: {os.strerror(error.errno) if error.errno else text}",
             help="is the server running, and are `host` and `port` of the connection right?",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ WHERE pid = $1 AND state = 'active' AND clock_timestamp() - query_start > interv
     AND application_name = current_setting('application_name')
 """
 _NOTHING = contextlib.nullcontext()
+_TURNS_TO_HEAR = 10
+"""Of the event loop, until it has read all that the server has sent to somebody who did not ask."""
 
 
 class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -48,6 +51,16 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     ) -> BoundedTransaction:
         return BoundedTransaction(self, isolation, readonly or self.reads_only, deferrable)
 
+    async def is_open(self) -> bool:
+        """Whether the server has not ended it, also if the event loop has not come to hear of that yet."""
+        for _ in range(_TURNS_TO_HEAR):
+            if self.is_closed():
+                return False
+            if not _has_something_to_say(self._transport.get_extra_info("socket")):
+                return True
+            await asyncio.sleep(0)
+        return False
+
     @contextlib.asynccontextmanager
     async def insisting(self) -> AsyncIterator[None]:
         """Around what waits, perhaps, for the end of a cancelled statement: the server is told until it has ended."""
@@ -64,6 +77,12 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
             await asyncio.sleep(INSISTING_SECONDS)
             with contextlib.suppress(SqlbuildError, *_FAILED):
                 await self.cancel_again(self.get_server_pid())
+
+
+def _has_something_to_say(socket: Any) -> bool:
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class BoundedTransaction(asyncpg.transaction.Transaction):  # type: ignore[misc]
@@ -109,7 +128,9 @@ class ConnectionPool:
 
     async def take(self) -> Any:
         """One that is open and in no transaction."""
-        raw = self.take_idle()
+        while (raw := self.take_idle()) is not None and not await raw.is_open():
+            self._taken.discard(raw)
+            raw.terminate()
         if raw is None:
             raw = await self._connect()
             if self._own_processes:

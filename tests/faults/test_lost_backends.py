@@ -1,0 +1,192 @@
+"""Fault 9: a PostgreSQL server ends connections, or itself, in the middle of a run: only what used them is concerned."""
+
+from __future__ import annotations
+
+import pytest
+from faulty_places import on_postgres
+
+pytestmark = on_postgres
+
+NODES = """
+    import pathlib, time
+    import anyio
+    from sqlbuild.retries import RetryPolicy
+    from sqlbuild.tasks import task
+
+    def wait_for(name):
+        while not pathlib.Path(name).exists():
+            time.sleep(0.01)
+
+    @task
+    async def asks(ctx):
+        await ctx.query("SELECT 1 AS asked FROM pg_sleep(600)").scalar()
+
+    @task
+    def asks_on_a_thread(ctx):
+        ctx.query("SELECT 1 AS asked_on_a_thread FROM pg_sleep(600)").scalar()
+
+    @task
+    async def reads(ctx):
+        rows = 0
+        async for batch in ctx.query("SELECT n FROM generate_series(1, 20000) AS made (n)").batches(1_000):
+            rows += batch.num_rows
+            pathlib.Path("reading").touch()
+            while not pathlib.Path("go").exists():
+                await anyio.sleep(0.01)
+        return rows
+
+    for index in range(8):
+        @task(name=f"later_{index}")
+        def later(ctx):
+            wait_for("go")
+            return ctx.query("SELECT count(*) FROM steady").scalar()
+"""
+SLOW = "MODEL (materialized table);\nSELECT 1 AS id FROM pg_sleep(600)\n"
+UNTIL_TOLD = "SELECT {attempt} AS attempt FROM patience, LATERAL pg_sleep(seconds)"
+
+
+@pytest.fixture
+def begun():
+    """Start a build, and stop it whatever happens."""
+    started = []
+
+    def begin(faulty, *arguments):
+        started.append(faulty.start("build", *arguments))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process):
+    out, err = process.communicate(timeout=100)
+    said = out + err
+    assert "Traceback" not in err, said
+    assert "sqlbuild itself failed" not in err, said
+    assert "current transaction is aborted" not in said
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_a_connection_was_used_for_fails_and_everybody_else_goes_on(faulty, begun, backend):
+    faulty.write({"models/slow.sql": SLOW, "models/steady.sql": "SELECT 1 AS id", "python/nodes.py": NODES})
+    process = begun(faulty, "--backend", backend, "--connections", "5")
+    faulty.wait_for(process, "reading")
+    for query in ("CREATE TABLE%pg_sleep", "asked FROM", "asked_on_a_thread"):
+        faulty.place.end(faulty.place.session_of(query))
+    (faulty.root / "go").touch()
+    code, said = ended(process)
+    assert code == 1, said
+    statuses = faulty.statuses()
+    failed = {name for name, status in statuses.items() if status == "failed"}
+    assert failed == {"slow", "asks", "asks_on_a_thread"}, said
+    assert {statuses[name] for name in statuses.keys() - failed} == {"succeeded"}
+    assert faulty.result("reads")["payload"] == 20_000
+    for name in failed:
+        error = faulty.result(name)["error"]
+        assert "terminating connection due to administrator command" in error["message"], error
+    faulty.place.wait_until_none()
+
+
+def test_a_policy_tries_it_again_on_a_new_connection(faulty, begun):
+    faulty.place.rows("CREATE TABLE patience AS SELECT 600 AS seconds")
+    faulty.write(
+        {
+            "models/slow.sql": "MODEL (materialized table, retry (max_attempts 2, initial_delay_seconds 0));\n"
+            "SELECT 1 AS id FROM patience, LATERAL pg_sleep(seconds)\n",
+            "python/nodes.py": """
+                from sqlbuild.retries import RetryPolicy
+                from sqlbuild.tasks import task
+
+                @task(retry=RetryPolicy(2, initial_delay_seconds=0))
+                async def asks(ctx):
+                    seconds = 600 if ctx.attempt == 1 else 0
+                    return await ctx.query(f"SELECT {ctx.attempt} AS asked FROM pg_sleep({seconds})").scalar()
+            """,
+        }
+    )
+    process = begun(faulty)
+    sessions = [faulty.place.session_of("CREATE TABLE%pg_sleep"), faulty.place.session_of("asked FROM")]
+    faulty.place.rows("UPDATE patience SET seconds = 0")
+    for session in sessions:
+        faulty.place.end(session)
+    code, said = ended(process)
+    assert code == 0, said
+    assert faulty.result("asks")["payload"] == 2
+    assert faulty.result("slow")["attempt"] == 2
+    assert [error["type"] for error in faulty.result("slow")["retried"]] == ["WarehouseError"]
+
+
+def test_a_batch_of_results_is_written_again_and_once(faulty, begun):
+    faulty.write({"python/nodes.py": NODES[: NODES.index("    @task\n")] + LATER})
+    faulty.build("first")
+    with faulty.place.held("LOCK TABLE _sqlbuild_node_results IN SHARE MODE"):
+        process = begun(faulty)
+        faulty.place.end(faulty.place.session_of("INSERT INTO%_sqlbuild_node_results"))
+        # The second attempt waits for the lock too.
+        faulty.place.session_of("INSERT INTO%_sqlbuild_node_results")
+    (faulty.root / "go").touch()
+    code, said = ended(process)
+    assert code == 0, said
+    stored = "SELECT node_id, count(*) FROM _sqlbuild_node_results GROUP BY node_id ORDER BY node_id"
+    assert faulty.place.rows(stored) == [("task:first", 2), ("task:second", 1)]
+
+
+LATER = """
+    @task
+    def first(ctx): ...
+
+    @task(depends_on=first)
+    def second(ctx):
+        wait_for("go")
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_restarted_server_fails_what_ran_and_whoever_comes_meanwhile_waits_for_it(
+    faulty, begun, backend, postgres_server
+):
+    faulty.place.rows("CREATE TABLE patience AS SELECT 600 AS seconds")
+    faulty.write(
+        {
+            "models/slow.sql": SLOW,
+            "models/again.sql": "MODEL (materialized table, retry (max_attempts 2, initial_delay_seconds 0));\n"
+            "SELECT 1 AS id FROM patience, LATERAL pg_sleep(seconds)\n",
+            "models/steady.sql": "SELECT 1 AS id",
+            "python/nodes.py": NODES[: NODES.index("    @task\n")]
+            + """
+    for index in range(3):
+        @task(name=f"later_{index}")
+        async def later(ctx, index=index):
+            while not pathlib.Path("go").exists():
+                await anyio.sleep(0.01)
+            pathlib.Path(f"asking_{index}").touch()
+            return await ctx.query("SELECT count(*) FROM steady").scalar()
+
+    @task
+    def last(ctx):
+        wait_for("release")
+            """,
+        }
+    )
+    process = begun(faulty, "--backend", backend)
+    faulty.place.session_of("SELECT 1 AS id FROM pg_sleep")
+    faulty.place.session_of("SELECT 1 AS id FROM patience")
+    faulty.place.rows("UPDATE patience SET seconds = 0")
+    postgres_server.stop(immediate=True)
+    try:
+        (faulty.root / "go").touch()
+        faulty.wait_for(process, "asking_0", "asking_1", "asking_2")
+    finally:
+        postgres_server.start()
+    faulty.place.wait_for("application_name LIKE 'sqb build; %' AND state = 'idle in transaction'")
+    (faulty.root / "release").touch()
+    code, said = ended(process)
+    assert code == 1, said
+    statuses = faulty.statuses()
+    assert statuses.pop("slow") == "failed"
+    assert set(statuses.values()) == {"succeeded"}, said
+    assert "the connection that held target dev was lost; it is held again" in said
+    assert faulty.place.rows("SELECT count(DISTINCT node_id) FROM _sqlbuild_node_results") == [(7,)]
