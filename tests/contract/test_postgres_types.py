@@ -84,7 +84,6 @@ IN_FILES = {
     "time": "TIME",
     "timestamp": "TIMESTAMP",
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
-    "interval": "INTERVAL",
     "json": "JSON",
     "price": "DECIMAL(4,2)",
 }
@@ -254,6 +253,7 @@ def test_types_in_files_are_those_of_the_columns(reader):
         ("'[5:6]={7,8}'::int[]", "v = [7, 8]"),
         ("ARRAY[int4range(1, 5)]", "v = ['[1,5)']"),
         ("'{}'::mood[]", "len(v) = 0"),
+        ("interval '-1 mon 2 days -0.000001 s'", "v = '-1 mons +2 days -00:00:00.000001'"),
     ],
 )
 def test_values_beyond_those_of_python_are_what_duckdb_has_for_them(reader, value, check):

@@ -21,7 +21,7 @@ from sqlbuild.drivers.postgres_loop import HomeLoop, InterruptibleCalls
 from sqlbuild.drivers.postgres_opening import ServerAddress, connected
 from sqlbuild.drivers.postgres_pool import ConnectionPool
 from sqlbuild.drivers.postgres_results import OpenCursor, PagedResult, WholeResult, as_rows, columns_of
-from sqlbuild.drivers.postgres_server_copy import QueryText, copy_through_duckdb
+from sqlbuild.drivers.postgres_server_copy import DuckDBOrder, QueryText, copy_through_duckdb
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
@@ -172,10 +172,10 @@ class PostgresConnection:
         transaction; what asyncpg raises becomes WarehouseError."""
         return await self._server.run(self._calls.run, self._run, function, sql)
 
-    async def copy_through_duckdb(self, sql: str, command: Callable[[str], str]) -> tuple[list[tuple[Any, ...]], int]:
+    async def copy_through_duckdb(self, order: DuckDBOrder) -> tuple[list[tuple[Any, ...]], int]:
         """See `sqlbuild.drivers.postgres_server_copy.copy_through_duckdb`; errors are WarehouseError."""
         text, duckdb = self._server.query_text, self._server.duckdb
-        return await self.run(lambda raw: copy_through_duckdb(raw, sql, command, text, duckdb), sql=sql)
+        return await self.run(lambda raw: copy_through_duckdb(raw, order, text, duckdb), sql=order.sql)
 
     async def query_duckdb(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of a statement of DuckDB, in a database in memory that has nothing of the server."""

@@ -13,7 +13,7 @@ from typing import Any
 _NUMERIC = 1700
 _PADDED = 1042
 _MAX_PRECISION = 38
-_TEXT = "VARCHAR"
+TEXT = "VARCHAR"
 _SCALARS = {
     16: "BOOLEAN",
     17: "BLOB",
@@ -71,7 +71,7 @@ class CopiedColumn:
     @property
     def read_as(self) -> str:
         """The type that the field of the CSV is read as."""
-        return _TEXT if self.is_array or _converted(self.scalar, "") else self.scalar
+        return TEXT if self.is_array or _converted(self.scalar, "") else self.scalar
 
     def on_the_server(self, name: str) -> str:
         """What the server sends for the column `name`; arrays as JSON of texts, because their own text is PostgreSQL's
@@ -128,10 +128,10 @@ async def copied_columns(raw: Any, statement: Any) -> tuple[CopiedColumn, ...]:
 
 def _scalar(type_: int, modifier: int) -> str:
     if type_ != _NUMERIC:
-        return _SCALARS.get(type_, _TEXT)
+        return _SCALARS.get(type_, TEXT)
     precision, scale = (modifier - 4) >> 16, ((modifier - 4) & 0x7FF ^ 0x400) - 0x400
     if modifier < 0 or precision > _MAX_PRECISION or not 0 <= scale <= precision:
-        return _TEXT
+        return TEXT
     return f"DECIMAL({precision},{scale})"
 
 

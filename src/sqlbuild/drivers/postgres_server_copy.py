@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
-from sqlbuild.drivers.postgres_copied_types import CopiedColumn, copied_columns
+from sqlbuild.drivers.postgres_copied_types import TEXT, CopiedColumn, copied_columns
 from sqlbuild.drivers.postgres_pipe import PipeBroken, RowPipe
 from sqlbuild.errors import WarehouseError
 
@@ -65,6 +65,13 @@ class CopiedQuery:
     asked: str
     columns: tuple[CopiedColumn, ...]
     time_zone: str
+
+    def with_texts(self, types: Collection[str]) -> CopiedQuery:
+        """The same with PostgreSQL's own text instead of values of these types of DuckDB."""
+        columns = tuple(
+            dataclasses.replace(column, scalar=TEXT) if column.scalar in types else column for column in self.columns
+        )
+        return dataclasses.replace(self, columns=columns)
 
     def read_by_duckdb(self, path: str, row_bytes: int) -> str:
         """DuckDB's query for the rows from the file `path`."""
@@ -249,32 +256,43 @@ class ServerCopy:
         await before.finish()
 
 
-async def copy_through_duckdb(
-    raw: Any, sql: str, command: Callable[[str], str], text: QueryText, duckdb: EmbeddedDuckDB
-) -> tuple[list[tuple[Any, ...]], int]:
-    """Run the statement of DuckDB that `command` makes of a query for the rows of `sql`: its own rows, and how many rows
-    the server has sent.
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DuckDBOrder:
+    """What DuckDB does with the rows of the server's query `sql`: the statement that `command` makes of a query for them.
 
-    `command` is called on a thread, and again if the first attempt met a row that was too large for it. Nothing of
-    DuckDB stays. Errors are WarehouseError and those of asyncpg.
+    `command` is called on a thread, and again if the first attempt met a row that was too large for it. Types of DuckDB
+    in `as_text` come as PostgreSQL's own text.
+    """
+
+    sql: str
+    command: Callable[[str], str]
+    as_text: Collection[str] = ()
+
+
+async def copy_through_duckdb(
+    raw: Any, order: DuckDBOrder, text: QueryText, duckdb: EmbeddedDuckDB
+) -> tuple[list[tuple[Any, ...]], int]:
+    """The rows that DuckDB's statement itself gives, and how many the server has sent.
+
+    Nothing of DuckDB stays. Errors are WarehouseError and those of asyncpg.
     """
     row_bytes = ROW_BYTES[0]
     while True:
         try:
-            return await _copy_once(raw, sql, command, text, duckdb, row_bytes)
+            return await _copy_once(raw, order, text, duckdb, row_bytes)
         except _TooLargeRow as large:
             row_bytes = large.row_bytes
 
 
 async def _copy_once(
-    raw: Any, sql: str, command: Callable[[str], str], text: QueryText, duckdb: EmbeddedDuckDB, row_bytes: int
+    raw: Any, order: DuckDBOrder, text: QueryText, duckdb: EmbeddedDuckDB, row_bytes: int
 ) -> tuple[list[tuple[Any, ...]], int]:
     async with raw.transaction():
-        query = await copied_query(raw, sql, (), text)
+        query = (await copied_query(raw, order.sql, (), text)).with_texts(order.as_text)
         copy = ServerCopy(raw, query.sql, row_bytes, goes_on=False)
         session = duckdb.session(time_zone=query.time_zone, interrupt=copy.break_off)
         try:
-            rows = await session.rows(lambda: command(query.read_by_duckdb(copy.pipe.path, row_bytes)))
+            rows = await session.rows(lambda: order.command(query.read_by_duckdb(copy.pipe.path, row_bytes)))
             return rows, await copy.count()
         except WarehouseError as error:
             failed = await copy.failure()

@@ -7,9 +7,10 @@ import os
 import shutil
 from typing import Any
 
+from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.drivers.postgres import PostgresConnection
 from sqlbuild.drivers.postgres_copied_types import copied_columns
-from sqlbuild.drivers.postgres_server_copy import SETTINGS, QueryText
+from sqlbuild.drivers.postgres_server_copy import SETTINGS, DuckDBOrder, QueryText
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.exporting import Copied, CopyOrder, CursorRange, ParquetRows
 from sqlbuild.interfaces.warehouse import Connection
@@ -70,8 +71,10 @@ class PostgresCopying:
                 os.mkdir(order.path)
             return copy_statement(query, order)
 
-        query = self.query_of(order.rows, order.cursor)
-        rows, sent = await postgres.copy_through_duckdb(query, command)
+        # Parquet has neither microseconds nor a sign for them.
+        as_text = ("INTERVAL",) if order.format is ExportFormat.PARQUET else ()
+        through = DuckDBOrder(sql=self.query_of(order.rows, order.cursor), command=command, as_text=as_text)
+        rows, sent = await postgres.copy_through_duckdb(through)
         written = copied(rows, order)
         if written.rows != sent:
             raise WarehouseError(f"PostgreSQL sent {sent} rows, and {written.rows} were written", sql=order.rows)
