@@ -35,6 +35,9 @@ def server_address(connection: Connection) -> ServerAddress:
     for key in ("dsn", "port", "user", "password", "passfile", "service", "target_session_attrs"):
         if options.get(key) not in (None, ""):
             arguments[key] = options[key]
+    if "service" in arguments:
+        # asyncpg looks for it only when it has a DSN.
+        arguments.setdefault("dsn", "postgresql://")
     host = options.get("hostaddr") or options.get("host")
     if host:
         arguments["host"] = host
@@ -117,7 +120,9 @@ def _place(arguments: Mapping[str, Any]) -> str:
     address, _, query = str(arguments.get("dsn") or "").partition("://")[2].partition("?")
     written, _, path = address.rpartition("@")[2].partition("/")
     more = dict(parse_qsl(query))
-    host = arguments.get("host") or unquote(written) or more.get("host") or "localhost"
+    service = arguments.get("service") or more.get("service")
+    elsewhere = f"the service {service}" if service else "localhost"
+    host = arguments.get("host") or unquote(written) or more.get("host") or elsewhere
     port = arguments.get("port") or more.get("port")
     database = arguments.get("database") or unquote(path) or more.get("dbname") or more.get("database")
     return f"{host}{f':{port}' if port else ''}{f'/{database}' if database else ''}"

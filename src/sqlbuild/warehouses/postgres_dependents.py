@@ -73,7 +73,7 @@ WHERE c.oid = ANY($1::oid[]) AND CASE d.deptype
     WHEN 'n' THEN NOT coalesce(r.rulename = '_RETURN' AND v.relkind = 'v', false)
         AND k.conrelid IS DISTINCT FROM c.oid
         AND (a.adrelid IS DISTINCT FROM c.oid OR c.relkind = 'v')
-        AND NOT coalesce(t.tgisinternal, false)
+        AND NOT coalesce(t.tgisinternal, false) AND o.relkind IS DISTINCT FROM 'v'
     WHEN 'a' THEN d.classid IN ('pg_policy'::regclass, 'pg_publication_rel'::regclass)
         OR NOT t.tgisinternal OR r.rulename <> '_RETURN' OR o.relkind IN ('r', 'p', 'f')
         OR (a.adrelid = c.oid AND c.relkind = 'v')
@@ -139,7 +139,8 @@ async def obstacles(raw: Any, relations: Collection[int]) -> dict[int, list[str]
 def refused_for(relation: Relation, through: Relation | None, found: list[str]) -> WarehouseError:
     """`through` is the view that has what cannot be made again, if it is not the relation itself."""
     shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-    on = f" on the view {through}, which reads it" if through is not None else ""
+    is_told = through is None or all(str(through) in text for text in found)
+    on = "" if is_told else f" on the view {through}, which reads it"
     return WarehouseError(
         f"{relation} cannot be replaced: there is {shown}{on}, and only views are made again",
         help="drop it before the build and make it again behind it, or attach it to something that is no model; "

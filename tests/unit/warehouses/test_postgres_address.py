@@ -22,6 +22,7 @@ from sqlbuild.warehouses.postgres_address import server_address
         ({"dsn": "postgresql://me@/shop", "host": "/tmp/sockets"}, "/tmp/sockets/shop"),
         ({"dsn": "host=elsewhere password=sesame"}, "localhost"),
         ({"dsn": "postgresql://"}, "localhost"),
+        ({"service": "shop"}, "the service shop"),
     ],
 )
 def test_a_place_names_the_server_and_no_secret(options, place):
@@ -69,3 +70,8 @@ def test_several_hosts_have_a_port_each():
     found = address(host="one,two", port="5432,5433", target_session_attrs="read-write")
     assert found.place == "one,two:5432,5433"
     assert (found.arguments["host"], found.arguments["port"]) == (["one", "two"], [5432, 5433])
+
+
+def test_a_service_is_looked_for_without_a_url_too():
+    assert address(service="shop").arguments["dsn"] == "postgresql://"
+    assert address(service="shop", dsn="postgresql://u@/").arguments["dsn"] == "postgresql://u@/"
