@@ -23,19 +23,18 @@ def dashboard(ctx: AssetContext):
     slices = [ctx.result_of(function).payload for function in SLICES]
     reconciled = ctx.result_of(reconcile_registry, default=None)
     flights, cancelled, delay, miles = ctx.query(
-        "SELECT sum(flights), sum(cancelled), sum(average_arr_delay * arrived) / sum(arrived), sum(miles) "
+        "SELECT sum(flights), sum(cancelled), sum(average_arr_delay * arrived) / nullif(sum(arrived), 0), sum(miles) "
         f"FROM {marts['carrier_month']}"
     ).fetchone()
     worst_day, worst_delay = ctx.query(
-        f"SELECT strftime(flight_date, '%-d %B'), average_dep_delay FROM {marts['daily_traffic']} "
-        "ORDER BY average_dep_delay DESC LIMIT 1"
+        f"SELECT flight_date, average_dep_delay FROM {marts['daily_traffic']} ORDER BY average_dep_delay DESC LIMIT 1"
     ).fetchone()
     tiles = [
         (f"{flights:,}", "flights"),
-        (f"{miles / 1e6:,.0f} M", "miles flown"),
+        (f"{miles / 1_000_000:,.0f} M", "miles flown"),
         (f"{100 * cancelled / flights:.1f} %", "cancelled"),
         (f"{delay:.1f} min", "average arrival delay"),
-        (f"{worst_delay:.0f} min", f"average departure delay on {worst_day}, the worst day"),
+        (f"{worst_delay:.0f} min", f"average departure delay on {worst_day:%-d %B}, the worst day"),
         (f"{len(slices)}", f"slices, {sum(each['bytes'] for each in slices) / 1e6:.1f} MB of CSV"),
         (f"{reconciled.payload['summaries']}" if reconciled else "none", "summaries in the registry"),
     ]

@@ -18,16 +18,16 @@ def delays_picture(ctx: AssetContext):
     from matplotlib.figure import Figure
 
     delays = {
-        (name, month): delay
+        (name, month): float(delay)
         for name, month, delay in ctx.query(
-            f"SELECT carrier_name, month, average_arr_delay FROM {ctx.relation(model('carrier_month'))}"
+            f"SELECT carrier_name, month, average_arr_delay FROM {ctx.relation(model('carrier_month'))} WHERE arrived > 0"
         )
     }
     carriers = [
         row[0]
         for row in ctx.query(
             f"SELECT carrier_name FROM {ctx.relation(model('carrier_month'))} GROUP BY 1 "
-            "ORDER BY sum(average_arr_delay * arrived) / sum(arrived)"
+            "ORDER BY sum(average_arr_delay * arrived) / nullif(sum(arrived), 0)"
         )
     ]
     hours = ctx.query(

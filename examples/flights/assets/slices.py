@@ -30,7 +30,7 @@ for carrier, months in MONTHS.items():
         )
         # The defaults bind this round's values: each of the functions keeps its own carrier and month.
         async def export_slice(ctx: AsyncAssetContext, registry_client: RegistryClient, carrier=carrier, month=month):
-            # The values are this file's own, so they may stand in the text. DuckDB writes the file by itself.
+            # The values are this file's own, so they may stand in the text. No row passes through this function.
             exported = await ctx.export(
                 f"SELECT {', '.join(COLUMNS)} FROM {ctx.relation(model('fact_flights'))} "
                 f"WHERE carrier = '{carrier}' AND month = {month} "

@@ -2,6 +2,9 @@ MODEL (
   description "Every flight with its carrier, destination, aircraft and the weather at departure",
   materialized table,
   tags [facts],
+  indexes [
+    (columns [carrier, month]),
+  ],
   columns (
     flight_date (type DATE, nullable false, description "Scheduled day of departure"),
     dep_delay (description "Minutes; negative is early; empty for a cancelled flight"),

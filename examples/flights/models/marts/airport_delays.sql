@@ -6,8 +6,8 @@ SELECT
   origin,
   scheduled_hour,
   count(*) AS flights,
-  round(avg(dep_delay), 1) AS average_dep_delay,
-  round(100.0 * count(*) FILTER (WHERE dep_delay >= 30) / count(*), 1) AS percent_late
+  CAST(avg(dep_delay) AS DECIMAL(6, 1)) AS average_dep_delay,
+  CAST(100.0 * count(*) FILTER (WHERE dep_delay >= 30) / count(*) AS DECIMAL(5, 1)) AS percent_late
 FROM __ref("fact_flights")
 GROUP BY origin, scheduled_hour
 HAVING count(*) >= 100

@@ -4,13 +4,13 @@ MODEL (
 
 SELECT
   carrier,
-  any_value(carrier_name) AS carrier_name,
+  min(carrier_name) AS carrier_name,
   month,
   count(*) AS flights,
   count(*) FILTER (WHERE cancelled) AS cancelled,
   count(arr_delay) AS arrived,
-  round(avg(dep_delay), 1) AS average_dep_delay,
-  round(avg(arr_delay), 2) AS average_arr_delay,
-  sum(distance) AS miles
+  CAST(avg(dep_delay) AS DECIMAL(6, 1)) AS average_dep_delay,
+  CAST(avg(arr_delay) AS DECIMAL(7, 2)) AS average_arr_delay,
+  CAST(sum(distance) AS BIGINT) AS miles
 FROM __ref("fact_flights")
 GROUP BY carrier, month

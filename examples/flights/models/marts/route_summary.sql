@@ -5,11 +5,11 @@ MODEL (
 SELECT
   origin,
   dest,
-  any_value(dest_name) AS dest_name,
+  min(dest_name) AS dest_name,
   count(*) AS flights,
   count(DISTINCT carrier) AS carriers,
-  any_value(distance) AS miles,
-  round(avg(arr_delay), 1) AS average_arr_delay,
-  round(avg(air_time), 0) AS average_air_time
+  min(distance) AS miles,
+  CAST(avg(arr_delay) AS DECIMAL(6, 1)) AS average_arr_delay,
+  CAST(round(avg(air_time), 0) AS INTEGER) AS average_air_time
 FROM __ref("fact_flights")
 GROUP BY origin, dest

@@ -19,7 +19,7 @@ WITH conditions AS (
 SELECT
   weather,
   count(*) AS flights,
-  round(100.0 * count(*) FILTER (WHERE cancelled) / count(*), 2) AS percent_cancelled,
-  round(avg(dep_delay), 1) AS average_dep_delay
+  CAST(100.0 * count(*) FILTER (WHERE cancelled) / count(*) AS DECIMAL(5, 2)) AS percent_cancelled,
+  CAST(avg(dep_delay) AS DECIMAL(6, 1)) AS average_dep_delay
 FROM conditions
 GROUP BY weather
