@@ -111,7 +111,7 @@ async def test_a_view_that_reads_a_lost_column_is_named_and_all_stays(connection
     await connection.execute("CREATE VIEW dev.totals AS SELECT sum(amount) AS total FROM dev.orders")
     await connection.execute("CREATE VIEW dev.more AS SELECT total + 1 AS more FROM dev.totals")
     with pytest.raises(
-        WarehouseError, match=r'dev\.orders cannot be replaced: the view dev\.totals .*column .*amount'
+        WarehouseError, match=r"dev\.orders cannot be replaced: the view dev\.totals .*column .*amount"
     ) as found:
         await table("SELECT 2 AS id")
     assert "`-s NAME+`" in found.value.help
