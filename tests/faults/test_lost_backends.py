@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from faulty_places import on_postgres
 
@@ -190,3 +192,63 @@ def test_a_restarted_server_fails_what_ran_and_whoever_comes_meanwhile_waits_for
     assert set(statuses.values()) == {"succeeded"}, said
     assert "the connection that held target dev was lost; it is held again" in said
     assert faulty.place.rows("SELECT count(DISTINCT node_id) FROM _sqlbuild_node_results") == [(7,)]
+
+
+@pytest.fixture
+def lose_the_answer(faulty, postgres_server):
+    """End the connection of the next transaction that writes a marker when it was committed, before that is said."""
+
+    def wait_for_a_standby(name):
+        postgres_server.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+        postgres_server.sql("SELECT pg_reload_conf()")
+
+    def lose_it(go):
+        with faulty.place.held("LOCK TABLE _sqlbuild_commits IN SHARE MODE"):
+            go()
+            session = faulty.place.session_of("INSERT INTO%_sqlbuild_commits")
+            wait_for_a_standby("nobody")
+        faulty.place.wait_for(f"pid = {session} AND wait_event = 'SyncRep'")
+        faulty.place.end(session)
+        wait_for_a_standby("")
+
+    yield lose_it
+    wait_for_a_standby("")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
+def test_what_was_committed_counts_also_if_the_answer_is_lost(faulty, begun, backend, lose_the_answer):
+    faulty.write(
+        {
+            "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
+            "models/events.sql": "MODEL (materialized table);\n"
+            'SELECT id, random() AS made FROM __source("raw_events") WHERE NOT EXISTS (SELECT FROM gate)\n',
+            "python/nodes.py": """
+                import pathlib, time
+                from sqlbuild.loaders import loader
+                from sqlbuild.retries import RetryPolicy
+                from sqlbuild.tasks import task
+
+                @task
+                def first(ctx): ...
+
+                @loader(retry=RetryPolicy(3, initial_delay_seconds=0))
+                def raw_events(ctx):
+                    pathlib.Path("begun").touch()
+                    while not pathlib.Path("go").exists():
+                        time.sleep(0.01)
+                    return [{"id": n} for n in range(100)]
+            """,
+        }
+    )
+    faulty.place.rows("CREATE TABLE gate ()")
+    faulty.build("first")
+    process = begun(faulty, "--backend", backend)
+    faulty.wait_for(process, "begun")
+    with contextlib.ExitStack() as gate:
+        gate.enter_context(faulty.place.held("LOCK TABLE gate"))
+        lose_the_answer((faulty.root / "go").touch)
+        lose_the_answer(gate.close)
+    code, said = ended(process)
+    assert code == 0, said
+    assert "attempt" not in said
+    assert faulty.place.rows("SELECT count(*), count(DISTINCT id) FROM raw_events") == [(100, 100)]

@@ -13,7 +13,7 @@ from sqlbuild.interfaces.loading import Loaded, LoadOrder
 from sqlbuild.interfaces.warehouse import CommitMarker
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_columns import TableColumn, columns_of, kind_of
-from sqlbuild.warehouses.postgres_commits import mark
+from sqlbuild.warehouses.postgres_commits import MarkedTransaction
 from sqlbuild.warehouses.postgres_lock_waits import LockWait
 from sqlbuild.warehouses.postgres_replacing import altered
 from sqlbuild.warehouses.postgres_staging import ROW_COLUMN, StagingTable
@@ -23,16 +23,21 @@ from sqlbuild.warehouses.postgres_types import common, fits, wider
 _VIEWS = ("v", "m")
 
 
-async def apply_load(raw: Any, order: LoadOrder, staging: StagingTable, commit: CommitMarker, wait: LockWait) -> Loaded:
+async def apply_load(
+    raw: Any,
+    order: LoadOrder,
+    staging: StagingTable,
+    commit: CommitMarker,
+    wait: LockWait,
+    transaction: MarkedTransaction,
+) -> Loaded:
     """Raises WarehouseError for what does not fit; then nothing has happened."""
     if staging.rows:
         await _check(raw, order, staging)
     failpoint("load.staged")
     async with raw.transaction():
         loaded = await _Apply(raw, order, staging, wait).run()
-        statement, values = mark(commit)
-        with translated(statement):
-            await raw.execute(statement, *values)
+        await transaction.mark(raw, commit, loaded)
         failpoint("load.applied")
     failpoint("load.committed")
     return loaded

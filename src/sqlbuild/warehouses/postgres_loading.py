@@ -17,6 +17,7 @@ from sqlbuild.warehouses.postgres_address import LOCK_SECONDS
 from sqlbuild.warehouses.postgres_apply import apply_load
 from sqlbuild.warehouses.postgres_arrow import arrow_columns
 from sqlbuild.warehouses.postgres_columns import columns_of, kind_of
+from sqlbuild.warehouses.postgres_commits import MarkedTransaction
 from sqlbuild.warehouses.postgres_lock_waits import LockWait, watched
 from sqlbuild.warehouses.postgres_rows import Given, given_columns
 from sqlbuild.warehouses.postgres_staging import StagingTable
@@ -71,14 +72,15 @@ class PostgresLoad:
 
     async def apply(self, connection: Connection, commit: CommitMarker) -> Loaded:
         wait = LockWait(self._order.relation, self._lock_seconds)
+        transaction = MarkedTransaction()
 
         async def apply(raw: Any) -> Loaded:
             if not self._staging.columns:
                 await self._staging.create_empty(raw)
-            return await apply_load(raw, self._order, self._staging, commit, wait)
+            return await apply_load(raw, self._order, self._staging, commit, wait, transaction)
 
         held = _postgres(connection)
-        return await watched(wait, held.beside, self._order.how.tell, lambda: held.run(apply))
+        return await watched(wait, held.beside, self._order.how.tell, lambda: transaction.run(held, apply))
 
     async def discard(self, connection: Connection) -> None:
         await connection.execute(f"DROP TABLE IF EXISTS {self._staging.name}")

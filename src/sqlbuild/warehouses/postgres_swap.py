@@ -18,7 +18,7 @@ from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker, Connection
 from sqlbuild.sql.rendering import in_brackets, quote_identifier, quote_relation, render_columns
 from sqlbuild.warehouses.postgres_attributes import attributes_of, give_declared_grants, options_text
-from sqlbuild.warehouses.postgres_commits import mark
+from sqlbuild.warehouses.postgres_commits import MarkedTransaction
 from sqlbuild.warehouses.postgres_lock_waits import LockWait, sqlstate_of, watched
 from sqlbuild.warehouses.postgres_replacing import replaced
 
@@ -50,6 +50,7 @@ async def swapped_table(
     """Build a table of the query's rows and put it in the place of whatever is called `relation`."""
     staging = Relation(relation.database, relation.schema, staging_name(relation.name))
     wait = LockWait(relation, how.lock_seconds)
+    transaction = MarkedTransaction()
 
     async def swap(raw: Any) -> None:
         async with raw.transaction():
@@ -63,12 +64,11 @@ async def swapped_table(
                 await put_in_place(raw, staging, relation, order)
             # One transaction writes to one database.
             if commit is not None and relation.database.lower() == commit.relation.database.lower():
-                statement, values = mark(commit)
-                await raw.execute(statement, *values)
+                await transaction.mark(raw, commit)
             failpoint("warehouse.committing")
         failpoint("model.swapped")
 
-    await watched(wait, how.connect, order.tell, lambda: connection.run(swap))
+    await watched(wait, how.connect, order.tell, lambda: transaction.run(connection, swap))
 
 
 async def _typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
