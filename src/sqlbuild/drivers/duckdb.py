@@ -203,6 +203,8 @@ class DuckDBConnection:
         self._raw: duckdb.DuckDBPyConnection | None = None
         self._open: set[OpenCursor] = set()
 
+    raw_is_async = False
+
     @property
     def raw(self) -> Any:
         if self._raw is None:

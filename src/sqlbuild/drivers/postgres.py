@@ -133,6 +133,8 @@ class PostgresConnection:
         self._raw: Any = None
         self._closed = False
 
+    raw_is_async = True
+
     @property
     def raw(self) -> Any:
         """asyncpg's connection, for `async def` nodes on asyncio. Raises WarehouseError where it cannot be had."""

@@ -101,6 +101,10 @@ class Connection(Protocol):
     def raw(self) -> Any:
         """The driver's own object."""
 
+    @property
+    def raw_is_async(self) -> bool:
+        """Whether `raw` belongs to the event loop, and is of no use on another thread."""
+
     async def execute(self, sql: str, parameters: Parameters = None) -> None: ...
 
     async def query(

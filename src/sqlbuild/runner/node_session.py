@@ -345,7 +345,14 @@ class RunningNode:
         return self._connection.raw
 
     async def _raw_connection(self) -> Any:
-        return (await self._hold()).raw
+        connection = await self._hold()
+        if connection.raw_is_async:
+            await self._release()
+            raise WarehouseError(
+                "ctx.connection is a connection for `async def` here, and this is a `def`",
+                help="make the function `async def`, or use ctx.query and ctx.execute_sql",
+            )
+        return connection.raw
 
     async def close(self) -> None:
         """The node ended: what it left open is closed and its slot given back."""

@@ -94,6 +94,10 @@ class _OpeningConnection:
     def raw(self) -> Any:
         return self._connection.raw
 
+    @property
+    def raw_is_async(self) -> bool:
+        return self._connection.raw_is_async
+
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
         await self._begin(sql)
         await self._connection.execute(sql, parameters)
