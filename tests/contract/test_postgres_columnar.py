@@ -90,6 +90,26 @@ async def test_a_file_that_cannot_be_written_ends_the_copy(connection, busy, tmp
     assert await busy() == []
 
 
+async def test_a_server_that_goes_away_in_the_middle_is_a_passing_error(warehouse, connection, tmp_path):
+    async def end_the_others():
+        other = warehouse.connect()
+        sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%' AND datname = current_database()"
+        while not await (await other.query(sql)).fetch():
+            await anyio.sleep(0.01)
+        await other.close()
+
+    result = await connection.query(MANY, arrow=True)
+    await end_the_others()
+    with pytest.raises(WarehouseError) as raised:
+        await read(result, [])
+    assert raised.value.transient
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_the_others)
+        with pytest.raises(WarehouseError) as raised:
+            await PostgresCopying().copy_to_file(connection, copy_to(tmp_path / "x", MANY))
+    assert raised.value.transient
+
+
 async def test_a_reader_that_takes_its_time_makes_the_server_wait(connection, busy):
     result = await connection.query(MANY, arrow=True)
     await result.fetch_batch(1)

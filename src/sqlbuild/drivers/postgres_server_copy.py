@@ -216,6 +216,8 @@ class ServerCopy:
             await asyncio.wait([self._task])
             for pipe in self._pipes:
                 pipe.close()
+        if not self._task.cancelled():
+            self._task.exception()  # whoever wanted to know has asked; asyncio else complains that nobody did
 
     async def _run(self, sql: str) -> str:
         try:
