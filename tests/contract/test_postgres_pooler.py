@@ -13,8 +13,11 @@ import pytest
 
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.relation_options import Index
+from sqlbuild.domain.settings import Connection
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker, Extent
+from sqlbuild.state.target_lock import process_mark
+from sqlbuild.warehouses.postgres_lock import PostgresTargetLock
 from transaction_pooler import running_pooler
 
 # The connections of asyncpg live on a loop of asyncio in any case.
@@ -63,6 +66,25 @@ async def test_models_loads_and_queries_need_nothing_of_a_session(pooled):
         for number in range(3):
             tasks.start_soon(work, number)
     await warehouse.close()
+
+
+def test_a_target_is_held_by_one_through_the_pooler_as_without(postgres_server, postgres_url):
+    database = urlsplit(postgres_url).path.strip("/")
+    with running_pooler(postgres_server.folder, postgres_server.port, sessions=3) as port:
+        dsn = f"postgresql://postgres@127.0.0.1:{port}/{database}"
+        connection = Connection(name="c", adapter="postgres", options={"dsn": dsn, "prepared_statements": False})
+        first, second = (PostgresTargetLock(connection, "dev", process_mark=process_mark) for _ in range(2))
+        try:
+            assert first.take()
+            first.tell(command="sqb build", target="dev", run_id="r1")
+            for _ in range(3):
+                assert not second.take()
+            assert second.holder().run_id == "r1"
+            first.release()
+            assert second.take()
+        finally:
+            first.release()
+            second.release()
 
 
 async def test_what_to_set_is_said_where_prepared_statements_are_lost(pooled):
