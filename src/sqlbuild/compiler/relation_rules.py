@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
@@ -13,8 +15,13 @@ from sqlbuild.domain.relation_options import MAX_NAME_BYTES, Index, index_names
 from sqlbuild.domain.settings import Target
 from sqlbuild.errors import Problem
 from sqlbuild.sql.index_keys import duckdb_can_make, is_quoted_key, name_of_key
+from sqlbuild.sql.tokens import Token, TokenKind, UnclosedText, tokens
 
 SHOWN_OF_A_NAME = 40
+
+_FILE_FUNCTION = re.compile(
+    r"(?:read_(?:(?:csv|json|ndjson)(?:_auto)?|json_objects|parquet|text|blob)|parquet_scan)(?=\s*\()", re.IGNORECASE
+)
 
 
 def long_names(
@@ -131,6 +138,42 @@ def ignored_by_duckdb(nodes: Mapping[NodeId, Declaration], target: Target) -> It
     if indexed:
         first = next(index for index in indexed[0].indexes if not duckdb_can_make(index))
         yield _left_out(indexed, "declares an index with `where`, `using`, `include` or an operator class", first.place)
+
+
+def files_read_on_postgres(nodes: Mapping[NodeId, Declaration], target: Target) -> Iterator[Problem]:
+    """Functions of DuckDB that read files are called in a project that is built on PostgreSQL."""
+    if target.connection.adapter != "postgres":
+        return
+    for declaration in nodes.values():
+        if isinstance(declaration, Source) and declaration.expression:
+            sql, line = declaration.expression, declaration.expression_line
+        elif isinstance(declaration, Model):
+            sql, line = declaration.sql, declaration.sql_line
+        else:
+            continue
+        called = _file_function(sql)
+        if called is not None:
+            yield Problem(
+                code="UNSUPPORTED",
+                message=f"{declaration.name} calls {called.text}, with which DuckDB reads files and PostgreSQL cannot",
+                help="let a loader fill a table with what is in the file, and read that as a managed source",
+                path=declaration.place.path,
+                line=line + sql.count("\n", 0, called.start),
+                severity="warning",
+            )
+
+
+def _file_function(sql: str) -> Token | None:
+    if _FILE_FUNCTION.search(sql) is None:
+        return None
+    before = ""
+    with contextlib.suppress(UnclosedText):
+        for token in tokens(sql):
+            # With a schema it is somebody's own.
+            if token.kind is TokenKind.WORD and before != "." and _FILE_FUNCTION.match(sql, token.start):
+                return token
+            before = token.text
+    return None
 
 
 def _left_out(models: list[Model], does: str, place: Place) -> Problem:

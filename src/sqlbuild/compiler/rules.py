@@ -11,7 +11,13 @@ from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.nearest_name import NearestName
-from sqlbuild.compiler.relation_rules import ignored_by_duckdb, impossible_indexes, long_names, other_databases
+from sqlbuild.compiler.relation_rules import (
+    files_read_on_postgres,
+    ignored_by_duckdb,
+    impossible_indexes,
+    long_names,
+    other_databases,
+)
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
@@ -184,11 +190,12 @@ def names_are_kept_whole(checked: Checked) -> Iterable[Problem]:
 
 
 def relations_can_be_made(checked: Checked) -> Iterator[Problem]:
-    """In their database, with their indexes and grants."""
+    """In their database, with their indexes and grants, of what it can read."""
     nodes, target = checked.resolved.nodes, checked.project.settings.target
     yield from other_databases(nodes, target)
     yield from impossible_indexes(nodes, checked.columns, target)
     yield from ignored_by_duckdb(nodes, target)
+    yield from files_read_on_postgres(nodes, target)
 
 
 RULES: tuple[Rule, ...] = (

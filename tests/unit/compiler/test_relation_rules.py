@@ -121,3 +121,20 @@ def test_plain_indexes_are_nothing_to_warn_of_on_duckdb(make: Any) -> None:
     written = (index("id", "status DESC"), index("lower(status)", unique=True), index("(id + 1)", using="art"))
     graph = make.graph(make.project(table(make, indexes=written)))
     assert graph.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("sql", "called"),
+    [
+        ("SELECT 1 AS a\nFROM read_csv('a.csv')", "read_csv"),
+        ("SELECT * FROM READ_PARQUET ('a.parquet')", "READ_PARQUET"),
+        ("SELECT * FROM ours.read_csv('a.csv')", None),
+        ("SELECT 'read_csv(' AS read_csv -- read_csv(", None),
+    ],
+)
+def test_a_file_that_postgresql_cannot_read_is_named(make: Any, sql: str, called: str | None) -> None:
+    for adapter in ("postgres", "duckdb"):
+        project = make.project(make.model("m", sql, sql_analysis=False), settings=make.settings(adapter=adapter))
+        expected = [f"m calls {called}, with which DuckDB reads files and PostgreSQL cannot"]
+        told = [found.message for found in make.graph(project).warnings]
+        assert told == (expected if called is not None and adapter == "postgres" else [])
