@@ -127,7 +127,9 @@ def faulty(tmp_path: Path, place: Place) -> FaultyProject:
 
 @pytest.fixture
 def two_targets(faulty: FaultyProject) -> FaultyProject:
-    """A project whose targets `dev` (the default) and `prod` have a database each."""
+    """A project whose targets `dev` (the default) and `prod` have a database each, on a server a schema."""
+    if isinstance(faulty.place, PostgresPlace):
+        return faulty
     settings = """
         name = "faulty"
         default_target = "dev"

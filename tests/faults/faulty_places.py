@@ -24,6 +24,7 @@ WAREHOUSES = ("duckdb", "postgres")
 PATIENCE_SECONDS = 60.0
 
 on_both = pytest.mark.parametrize("warehouse", WAREHOUSES)
+on_both_slowly = pytest.mark.parametrize("warehouse", ["duckdb", pytest.param("postgres", marks=pytest.mark.slow)])
 on_postgres = pytest.mark.parametrize("warehouse", ["postgres"])
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-import duckdb
 import pytest
+from faulty_places import on_postgres
 
 ROWS = 300_000
-MODEL = f"MODEL (materialized table);\nSELECT __ENV_GENERATION AS generation FROM range({ROWS})\n"
+MODEL = f"MODEL (materialized table);\nSELECT __ENV_GENERATION AS generation FROM generate_series(1, {ROWS})\n"
 BUILDS = """
 import pathlib, sys
 import sqlbuild
@@ -25,8 +25,14 @@ while True:
 """
 
 
-@pytest.mark.parametrize("kills", [6, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
-def test_a_table_is_there_whole_whenever_its_builder_is_killed(faulty, kills):
+MANY = (pytest.mark.slow, pytest.mark.timeout(1_800))
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "kills"),
+    [("duckdb", 6), pytest.param("duckdb", 60, marks=MANY), pytest.param("postgres", 60, marks=MANY)],
+)
+def test_a_table_is_there_whole_whenever_its_builder_is_killed(faulty, place, kills):
     faulty.write({"model.txt": MODEL, "builds.py": BUILDS, "models/.keep": ""})
     generation = 0
     for number in range(kills):
@@ -37,16 +43,14 @@ def test_a_table_is_there_whole_whenever_its_builder_is_killed(faulty, kills):
         time.sleep(0.2 * number / kills)
         process.kill()
         built = max([built, *map(int, process.communicate()[0].split())])
-        with duckdb.connect(str(faulty.root / "faulty.duckdb"), read_only=True) as connection:
-            ((generation, rows),) = connection.execute(
-                "SELECT generation, count(*) FROM orders GROUP BY ALL"
-            ).fetchall()
+        ((generation, rows),) = faulty.place.rows("SELECT generation, count(*) FROM orders GROUP BY generation")
         assert rows == ROWS
         assert generation in (built, built + 1)
     faulty.write({"models/orders.sql": MODEL.replace("__ENV_GENERATION", "0")})
     faulty.build()
-    tables = faulty.query("SELECT table_name FROM information_schema.tables WHERE table_name LIKE '%staging%'")
-    assert tables == []
+    tables = faulty.place.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = $1", place.schema)
+    assert {name for (name,) in tables if not name.startswith("_sqlbuild_")} == {"orders"}
+    assert len(tables) == 5, "and those of the state"
 
 
 def test_who_reads_while_a_table_is_replaced_sees_the_old_one_to_its_end(faulty):
@@ -95,3 +99,59 @@ def test_who_reads_while_a_table_is_replaced_sees_the_old_one_to_its_end(faulty)
     assert finished.exit_code == 0, finished.output
     assert faulty.result("reads")["payload"] == {"1": 200_000}
     assert faulty.result("replaced")["payload"] == 2
+
+
+# -- PostgreSQL, where readers hold locks -----------------------------------------------------------------------------
+
+ORDERS = "MODEL (materialized table);\nSELECT {} AS generation\n"
+READING = "SELECT * FROM orders"
+
+
+@on_postgres
+def test_a_swap_that_a_reader_keeps_from_its_table_fails_in_time_and_leaves_it(faulty):
+    faulty.write(
+        {
+            "sqlbuild_project.toml": faulty.place.settings(options="lock_timeout = 0.5"),
+            "models/orders.sql": ORDERS.format(1),
+            "models/others.sql": ORDERS.format(1),
+        }
+    )
+    faulty.build()
+    faulty.write({"models/orders.sql": ORDERS.format(2), "models/others.sql": ORDERS.format(2)})
+    with faulty.place.held(READING) as reader:
+        finished = faulty.sqb("build")
+        assert finished.exit_code == 1, finished.output
+        assert faulty.statuses() == {"orders": "failed", "others": "succeeded"}
+        message = faulty.result("orders")["error"]["message"]
+        assert f"others held a lock that this needs for 0.5 s: pid {reader} (tests, role postgres, idle in" in message
+        assert READING in message
+        assert f"pg_terminate_backend({reader})" in finished.output
+        assert faulty.place.rows("SELECT generation FROM orders") == [(1,)]
+    resumed = faulty.sqb("retry")
+    assert resumed.exit_code == 0, resumed.output
+    assert faulty.place.rows("SELECT generation FROM orders") == [(2,)]
+
+
+@on_postgres
+@pytest.mark.slow
+def test_a_swap_that_waits_says_for_whom_and_a_policy_tries_it_again(faulty):
+    header = "MODEL (materialized table, retry (max_attempts 2, initial_delay_seconds 0));\n"
+    faulty.write(
+        {
+            "sqlbuild_project.toml": faulty.place.settings(options="lock_timeout = 4"),
+            "models/orders.sql": f"{header}SELECT 1 AS generation",
+        }
+    )
+    faulty.build()
+    faulty.write({"models/orders.sql": f"{header}SELECT 2 AS generation"})
+    with faulty.place.held(READING) as reader:
+        process = faulty.start("build")
+        said = [process.stdout.readline()]
+        while "retrying" not in said[-1]:
+            said.append(process.stdout.readline())
+            assert said[-1], said
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert any(f"waiting up to 4 s for a lock to replace public.orders: pid {reader} (" in line for line in said), said
+    assert "attempt 1 failed: WarehouseError: public.orders cannot be replaced" in said[-1]
+    assert faulty.place.rows("SELECT generation FROM orders") == [(2,)]
