@@ -45,7 +45,7 @@ async def copy_rows(
     with translated():
         try:
             await raw.copy_records_to_table(table, schema_name=schema or None, columns=list(columns), records=rows)
-        except (ValueError, TypeError, ArithmeticError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
             raise UnsendableValue(str(error)) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlbuild.domain.columns import Column
@@ -50,12 +50,18 @@ class ValueColumn:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class RowBatch:
-    """Some rows of a load, column by column: as Python values, or as a pyarrow RecordBatch in their place."""
+    """Some rows of a load, column by column: as Python values, or as a pyarrow RecordBatch in their place.
+
+    Looking at `columns` may take its time, and raises NodeError for what no column can hold: they are made of `dicts`
+    then, and not before.
+    """
 
     rows: int
     first_row: int
     """Its number in the load, from 1."""
     columns: Mapping[str, ValueColumn] = dataclasses.field(default_factory=dict)
+    dicts: Sequence[Mapping[str, Any]] = ()
+    """The rows as they came, if they are plain dicts that were not looked into yet."""
     arrow: Any = None
 
 

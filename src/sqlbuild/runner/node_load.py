@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.graph import Graph, Node
@@ -107,6 +108,8 @@ class NodeLoad:
 
     async def stage(self, batch: RowBatch) -> None:
         if self._dry_run:
+            # Whatever no column can hold is an error then too.
+            await anyio.to_thread.run_sync(len, batch.columns)
             self._rows_not_loaded += batch.rows
             return
         if self._load is None:

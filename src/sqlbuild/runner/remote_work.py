@@ -109,6 +109,8 @@ class RemoteLoading:
     async def stage(self, batch: RowBatch) -> None:
         if batch.arrow is not None:
             batch = dataclasses.replace(batch, arrow=arrow_bytes(batch.arrow))
+        else:
+            batch = dataclasses.replace(batch, columns=dict(batch.columns), dicts=())
         self._session.ask("loading.stage", batch)
 
     async def apply(self) -> Loaded:

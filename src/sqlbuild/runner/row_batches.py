@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlbuild.authoring.columnar import is_columnar, record_batches
 from sqlbuild.errors import NodeError
-from sqlbuild.interfaces.loading import RowBatch
+from sqlbuild.interfaces.loading import RowBatch, ValueColumn
 from sqlbuild.runner.value_columns import value_column
 
-MAX_ROWS = 50_000
+MAX_ROWS = 100_000
 FIRST_ROWS = 1_000
 TARGET_BYTES = 16_000_000
 """Of the values of a batch, as far as a few of its rows tell."""
@@ -47,7 +48,7 @@ class RowBatches:
             while taken < len(item):
                 part = item[taken : taken + self.limit - len(self.pending)]
                 taken += len(part)
-                if set(map(type, part)) != {dict}:
+                if not are_dicts(part):
                     first = self.rows + len(self.pending) + 1
                     part = [row if type(row) is dict else _as_row(row, at) for at, row in enumerate(part, first)]
                 self.pending += part
@@ -65,12 +66,12 @@ class RowBatches:
         return list(self.flush())
 
     def cut(self) -> RowBatch:
-        """A batch of all pending rows, which must be dicts. Raises NodeError for what no column can hold."""
+        """A batch of all pending rows, which must be dicts."""
         rows = self.pending[:]
         self.pending.clear()
         batch = batch_of_rows(rows, self.rows + 1)
         self.rows += len(rows)
-        wanted = TARGET_BYTES * len(rows) // max(1, _size(batch))
+        wanted = TARGET_BYTES * len(rows) // max(1, _size(rows))
         self.limit = max(1, min(self._most, wanted, 10 * self.limit))
         return batch
 
@@ -80,8 +81,43 @@ class RowBatches:
         return batch
 
 
+def are_dicts(rows: Sequence[object]) -> bool:
+    """Whether all are plain dicts."""
+    return operator.countOf(map(type, rows), dict) == len(rows)
+
+
 def batch_of_rows(rows: list[dict[str, Any]], first: int) -> RowBatch:
-    """Rows as columns; a key that a row lacks is None in it. `first` is the number of the first row, for messages."""
+    """`first` is the number of the first row, for messages."""
+    return RowBatch(rows=len(rows), first_row=first, columns=_ColumnsOfRows(rows, first), dicts=rows)
+
+
+class _ColumnsOfRows(Mapping[str, ValueColumn]):
+    """Made when they are first looked at: by the warehouse, on the thread where it does so."""
+
+    __slots__ = ("_columns", "_first", "_rows")
+
+    def __init__(self, rows: list[dict[str, Any]], first: int) -> None:
+        self._rows = rows
+        self._first = first
+        self._columns: dict[str, ValueColumn] | None = None
+
+    def _made(self) -> dict[str, ValueColumn]:
+        if self._columns is None:
+            self._columns = columns_of_rows(self._rows, self._first)
+        return self._columns
+
+    def __getitem__(self, name: str) -> ValueColumn:
+        return self._made()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+
+def columns_of_rows(rows: list[dict[str, Any]], first: int) -> dict[str, ValueColumn]:
+    """A key that a row lacks is None in it. Raises NodeError for what no column can hold."""
     names = list(rows[0])
     columns = _columns_of_like_rows(rows, names)
     if columns is None:
@@ -89,11 +125,7 @@ def batch_of_rows(rows: list[dict[str, Any]], first: int) -> RowBatch:
         names = list(dict.fromkeys(name for row in rows for name in row))
         columns = [[row.get(name) for row in rows] for name in names]
     _check_names(names, rows, first)
-    return RowBatch(
-        rows=len(rows),
-        first_row=first,
-        columns={name: value_column(name, values, first) for name, values in zip(names, columns, strict=True)},
-    )
+    return {name: value_column(name, values, first) for name, values in zip(names, columns, strict=True)}
 
 
 def _columns_of_like_rows(rows: list[dict[str, Any]], names: list[str]) -> list[list[Any]] | None:
@@ -147,13 +179,12 @@ def _no_row(item: object, number: int) -> NodeError:
     return NodeError(f"row {number} is {shown}, which is no row", help=advice)
 
 
-def _size(batch: RowBatch) -> int:
-    """Bytes of a batch's values, guessed from some of its rows."""
-    step = max(1, batch.rows // _SAMPLE)
-    sampled = 0
-    size = 0
-    for column in batch.columns.values():
-        values = column.values[::step]
-        sampled = len(values)
-        size += sum(map(sys.getsizeof, values))
-    return size * batch.rows // max(1, sampled)
+def _size(rows: list[dict[str, Any]]) -> int:
+    """Bytes of the values of rows, guessed from some of them."""
+    sampled = rows[:: max(1, len(rows) // _SAMPLE)]
+    return sum(_size_of(value) for row in sampled for value in row.values()) * len(rows) // len(sampled)
+
+
+def _size_of(value: object) -> int:
+    # Of a container `getsizeof` counts only the places in it.
+    return len(repr(value)) if isinstance(value, dict | list | tuple) else sys.getsizeof(value)

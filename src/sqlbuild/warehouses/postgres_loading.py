@@ -18,6 +18,7 @@ from sqlbuild.warehouses.postgres_apply import apply_load
 from sqlbuild.warehouses.postgres_arrow import arrow_columns
 from sqlbuild.warehouses.postgres_columns import columns_of, kind_of
 from sqlbuild.warehouses.postgres_commits import MarkedTransaction
+from sqlbuild.warehouses.postgres_dicts import RowShape, shape_of
 from sqlbuild.warehouses.postgres_lock_waits import LockWait, watched
 from sqlbuild.warehouses.postgres_rows import Given, given_columns
 from sqlbuild.warehouses.postgres_staging import StagingTable
@@ -57,15 +58,26 @@ class PostgresLoad:
         self._order = order
         self._lock_seconds = lock_seconds
         self._staging = StagingTable(order)
+        self._shape: RowShape | None = None
+        """Of the last rows, if others like them can be sent as they are."""
 
     async def add(self, connection: Connection, batch: RowBatch) -> None:
         if batch.arrow is None:
-            await self._stage(connection, given_columns(batch), batch.rows)
+            await self._add_rows(_postgres(connection), batch)
             return
         for start in range(0, max(1, batch.rows), ROWS_AT_ONCE):
             part = batch.arrow.slice(start, ROWS_AT_ONCE)
             given = await anyio.to_thread.run_sync(arrow_columns, part, batch.first_row + start)
             await self._stage(connection, given, part.num_rows)
+
+    async def _add_rows(self, connection: PostgresConnection, batch: RowBatch) -> None:
+        dicts = batch.dicts
+        shape = self._shape if dicts else None
+        if shape is not None and await connection.run(lambda raw: self._staging.add_as_they_are(raw, shape, dicts)):
+            return
+        given = await anyio.to_thread.run_sync(given_columns, batch)
+        await self._stage(connection, given, batch.rows)
+        self._shape = shape_of(batch, self._staging.columns)
 
     async def _stage(self, connection: Connection, given: Mapping[str, Given | None], rows: int) -> None:
         await _postgres(connection).run(lambda raw: self._staging.add(raw, given, rows))

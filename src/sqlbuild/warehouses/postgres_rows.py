@@ -39,7 +39,7 @@ _ENDS = tuple(
     datetime.datetime.combine(day, time)
     for day, time in ((datetime.date.max, datetime.time.max), (datetime.date.min, datetime.time.min))
 )
-_INFINITE: Mapping[str, Sequence[object]] = {
+INFINITE: Mapping[str, Sequence[object]] = {
     "date": (datetime.date.max, datetime.date.min),
     TIMESTAMP: _ENDS,
     TIMESTAMP_TZ: tuple(end.replace(tzinfo=datetime.UTC) for end in _ENDS),
@@ -167,7 +167,7 @@ def _whole_numbers(values: Sequence[Any], held: TableColumn, first_row: int) -> 
 
 
 def _holds_infinite(given: Given) -> bool:
-    ends = _INFINITE.get(given.bare_type.removesuffix("[]"), ())
+    ends = INFINITE.get(given.bare_type.removesuffix("[]"), ())
     if not given.type.endswith("[]"):
         return any(end in given.values for end in ends)
     return any(end in value for value in given.values if value is not None for end in ends)

@@ -1,6 +1,7 @@
 """The staging table of one load in PostgreSQL: it grows with the rows that come, each batch in one transaction.
 
-add               a batch, wholly or not at all
+add_as_they_are   dicts like those before, see `postgres_dicts`
+add               any batch, wholly or not at all
   _make_room      new columns, wider types
   _copy           binary COPY right into it,
   cast_rows       or beside it where the server has to cast (see `postgres_casting`)
@@ -9,7 +10,9 @@ add               a batch, wholly or not at all
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import itertools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlbuild.domain.nodes import WriteStrategy
@@ -20,6 +23,7 @@ from sqlbuild.interfaces.loading import LoadOrder
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_casting import cast_rows
 from sqlbuild.warehouses.postgres_columns import TableColumn, column_name, columns_of, kind_of
+from sqlbuild.warehouses.postgres_dicts import RowShape
 from sqlbuild.warehouses.postgres_refusals import refused
 from sqlbuild.warehouses.postgres_rows import Given, outgoing, unsendable, with_large_numbers
 from sqlbuild.warehouses.postgres_types import common
@@ -71,6 +75,26 @@ class StagingTable:
             if column is None:
                 self.all_null.setdefault(name.lower(), name)
         self.rows += rows
+
+    async def add_as_they_are(self, raw: Any, shape: RowShape, dicts: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether that could be; if not, nothing has happened."""
+        first = self.rows + 1
+        rows: Iterable[tuple[Any, ...]] = itertools.chain.from_iterable(shape.rows(dicts))
+        names = shape.names
+        if self.has_row_numbers:
+            rows = map(operator.add, rows, zip(range(first, first + len(dicts))))
+            names = [*names, ROW_COLUMN]
+        try:
+            async with raw.transaction():
+                await self._copy_rows(raw, names, rows)
+        except UnsendableValue:
+            return False
+        except WarehouseError as error:
+            if refusal(error).is_about_data:
+                return False
+            raise
+        self.rows += len(dicts)
+        return True
 
     async def create_empty(self, raw: Any) -> None:
         """For a load without rows; without declared types there is no table."""
@@ -213,15 +237,7 @@ class StagingTable:
             if self.has_row_numbers:
                 names.append(ROW_COLUMN)
                 values.append(numbers)
-            await copy_rows(
-                raw,
-                self.relation.schema,
-                self.relation.name,
-                names,
-                zip(*values, strict=True),
-                types_are_known=self._copied_by is raw,
-            )
-            self._copied_by = raw
+            await self._copy_rows(raw, names, zip(*values, strict=True))
         except UnsendableValue as error:
             if with_large_numbers(known) is not None:
                 raise
@@ -231,3 +247,8 @@ class StagingTable:
             if told is None:
                 raise
             raise told from None
+
+    async def _copy_rows(self, raw: Any, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        place = self.relation
+        await copy_rows(raw, place.schema, place.name, names, rows, types_are_known=self._copied_by is raw)
+        self._copied_by = raw

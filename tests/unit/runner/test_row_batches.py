@@ -131,5 +131,5 @@ def test_what_is_no_row_is_told_with_its_number(item, message, help):
 )
 def test_names_that_are_no_columns_are_refused(rows, message):
     with pytest.raises(NodeError) as raised:
-        batch_of_rows(rows, 7)
+        dict(batch_of_rows(rows, 7).columns)
     assert raised.value.args[0] == message

@@ -24,7 +24,7 @@ from sqlbuild.runner.kinds.calling import call_function
 from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.plain_json import plain_json_text
-from sqlbuild.runner.row_batches import RowBatches
+from sqlbuild.runner.row_batches import RowBatches, are_dicts
 
 _ENDED = object()
 
@@ -223,7 +223,7 @@ def _rows_of(node: Loader, value: object) -> Iterable[Any] | AsyncIterable[Any] 
             f"{name} returned an object of type {type(value).__qualname__}, which holds no rows",
             help="return an iterable of dicts, an Arrow table or a dataframe, or yield them",
         )
-    if isinstance(value, list) and set(map(type, value)) == {dict}:
+    if isinstance(value, list) and are_dicts(value):
         # Taken as one page of rows, they need not be looked at one by one.
         return (value,)
     return value
