@@ -83,3 +83,21 @@ def test_a_session_that_does_not_use_it_loads_no_engine(tmp_path):
 def test_the_module_for_tests_imports_no_pytest():
     code = "import sys, sqlbuild.testing; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_project_may_be_built_on_a_server(sqb_project, postgres_url):
+    settings = """
+        name = "shop"
+        adapter = "postgres"
+        [connections.server]
+        dsn = "${ENV:SHOP_DSN}"
+        [targets.ci]
+        connection = "server"
+        schema = "ci"
+    """
+    project = sqb_project(
+        {"sqlbuild_project.toml": settings, "models/orders.sql": "SELECT '{\"id\": 1}'::jsonb AS line"}
+    )
+    project.environ["SHOP_DSN"] = postgres_url
+    project.build()
+    assert project.query("SELECT line ->> 'id' FROM ci.orders") == [("1",)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeAlias
 
 import anyio
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Connection as ConnectionSettings
+from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import Connection, Extent, OpenResult, Parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.duckdb import DuckDBWarehouse
@@ -25,6 +27,13 @@ Rows: TypeAlias = str | Iterable[Mapping[str, Any]] | ArrowStream
 """What a relation holds: a SELECT, dicts of column name and value, or a table or dataframe."""
 
 SETTINGS = ConnectionSettings(name="test", adapter="duckdb", options={"database": ":memory:"})
+
+
+_NOT_KNOWN = (
+    *("Parser Error: ", "Binder Error: No function matches "),
+    *("Catalog Error: Scalar Function ", "Catalog Error: Table Function ", "Catalog Error: Type "),
+)
+"""What DuckDB says first."""
 
 
 class InMemoryWarehouse(DuckDBWarehouse):
@@ -100,13 +109,15 @@ class _OpeningConnection:
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
         await self._begin(sql)
-        await self._connection.execute(sql, parameters)
+        with _told_of_duckdb():
+            await self._connection.execute(sql, parameters)
 
     async def query(
         self, sql: str, parameters: Parameters = None, *, arrow: bool = False, extent: Extent = Extent.PAGES
     ) -> OpenResult:
         await self._begin(sql)
-        return await self._connection.query(sql, parameters, arrow=arrow, extent=extent)
+        with _told_of_duckdb():
+            return await self._connection.query(sql, parameters, arrow=arrow, extent=extent)
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
         together = list(statements)
@@ -119,6 +130,20 @@ class _OpeningConnection:
     async def _begin(self, *statements: str) -> None:
         await self._warehouse.open()
         self._warehouse.statements += statements
+
+
+@contextlib.contextmanager
+def _told_of_duckdb() -> Iterator[None]:
+    """SQL that DuckDB does not know may be that of another warehouse, for which the project is."""
+    try:
+        yield
+    except WarehouseError as error:
+        if not error.help and str(error.args[0]).startswith(_NOT_KNOWN):
+            error.help = (
+                "run_node runs SQL on a DuckDB in memory, whatever the project's target is; what only another warehouse "
+                "understands is tested with the fixture sqb_project"
+            )
+        raise
 
 
 def _checked(relation: Relation, rows: Rows) -> Rows:

@@ -295,6 +295,19 @@ def test_the_drivers_own_object_is_there(waits):
     assert run_node(asynchronous if waits else plain).payload == 7
 
 
+@pytest.mark.parametrize(
+    "sql", ["SELECT to_char(now(), 'YYYY')", "SELECT '{}'::jsonb", "SELECT FROM", "SELECT 1 ~~* 2"]
+)
+def test_sql_of_another_warehouse_is_told_where_it_can_be_tested(sql):
+    @task
+    def written_for_postgresql(ctx):
+        return ctx.query(sql).fetchall()
+
+    with pytest.raises(WarehouseError) as raised:
+        run_node(written_for_postgresql)
+    assert "on a DuckDB in memory, whatever the project's target is" in raised.value.help
+
+
 def test_lineage_into_nodes_that_are_not_there_is_left_out():
     @asset(columns=[{"name": "id"}], column_lineage={"id": [{"node": "elsewhere", "column": "id"}]})
     def exports(ctx):
