@@ -12,6 +12,7 @@ import pytest
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.errors import MissingAwait, UndeclaredDependency, UpstreamHasNoResult
 from sqlbuild.interfaces.node_session import NodeFacts
+from sqlbuild.interfaces.warehouse import Extent
 from sqlbuild.refs import Reference
 
 
@@ -88,7 +89,9 @@ class MemorySession:
     def relation(self, reference: Reference) -> str:
         return f'"main"."{reference.name}"'
 
-    async def query(self, sql: str, parameters: Any, *, arrow: bool = False) -> MemoryResult:
+    async def query(
+        self, sql: str, parameters: Any, *, arrow: bool = False, extent: Extent = Extent.PAGES
+    ) -> MemoryResult:
         await anyio.sleep(0)
         self.statements.append((sql, parameters))
         self.results.append(MemoryResult(self.columns, self.rows))
