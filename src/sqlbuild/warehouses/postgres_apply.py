@@ -39,6 +39,7 @@ async def apply_load(
         loaded = await _Apply(raw, order, staging, wait).run()
         await transaction.mark(raw, commit, loaded)
         failpoint("load.applied")
+    transaction.committed()
     failpoint("load.committed")
     return loaded
 

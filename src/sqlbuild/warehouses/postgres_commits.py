@@ -27,6 +27,7 @@ class MarkedTransaction:
     def __init__(self) -> None:
         self._number: int | None = None
         self._value: Any = None
+        self._committed = False
 
     async def mark(self, raw: Any, commit: CommitMarker, value: Any = None) -> None:
         """Write the marker with the present time, as the last step; `value` is what the transaction gives."""
@@ -37,6 +38,20 @@ class MarkedTransaction:
         with translated(statement):
             number = await raw.fetchval(statement, commit.run_id, str(commit.node), commit.part, commit.attempt)
         self._number, self._value = number, value
+
+    def committed(self) -> None:
+        """The server has said that it is."""
+        self._committed = True
+
+    async def finish(self, work: Callable[[], Awaitable[T]]) -> T:
+        """`work()`, which a cancellation that comes behind the commit does not undo: the next one that waits hears of it."""
+        try:
+            return await work()
+        except anyio.get_cancelled_exc_class():
+            if not self._committed:
+                raise
+            value: T = self._value
+            return value
 
     async def run(self, connection: PostgresConnection, function: Callable[[Any], Awaitable[T]]) -> T:
         """`connection.run(function)`, which has succeeded if the transaction was committed, also if nobody could be told."""

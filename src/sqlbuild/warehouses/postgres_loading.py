@@ -92,7 +92,9 @@ class PostgresLoad:
             return await apply_load(raw, self._order, self._staging, commit, wait, transaction)
 
         held = _postgres(connection)
-        return await watched(wait, held.beside, self._order.how.tell, lambda: transaction.run(held, apply))
+        return await transaction.finish(
+            lambda: watched(wait, held.beside, self._order.how.tell, lambda: transaction.run(held, apply))
+        )
 
     async def discard(self, connection: Connection) -> None:
         await connection.execute(f"DROP TABLE IF EXISTS {self._staging.name}")

@@ -66,9 +66,10 @@ async def swapped_table(
             if commit is not None and relation.database.lower() == commit.relation.database.lower():
                 await transaction.mark(raw, commit)
             failpoint("warehouse.committing")
+        transaction.committed()
         failpoint("model.swapped")
 
-    await watched(wait, how.connect, order.tell, lambda: transaction.run(connection, swap))
+    await transaction.finish(lambda: watched(wait, how.connect, order.tell, lambda: transaction.run(connection, swap)))
 
 
 async def _typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
