@@ -30,6 +30,8 @@ _HELP = {
     "the connection",
     "57014": "raise statement_timeout in the settings of the connection, or of the role on the server",
     "42501": "grant the privilege to the user of the connection, or connect as another",
+    "42P01": "names of schemas and tables are taken as they are written: what was created without double quotes is in "
+    "lower case",
     "26000": "behind a pooler such as PgBouncer set prepared_statements = false for the connection",
 }
 
@@ -93,8 +95,17 @@ def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         kind = StalePlan
     transient = kind is StalePlan or code in _TRANSIENT or code.startswith(_TRANSIENT_CLASSES)
-    help = _LOST_HELP if kind is LostConnection else _PARAMETER_HELP if _PARAMETER in text else _HELP.get(code, "")
+    help = _LOST_HELP if kind is LostConnection else _PARAMETER_HELP if _PARAMETER in text else _help_of(code, text)
     return kind(text, help=help, sql=sql, transient=transient)
+
+
+def _help_of(code: str, text: str) -> str:
+    message = text.partition("\n")[0]
+    if code == "42P01" and message == message.lower():
+        return ""
+    if code == "42501" and message.startswith("must be owner of"):
+        return "make the user of the connection a member of the role that owns it, or drop it and let the build make it"
+    return _HELP.get(code, "")
 
 
 def _interface_error(error: asyncpg.InterfaceError, sql: str) -> WarehouseError:

@@ -50,6 +50,16 @@ class ConnectionOptions:
                 at_key=True,
             )
             known = known | {"attach"}
+        others = [key for key in reader.entries if key in CONNECTION_KEYS["postgres"] - known]
+        if adapter == "duckdb" and others and "adapter" not in reader.entries:
+            reader.refuse(
+                others[0],
+                f"`{reader.name_of(others[0])}` is of a connection to PostgreSQL, and this one is to DuckDB",
+                f'write adapter = "postgres" in [{reader.path}]',
+                code="ADAPTER",
+                at_key=True,
+            )
+            return {"database": IN_MEMORY}
         reader.refuse_unknown(known | {"adapter"}, IGNORED_CONNECTION_KEYS[adapter])
         options = self._duckdb(reader) if adapter == "duckdb" else self._postgres(reader, chosen=chosen)
         return {key: value for key, value in options.items() if value is not None}

@@ -236,7 +236,11 @@ def _proposal(name: str, known: Iterable[str], where: str) -> str:
     by_key = {candidate.lower(): candidate for candidate in known}
     near = difflib.get_close_matches(name.lower(), by_key, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {by_key[near[0]]}?"
+        found = by_key[near[0]]
+        if near[0] == name.lower() and found != near[0]:
+            # Only where case matters is it unknown: in PostgreSQL.
+            return f'did you mean "{found}", in double quotes? Without them a name is taken in lower case'
+        return f"did you mean {found}?"
     if not by_key:
         return ""
     shown = list(by_key.values())

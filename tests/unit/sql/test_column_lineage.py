@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from sqlbuild.sql.query_analysis import QueryAnalysis
+from sqlbuild.sql.analyse_query import analyse_query
+from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput
 
 CASES = {
     "SELECT id, amount * 2 AS dbl FROM raw.orders": {"id": ["0.id"], "dbl": ["0.amount"]},
@@ -103,3 +104,10 @@ def test_an_unknown_name_is_told_with_the_nearest_one(
 def test_every_unknown_name_is_told(analyse: Callable[..., QueryAnalysis]) -> None:
     found = analyse("SELECT p,\n  q\nFROM stg.a\nWHERE r = 1 AND r = 2")
     assert [(each.line, each.column) for each in found.findings] == [(1, 8), (2, 3), (4, 7), (4, 17)]
+
+
+def test_a_name_that_postgresql_takes_in_lower_case_is_proposed_in_quotes() -> None:
+    raw = QueryInput(label="raw", alias="raw", columns=(("Id", None),), complete=True)
+    found = analyse_query("SELECT Id FROM raw", [InputReference(15, 18, 0)], [raw], "postgres")
+    help = 'did you mean "Id", in double quotes? Without them a name is taken in lower case'
+    assert [(each.message, each.help) for each in found.findings] == [("unknown column id in raw", help)]
