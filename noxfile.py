@@ -37,9 +37,9 @@ def imports(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Unit and contract tests on asyncio, and the specification's page; `scripts/test` runs everything on one Python.
+    """Unit and contract tests on asyncio and DuckDB, and the specification's page; `scripts/test` runs everything on one Python.
 
-    What a Python changes, it changes on both backends alike: trio's half of the tests would only double the time.
+    What a Python changes, it changes on both backends and for both warehouses alike: the rest would only take time.
     """
     session.install("--editable", ".[test]")
     chosen = session.posargs or [
@@ -54,7 +54,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Real kills, signals and full disks, all of them, also the slow ones: about 20 minutes."""
+    """Real kills, signals and full disks, all of them, also the slow ones: the better part of an hour."""
     session.install("--editable", ".[test]")
     session.run("pytest", "-n", "2", "--quiet", "-m", "faults", "tests/faults", *session.posargs)
 
