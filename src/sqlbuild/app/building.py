@@ -50,6 +50,7 @@ from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import RunResult
+from sqlbuild.domain.run_ids import run_id_at
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import EngineError, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.failpoints import failpoint
@@ -368,9 +369,7 @@ def _schemas(compiled: Compiled) -> set[str]:
 
 
 def new_run_id() -> str:
-    """Sorts by time: UTC seconds, then three hex digits of a fraction of a second and three random ones."""
-    now = datetime.datetime.now(datetime.UTC)
-    return f"{now:%Y%m%dT%H%M%SZ}-{now.microsecond * 4096 // 1_000_000:03x}{secrets.token_hex(2)[:3]}"
+    return run_id_at(datetime.datetime.now(datetime.UTC), secrets.token_hex(2))
 
 
 def _now() -> float:

@@ -12,6 +12,7 @@ from sqlbuild.app.options import ProjectOptions
 from sqlbuild.app.resuming import can_be_resumed
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.past_runs import Ending, PastRun
+from sqlbuild.domain.run_ids import time_of_run_id
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, ProjectError
 from sqlbuild.interfaces.target_lock import Holder
@@ -50,14 +51,6 @@ def run_history(options: ProjectOptions, limit: int) -> RunHistory:
     runs = [reader.run(run_id, stored.get(run_id)) for run_id in ids]
     runs.sort(key=lambda run: (run.started_at or time_of_run_id(run.run_id), run.run_id), reverse=True)
     return RunHistory(target=target, runs=tuple(runs), why_not=answer.why_not)
-
-
-def time_of_run_id(run_id: str) -> float:
-    """When a run began, to the second, as its id tells; 0 for what is no id of a run."""
-    try:
-        return datetime.datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%S%z").timestamp()
-    except ValueError:
-        return 0.0
 
 
 class _Reader:

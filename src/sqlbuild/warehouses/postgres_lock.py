@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from sqlbuild.domain.run_ids import time_of_run_id
 from sqlbuild.domain.settings import Connection
 from sqlbuild.drivers.postgres_lock_session import LockHolder, LockSession
 from sqlbuild.errors import WarehouseUnreachable
@@ -139,15 +139,7 @@ def holder_from(found: LockHolder) -> Holder | None:
         host=match["host"],
         command=match["command"],
         target="",
-        since=float(since) if run_id is None else _time_of(run_id),
+        since=float(since) if run_id is None else time_of_run_id(run_id),
         run_id=run_id,
         session=found.session,
     )
-
-
-def _time_of(run_id: str) -> float:
-    """When a run began, to the second, as its id tells."""
-    try:
-        return datetime.datetime.strptime(run_id.partition("-")[0], "%Y%m%dT%H%M%S%z").timestamp()
-    except ValueError:
-        return 0.0

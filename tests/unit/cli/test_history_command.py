@@ -5,7 +5,7 @@ import datetime
 import pytest
 
 from sqlbuild.app.node_history import AtWork, NodeHistory, PastResult
-from sqlbuild.app.run_history import RunHistory, time_of_run_id
+from sqlbuild.app.run_history import RunHistory
 from sqlbuild.cli.history_command import ending_text, node_lines, run_lines
 from sqlbuild.domain.ids import kind_of, name_of
 from sqlbuild.domain.past_runs import Ending, PastRun
@@ -164,8 +164,3 @@ def test_an_attempt_that_goes_on_comes_first(history):
 )
 def test_a_node_without_results_says_so(history, node, said):
     assert node_lines(history(node=node)) == [said]
-
-
-def test_the_id_of_a_run_tells_when_it_began():
-    assert time_of_run_id("20270115T080000Z-abcdef") == 1_800_000_000.0
-    assert time_of_run_id("something else") == 0.0

@@ -154,9 +154,8 @@ async def test_posting_from_a_finalizer_while_work_is_handed_over_is_safe(thread
 
 
 async def test_closing_ends_the_threads():
-    before = threading.active_count()
-    threads = StatementThreads("test")
+    threads = StatementThreads("closing")
     await threads.run(nothing, nothing)
-    assert threading.active_count() == before + 1
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("closing")] == ["closing-1"]
     threads.close()
-    assert threading.active_count() == before
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("closing")]
