@@ -83,7 +83,7 @@ CASES = (
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--megabytes", type=int, default=1_000, help="of the rows of the larger export, as CSV")
     megabytes = arguments.parse_args().megabytes
     rows = []

@@ -11,7 +11,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from measuring import new_project, print_table, run, sqb
+from measuring import new_project, print_table, run, sqb, whole_numbers
 
 EXPORTS = 200
 SECONDS = 0.5
@@ -57,6 +57,7 @@ CASES = (
 
 
 def main() -> None:
+    whole_numbers(__doc__)
     rows = []
     for name, assets, raw, limit, options in CASES:
         with tempfile.TemporaryDirectory() as folder:

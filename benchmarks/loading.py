@@ -8,11 +8,10 @@ is inserted into the table. `sqb load` gives the same rows from a generator; it 
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Cost, new_project, print_table, run, sqb
+from measuring import Cost, new_project, print_table, run, sqb, whole_numbers
 
 ROWS = """
 import datetime
@@ -69,7 +68,7 @@ def bare(rows: int) -> Cost:
 
 
 def main() -> None:
-    rows, many = (int(given.replace("_", "").replace(",", "")) for given in (sys.argv[1:] + ["1000000", "3000000"])[:2])
+    rows, many = whole_numbers(__doc__, rows=1_000_000, many_rows=3_000_000)
     baseline = bare(rows)
     table = [("bare: from_pylist, insert", baseline.wall, baseline.cpu, baseline.peak, 1.0)]
     for kind in LOADERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import subprocess
@@ -21,6 +22,25 @@ class Cost:
     wall: float
     cpu: float
     peak: float
+
+
+def whole_numbers(description: str | None, **defaults: int) -> list[int]:
+    """What the command line gives, by position, for the names of `defaults`; 1_000 and 1,000 are the same as 1000."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    for name, default in defaults.items():
+        parser.add_argument(
+            name, metavar=name.upper(), nargs="?", type=_whole_number, default=default, help=f"default {default:,}"
+        )
+    return list(vars(parser.parse_args()).values())
+
+
+def _whole_number(text: str) -> int:
+    digits = text.replace("_", "").replace(",", "")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return int(digits)
 
 
 def run(*arguments: str | Path, directory: Path | None = None) -> Cost:

@@ -9,11 +9,10 @@ builds it beside the old one and swaps it in, with as many cursors as sqb has co
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
-from measuring import new_project, print_table, run, sqb
+from measuring import new_project, print_table, run, sqb, whole_numbers
 
 FIRST = "SELECT range AS id, range % 97 AS k, hash(range + {number}) % 1000 AS v FROM range({rows})"
 LATER = "SELECT a.id, a.k, (a.v + b.v) % 1000 AS v FROM {left} AS a JOIN {right} AS b ON a.id = b.id"
@@ -60,7 +59,7 @@ def layered(layers: int, width: int, rows: int) -> list[tuple[str, str, list[str
 
 
 def main() -> None:
-    layers, width, rows = (int(argument) for argument in (sys.argv[1:] + ["20", "10", "100000"][len(sys.argv) - 1 :]))
+    layers, width, rows = whole_numbers(__doc__, layers=20, width=10, rows=100_000)
     tables = layered(layers, width, rows)
     models = {
         f"models/{name}.sql": "MODEL (materialized table);\n"

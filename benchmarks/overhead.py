@@ -9,11 +9,10 @@ row is what a bare asyncio task group costs for the same number of coroutines.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
-from measuring import Cost, new_project, print_table, run, sqb
+from measuring import Cost, new_project, print_table, run, sqb, whole_numbers
 
 FAN = """
 from sqlbuild.tasks import task
@@ -60,7 +59,7 @@ SHAPES = (
 
 
 def main() -> None:
-    nodes = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    (nodes,) = whole_numbers(__doc__, nodes=10_000)
     python, loop, bare = run("-c", "pass"), run("-c", BARE.format(nodes=0)), run("-c", BARE.format(nodes=nodes))
     rows: list[tuple[object, ...]] = [_row("bare asyncio task group", nodes, python, loop, bare)]
     for name, template, keyword in SHAPES:

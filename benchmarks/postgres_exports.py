@@ -85,12 +85,15 @@ else:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=5_000_000)
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("exports", nargs="*", choices=(*CASES, ()), default=CASES)
+    arguments.add_argument("exports", metavar="EXPORT", nargs="*", help=f"all without any: {', '.join(CASES)}")
     given = arguments.parse_args()
-    rows, rounds, cases = given.rows, given.rounds, tuple(given.exports)
+    rows, rounds, cases = given.rows, given.rounds, tuple(given.exports) or CASES
+    unknown = set(cases) - set(CASES)
+    if unknown:
+        arguments.error(f"no export is called {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
     with tempfile.TemporaryDirectory() as folder, running_server() as server:
         dsn = server.dsn()
         server.sql("CREATE SCHEMA bench")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests/servers"))
 
-from measuring import new_project
+from measuring import new_project, whole_numbers
 from postgres_server import running_server
 
 SETTINGS = """
@@ -113,7 +113,7 @@ print_table(f"{COUNT:,} dicts of 5 values, medians", ("shape", "wall s", "cpu s"
 
 
 def main() -> None:
-    rows = int((sys.argv[1:] + ["1000000"])[0].replace("_", "").replace(",", ""))
+    (rows,) = whole_numbers(__doc__, rows=1_000_000)
     with tempfile.TemporaryDirectory() as folder, running_server() as server:
         files = {"sqlbuild_project.toml": SETTINGS.format(dsn=server.dsn()), "loaders/rows.py": LOADERS}
         project = new_project(Path(folder), files)

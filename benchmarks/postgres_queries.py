@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests/servers"))
 
-from measuring import new_project, print_table
+from measuring import new_project, print_table, whole_numbers
 from postgres_server import running_server
 
 ROUNDS = 5
@@ -75,7 +75,7 @@ def seconds(program: str, *arguments: object) -> float:
 
 
 def main() -> None:
-    nodes, connections = [*map(int, sys.argv[1:3]), *(500, 8)[len(sys.argv) - 1 :]]
+    nodes, connections = whole_numbers(__doc__, nodes=500, connections=8)
     rows = []
     with running_server() as server:
         for name, sql in QUERIES.items():
