@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import anyio
 import pytest
 
@@ -359,6 +361,62 @@ async def test_whoever_waits_for_a_lock_is_told_for_whom_and_goes_on_when_it_is_
         await patient.build_table(session, ORDERS, "SELECT 1 AS id", order=BuildOrder(tell=tell))
     assert "waiting up to 20 s for a lock to replace dev.orders: pid " in told[0]
     assert await rows("SELECT id FROM dev.orders") == [(1,)]
+    await session.close()
+    await patient.close()
+
+
+@pytest.fixture
+async def other_build(make_postgres, connection, rows):
+    """Another run's build of dev.orders with the id 7, at work until what this gives is closed."""
+    patient = make_postgres(lock_timeout=20, application_name="another run")
+    await patient.open()
+    session = patient.connect()
+    held = await connection.query("SELECT n, pg_advisory_xact_lock(7) FROM generate_series(1, 5000) AS t(n)")
+    async with anyio.create_task_group() as tasks:
+        waiting = "SELECT 7 AS id FROM (SELECT pg_advisory_xact_lock(7)) AS waiting"
+        tasks.start_soon(patient.build_table, session, ORDERS, waiting)
+        while not await rows("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+            await anyio.sleep(0.01)
+        yield held
+        await held.close()
+    await session.close()
+    await patient.close()
+
+
+@pytest.mark.parametrize("what", ["table", "view", "load"])
+async def test_one_relation_is_not_built_by_two_runs_at_once(other_build, warehouse, table, load, rows, what):
+    session = warehouse.connect()
+    attempt = {
+        "table": functools.partial(warehouse.build_table, session, ORDERS, "SELECT 1 AS id"),
+        "view": functools.partial(warehouse.build_view, session, ORDERS, "SELECT 1 AS id"),
+        "load": functools.partial(load, {"id": 1}),
+    }
+    message = r"dev\.orders is built by another run, which .* within 0\.3 s: pid \d+ \(another run, .*CREATE TABLE"
+    with pytest.raises(WarehouseError, match=message) as found:
+        await attempt[what]()
+    await session.close()
+    assert found.value.transient
+    assert await rows("SELECT FROM pg_class WHERE relname = 'orders'") == []
+
+
+async def test_whoever_waits_for_another_build_is_told_and_builds_after_it(
+    other_build, make_postgres, rows, monkeypatch
+):
+    monkeypatch.setattr(postgres_lock_waits, "TELL_SECONDS", 0.0)
+    patient = make_postgres(lock_timeout=20)
+    await patient.open()
+    session = patient.connect()
+    told: list[str] = []
+
+    def tell(message: str) -> None:
+        told.append(message)
+        tasks.start_soon(other_build.close)
+
+    limit = "SELECT id, current_setting('lock_timeout') FROM dev.orders"
+    async with anyio.create_task_group() as tasks:
+        await patient.build_table(session, ORDERS, limit, order=BuildOrder(tell=tell))
+    assert "waiting up to 20 s until another build of dev.orders has ended: pid " in told[0]
+    assert await rows("SELECT * FROM dev.orders") == [(7, "0")]
     await session.close()
     await patient.close()
 

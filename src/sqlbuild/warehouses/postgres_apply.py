@@ -36,6 +36,7 @@ async def apply_load(
         await _check(raw, order, staging)
     failpoint("load.staged")
     async with raw.transaction():
+        await wait.alone(raw)
         loaded = await _Apply(raw, order, staging, wait).run()
         await transaction.mark(raw, commit, loaded)
         failpoint("load.applied")

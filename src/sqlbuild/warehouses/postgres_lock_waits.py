@@ -1,14 +1,16 @@
-"""Waiting for locks that others hold: within a limit, with a word on who holds them."""
+"""Waiting for locks that others hold, and for others who build the same: within a limit, with a word on who they are."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import anyio
 
+from sqlbuild.domain.ids import Relation
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Connection, Extent
@@ -32,6 +34,10 @@ _BEGIN = """
 SELECT current_setting('search_path') AS path, set_config('search_path', '', true),
     set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
 """
+_TRY = "SELECT pg_try_advisory_xact_lock($1)"
+_WAIT = """
+SELECT current_setting('lock_timeout') AS before, set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
+"""
 _HOLDERS = f"""
 SELECT {SESSION_COLUMNS}
 FROM unnest(pg_blocking_pids($1)) AS blocking(pid) JOIN pg_stat_activity AS a ON a.pid = blocking.pid
@@ -40,9 +46,9 @@ ORDER BY a.pid
 
 
 class LockWait:
-    """One transaction's waiting for the locks that it needs to replace `relation`."""
+    """One transaction's waiting for the locks that it needs to replace or fill `relation`."""
 
-    def __init__(self, relation: object, seconds: float) -> None:
+    def __init__(self, relation: Relation, seconds: float) -> None:
         self.relation = relation
         self.seconds = seconds
         self.pid = 0
@@ -52,6 +58,30 @@ class LockWait:
         self.holders: tuple[str, ...] = ()
         """Those seen last, in words."""
         self.first_pid = 0
+        self.for_what = ""
+
+    async def alone(self, raw: Any) -> None:
+        """In a transaction that holds no lock yet: nobody else replaces or fills the relation until its end.
+
+        Targets are kept apart by their schemas, and a model may say one of its own. Raises WarehouseError, which says
+        who is at work on it.
+        """
+        key = key_of_relation(self.relation)
+        if await raw.fetchval(_TRY, key):
+            return
+        self.for_what = f"until another build of {self.relation} has ended"
+        found = await raw.fetchrow(_WAIT, self._timeout)
+        self.pid = found["pid"]
+        try:
+            with translated():
+                await raw.execute("SELECT pg_advisory_xact_lock($1)", key)
+        except WarehouseError as error:
+            if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
+                raise
+            raise self._built_by_others() from error
+        finally:
+            self.pid = 0
+        await raw.execute("SELECT set_config('lock_timeout', $1, true)", found["before"])
 
     @contextlib.asynccontextmanager
     async def within(self, raw: Any) -> AsyncIterator[None]:
@@ -59,7 +89,8 @@ class LockWait:
 
         Raises WarehouseError, which says who holds a lock that was not to be had.
         """
-        found = await raw.fetchrow(_BEGIN, f"{max(1, round(self.seconds * 1000))}ms")
+        self.for_what = f"for a lock to replace {self.relation}"
+        found = await raw.fetchrow(_BEGIN, self._timeout)
         self.search_path = found["path"]
         self.pid = found["pid"]
         try:
@@ -71,6 +102,10 @@ class LockWait:
             raise self._timed_out() from error
         finally:
             self.pid = 0
+
+    @property
+    def _timeout(self) -> str:
+        return f"{max(1, round(self.seconds * 1000))}ms"
 
     @property
     def holders_text(self) -> str:
@@ -90,6 +125,21 @@ class LockWait:
             help=f"what was there before is as it was; {end}set a higher lock_timeout for the connection",
             transient=True,
         )
+
+    def _built_by_others(self) -> WarehouseError:
+        held = self.holders_text or "by whom is not known"
+        return WarehouseError(
+            f"{self.relation} is built by another run, which has not ended within {self.seconds:g} s: {held}",
+            help="what was there before is as it was; wait for that run and use `sqb retry`; a model with a schema of "
+            "its own is best built by one target only",
+            transient=True,
+        )
+
+
+def key_of_relation(relation: Relation) -> int:
+    """Of an advisory lock; the same for every sqlbuild."""
+    text = f"sqlbuild relation {relation.schema}.{relation.name}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 async def watched(
@@ -127,7 +177,7 @@ async def _watch(wait: LockWait, connect: Callable[[], Connection], tell: Callab
             began = began if began is not None else now
             if wait.pid and wait.holders and now - began >= tell_after:
                 tell_after += REMIND_SECONDS
-                tell(f"waiting up to {wait.seconds:g} s for a lock to replace {wait.relation}: {wait.holders_text}")
+                tell(f"waiting up to {wait.seconds:g} s {wait.for_what}: {wait.holders_text}")
     finally:
         if connection is not None:
             with anyio.CancelScope(shield=True):

@@ -54,6 +54,7 @@ async def swapped_table(
 
     async def swap(raw: Any) -> None:
         async with raw.transaction():
+            await wait.alone(raw)
             create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
             with translated(create):
                 await raw.execute(create)
@@ -109,16 +110,17 @@ async def swapped_view(
     create = f"CREATE VIEW {quote_relation(relation)} AS {sql}"
 
     async def swap(raw: Any) -> None:
-        async with raw.transaction(), wait.within(raw):
+        async def arrive() -> None:
+            await raw.execute("SELECT set_config('search_path', $1, true)", wait.search_path)
+            with translated(create):
+                await raw.execute(create)
+            await raw.execute("SELECT set_config('search_path', '', true)")
 
-            async def arrive() -> None:
-                await raw.execute("SELECT set_config('search_path', $1, true)", wait.search_path)
-                with translated(create):
-                    await raw.execute(create)
-                await raw.execute("SELECT set_config('search_path', '', true)")
-
-            if not await _replaced_in_place(raw, relation, sql, order, wait.search_path):
-                await replaced(raw, relation, "VIEW", arrive, order)
+        async with raw.transaction():
+            await wait.alone(raw)
+            async with wait.within(raw):
+                if not await _replaced_in_place(raw, relation, sql, order, wait.search_path):
+                    await replaced(raw, relation, "VIEW", arrive, order)
         failpoint("model.swapped")
 
     await watched(wait, how.connect, order.tell, lambda: connection.run(swap))
