@@ -195,6 +195,18 @@ async def test_a_connection_that_ended_while_nobody_used_it_is_replaced(warehous
     assert await process_of(connection) != process
 
 
+async def test_a_connection_that_ended_unnoticed_in_a_call_is_replaced(warehouse):
+    connection = warehouse.connect()
+
+    async def end(raw):
+        raw.terminate()
+        return 1
+
+    assert await connection.run(end) == 1
+    assert await (await connection.query("SELECT 2")).fetch() == [(2,)]
+    await connection.close()
+
+
 async def test_the_transaction_of_a_terminated_connection_has_not_happened(warehouse, on_server, working):
     async def lost() -> None:
         with pytest.raises(WarehouseError, match="terminating connection"):

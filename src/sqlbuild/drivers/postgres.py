@@ -314,7 +314,8 @@ class PostgresConnection:
 
     async def _keep(self, raw: Any) -> None:
         """The next statement of this connection may use it."""
-        if self._kept is None and not self._closed and not raw.is_in_transaction():
+        is_usable = not raw.is_closed() and not raw.is_in_transaction()
+        if self._kept is None and not self._closed and is_usable:
             self._kept = raw
         else:
             await self._server.pool.give_back(raw)

@@ -10,7 +10,8 @@ from typing import Any
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
 
-_PLACE = re.compile(r"COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?", re.DOTALL)
+_PLACE = re.compile(r"(?:.*\n)?COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?", re.DOTALL)
+"""The last line: of a JSON value it says before what is wrong with that."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,39 +47,72 @@ async def cast_rows(
         if refusal(error).is_about_data:
             for column in columns:
                 if column.cast:
-                    await _blame(raw, name, column, numbers)
+                    await _blame(raw, _Cast(staging, name, column), numbers)
         raise
     await raw.execute(f"DROP TABLE {name}")
 
 
-async def _blame(raw: Any, name: str, column: Outgoing, numbers: Sequence[int]) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Cast:
+    """Of one column: from the table `source`, quoted, into the staging table."""
+
+    staging: Relation
+    source: str
+    column: Outgoing
+
+
+class _TriedError(Exception):
+    """Ends a transaction that was only a trial."""
+
+
+async def _blame(raw: Any, cast: _Cast, numbers: Sequence[int]) -> None:
     """Raise an error that names the first value of a column that cannot be cast; return if all can be."""
-    error = await _error_of(raw, name, column, numbers[-1])
+    column = cast.column
+    error = await _error_of(raw, cast, numbers[-1])
     if error is None:
         return
+    if refusal(error).state[:2] == "42":
+        raise WarehouseError(
+            f"column {column.held.name}: {refusal(error).message}, "
+            f"{'the declared type' if column.held.declared else 'the type of the column'}",
+            help="convert the values in the loader, or declare another type",
+        )
     low, high = 0, len(numbers) - 1
     while low < high:
         middle = (low + high) // 2
-        found = await _error_of(raw, name, column, numbers[middle])
+        found = await _error_of(raw, cast, numbers[middle])
         if found is None:
             low = middle + 1
         else:
             high, error = middle, found
-    value = await raw.fetchval(f"SELECT CAST({column.alias} AS text) FROM {name} WHERE {_NUMBER} = {numbers[low]}")
+    value = await raw.fetchval(
+        f"SELECT CAST({column.alias} AS text) FROM {cast.source} WHERE {_NUMBER} = {numbers[low]}"
+    )
     said = refusal(error)
     if said.state in ("22021", "22P05"):
         raise told(said, column.held.name, numbers[low])
     raise uncastable(column, value, numbers[low])
 
 
-async def _error_of(raw: Any, name: str, column: Outgoing, last: int) -> WarehouseError | None:
-    """What casting the column's values up to the row `last` raises."""
-    try:
+async def _error_of(raw: Any, cast: _Cast, last: int) -> WarehouseError | None:
+    """What happens when the values up to the row `last` get into their column; nothing stays of it."""
+    sql = (
+        f"INSERT INTO {quote_relation(cast.staging)} ({quote_identifier(cast.column.held.name)}) "
+        f"SELECT {cast.column.value} FROM {cast.source} WHERE {_NUMBER} <= {last}"
+    )
+
+    async def attempt() -> None:
         async with raw.transaction():
             with translated():
-                await raw.execute(f"SELECT count({column.cast}) FROM {name} WHERE {_NUMBER} <= {last}")
+                await raw.execute(sql)
+            raise _TriedError
+
+    try:
+        await attempt()
     except WarehouseError as error:
         if not refusal(error).is_about_data:
             raise
         return error
+    except _TriedError:
+        pass
     return None

@@ -205,7 +205,7 @@ _CHECKS: Mapping[str, Callable[[Any], object]] = {
     "smallint": _whole_number_of(16),
     "integer": _whole_number_of(32),
     "bigint": _whole_number_of(64),
-    "real": struct.Struct("f").pack,
+    "real": struct.Struct("<f").pack,
     DOUBLE: float,
     TIMESTAMP_TZ: lambda value: value.astimezone(datetime.UTC),
 }
