@@ -456,6 +456,12 @@ async def test_columns_of_a_table_get_their_declared_types(table, rows):
     ]
 
 
+@pytest.mark.parametrize("types", [{}, {"a": "bigint"}])
+async def test_of_a_query_that_fails_the_message_shows_nothing_else(table, types):
+    with pytest.raises(WarehouseError, match=r"LINE 2:   2 / zero AS b\n {14}\^\Z"):
+        await table("SELECT 1 AS a,\n  2 / zero AS b", types=types)
+
+
 async def test_a_declared_column_that_the_query_does_not_give_is_named(table):
     with pytest.raises(WarehouseError, match="declares the column Id, which the query does not give") as caught:
         await table("SELECT 1 AS id", types={"Id": "int"})

@@ -55,12 +55,13 @@ class WrongRelationKind(WarehouseError):
 
 
 @contextlib.contextmanager
-def translated(sql: str = "") -> Iterator[None]:
-    """Turn what asyncpg raises for `sql` into WarehouseError."""
+def translated(sql: str = "", within: str = "") -> Iterator[None]:
+    """Turn what asyncpg raises for `sql` into WarehouseError. `within`: the statement that `sql` is a part of; messages
+    show and count lines of `sql`."""
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise statement_error(error, sql) from error
+        raise statement_error(error, sql, within) from error
     except asyncpg.InterfaceError as error:
         raise _interface_error(error, sql) from error
     except (ConnectionError, asyncpg.InternalClientError, EOFError) as error:
@@ -82,9 +83,9 @@ def translated_opening(place: str) -> Iterator[None]:
         raise _opening_error(error, place) from error
 
 
-def statement_error(error: asyncpg.PostgresError, sql: str) -> WarehouseError:
+def statement_error(error: asyncpg.PostgresError, sql: str, within: str = "") -> WarehouseError:
     code = str(getattr(error, "sqlstate", None) or "")
-    text = _message(error, sql)
+    text = _message(error, sql, max(0, within.find(sql)))
     if code == "57014" and _INTERRUPTED in text:
         return WarehouseError("the statement was interrupted", sql=sql)
     if code.startswith("08"):
@@ -124,7 +125,7 @@ def _lost(text: str, sql: str) -> WarehouseError:
     )
 
 
-def _message(error: asyncpg.PostgresError, sql: str) -> str:
+def _message(error: asyncpg.PostgresError, sql: str, start: int) -> str:
     """As psql shows it: the message, then detail and hint, then the line of the statement with a caret below."""
     parts = [str(getattr(error, "message", None) or error).strip()]
     for label in ("detail", "hint"):
@@ -132,9 +133,9 @@ def _message(error: asyncpg.PostgresError, sql: str) -> str:
         # Of asyncpg's own advice on poolers, half a page, there is a line in _HELP.
         if value and "pgbouncer" not in value:
             parts.append(f"{label.upper()}: {value}")
-    position = getattr(error, "position", None)
-    if position and sql:
-        parts.append(_pointed(sql, int(position)))
+    position = int(getattr(error, "position", None) or 0) - start
+    if 0 < position <= len(sql) + 1:
+        parts.append(_pointed(sql, position))
     text = "\n".join(parts)
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}... ({len(text):,} characters)"
 

@@ -56,7 +56,7 @@ async def swapped_table(
         async with raw.transaction():
             await wait.alone(raw)
             create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
-            with translated(create):
+            with translated(sql, create):
                 await raw.execute(create)
             await _make_indexes(raw, staging, order.indexes)
             await raw.execute(f"ANALYZE {quote_relation(staging)}")
@@ -112,7 +112,7 @@ async def swapped_view(
     async def swap(raw: Any) -> None:
         async def arrive() -> None:
             await raw.execute("SELECT set_config('search_path', $1, true)", wait.search_path)
-            with translated(create):
+            with translated(sql, create):
                 await raw.execute(create)
             await raw.execute("SELECT set_config('search_path', '', true)")
 
@@ -138,7 +138,7 @@ async def _replaced_in_place(raw: Any, relation: Relation, sql: str, order: Buil
     try:
         async with raw.transaction():  # a savepoint
             await raw.execute("SELECT set_config('search_path', $1, true)", search_path)
-            with translated(create):
+            with translated(sql, create):
                 await raw.execute(create)
             await raw.execute("SELECT set_config('search_path', '', true)")
     except WarehouseError as error:
