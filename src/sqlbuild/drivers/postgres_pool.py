@@ -41,6 +41,24 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     """Every transaction of it, where the session cannot be told so: a pooler would forget it."""
     set_up: str = ""
     """Statements that make a session of the server what it is to be, whenever it was reset."""
+    is_changed: bool = False
+    """Whether a node has given it what a reset leaves: then nobody else gets it."""
+
+    async def set_type_codec(self, *args: Any, **options: Any) -> None:
+        self.is_changed = True
+        await super().set_type_codec(*args, **options)
+
+    async def set_builtin_type_codec(self, *args: Any, **options: Any) -> None:
+        self.is_changed = True
+        await super().set_builtin_type_codec(*args, **options)
+
+    def add_query_logger(self, callback: Any) -> None:
+        self.is_changed = True
+        super().add_query_logger(callback)
+
+    def add_termination_listener(self, callback: Any) -> None:
+        self.is_changed = True
+        super().add_termination_listener(callback)
 
     def get_reset_query(self) -> str:
         query: str = super().get_reset_query()
@@ -155,6 +173,8 @@ class ConnectionPool:
             try:
                 async with _NOTHING if quiet else raw.insisting():
                     await raw.reset(timeout=RESET_SECONDS)
+                if raw.is_changed:
+                    await raw.close(timeout=RESET_SECONDS)
             except _FAILED:
                 raw.terminate()
             finally:
