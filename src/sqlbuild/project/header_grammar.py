@@ -34,6 +34,7 @@ _ESCAPED = re.compile(r"""\\(["'\\])""")
 _ESCAPED_SINGLE = re.compile(r"""\\(["'\\])|'(')""")
 _PROSE_ESCAPED = re.compile(r"[\\'](')")
 _TRIPLE_END = re.compile(r'"""(?:""(?!")|"(?!"))?')
+_BLANKS = re.compile(r"\s+")
 _RAW_STOP = re.compile(r"""[()\[\],;"'$]|--|/\*""")
 _END_OF_HEADER = (re.compile(r"^[ \t]*\)[ \t]*;", re.MULTILINE), re.compile(r"\)\s*;"))
 _CONSTANTS = {"true": True, "false": False, "null": None}
@@ -262,15 +263,16 @@ class _Parser:
         return int(word) if _WHOLE.fullmatch(word) else float(word)
 
     def raw(self, start: int) -> tuple[str, int]:
-        """SQL up to the next comma or closing bracket outside of brackets and quotes."""
+        """SQL up to the next comma or closing bracket outside of brackets and quotes, blanks outside of quotes as one."""
         text, position = self.text, start
         pieces: list[str] = []
+        plain = ""
         open_brackets: list[int] = []
         while stop := _RAW_STOP.search(text, position):
-            pieces.append(text[position : stop.start()])
+            plain += text[position : stop.start()]
             position, here = stop.start(), stop.group()
             if here in ("--", "/*"):
-                pieces.append(" ")
+                plain += " "
                 position = skip_blank(text, position)
                 continue
             if here == ";" or (not open_brackets and here in (",", ")", "]")):
@@ -280,7 +282,11 @@ class _Parser:
                 open_brackets.append(position)
             elif here in ")]" and _PAIRS[text[open_brackets.pop()]] != here:
                 raise _Wrong(position, f"this {here} closes nothing", "balance the brackets of the type")
-            pieces.append(text[position:end])
+            if here in "\"'$":
+                pieces += [_BLANKS.sub(" ", plain), text[position:end]]
+                plain = ""
+            else:
+                plain += here
             position = end
         else:
             position = len(text)
@@ -288,7 +294,7 @@ class _Parser:
             raise _Wrong(
                 open_brackets[-1], f"this {text[open_brackets[-1]]} is never closed", "balance the brackets of the type"
             )
-        return " ".join("".join(pieces).split()), position
+        return "".join((*pieces, _BLANKS.sub(" ", plain))).strip(), position
 
     def check_depth(self, position: int, depth: int) -> None:
         if depth > MAX_DEPTH:

@@ -73,6 +73,7 @@ def test_a_value_is_read(written: str, value: object):
         ("DOUBLE /* , ) */ PRECISION -- x", "DOUBLE PRECISION"),
         ("ENUM('a, b', ')')", "ENUM('a, b', ')')"),
         ('STRUCT("x)" INTEGER)', 'STRUCT("x)" INTEGER)'),
+        ("ENUM( 'two  words',\n 'line\nbreak' )", "ENUM( 'two  words', 'line\nbreak' )"),
         ('"my type"', "my type"),
     ],
 )
