@@ -171,6 +171,22 @@ async def test_eight_connections_build_different_tables_at_once(warehouse):
     assert len(await warehouse.relations()) == 16
 
 
+async def test_relations_of_almost_one_name_are_built_at_once(warehouse):
+    """PostgreSQL makes types beside them, whose names it would take for one."""
+    names = [*(f"{'x' * 62}{number}" for number in range(5)), "x" * 62, "orders", "_orders", "__orders"]
+
+    async def build(name: str) -> None:
+        connection = warehouse.connect()
+        for _ in range(2):
+            await warehouse.build_table(connection, Relation("", "dev", name), "SELECT 1 AS a")
+        await connection.close()
+
+    async with anyio.create_task_group() as tasks:
+        for name in names:
+            tasks.start_soon(build, name)
+    assert {relation.name for relation in await warehouse.relations()} == set(names)
+
+
 # -- markers ----------------------------------------------------------------------------------------------------------
 
 

@@ -156,6 +156,7 @@ class _Apply:
             await self._do(f"DROP TABLE {self._staging.name}")
 
     async def _first(self) -> None:
+        await self._wait.name_types(self._raw)
         if self._staging.has_row_numbers:
             await self._keep_one_of_each_key()
             columns = ", ".join(quote_identifier(column.name) for column in self._staging.columns.values())

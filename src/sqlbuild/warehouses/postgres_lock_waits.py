@@ -35,6 +35,9 @@ SELECT current_setting('search_path') AS path, set_config('search_path', '', tru
     set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
 """
 _TRY = "SELECT pg_try_advisory_xact_lock($1)"
+_TAKE = "SELECT pg_advisory_xact_lock($1)"
+_KEPT_OF_A_TYPE = 62
+"""Bytes of a relation's name that are in the name of the type of its arrays, behind a `_`."""
 _WAIT = """
 SELECT current_setting('lock_timeout') AS before, set_config('lock_timeout', $1, true), pg_backend_pid() AS pid
 """
@@ -74,7 +77,7 @@ class LockWait:
         self.pid = found["pid"]
         try:
             with translated():
-                await raw.execute("SELECT pg_advisory_xact_lock($1)", key)
+                await raw.execute(_TAKE, key)
         except WarehouseError as error:
             if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
                 raise
@@ -95,6 +98,7 @@ class LockWait:
         self.pid = found["pid"]
         try:
             with translated():
+                await self.name_types(raw)
                 yield
         except WarehouseError as error:
             if sqlstate_of(error) != _LOCK_NOT_AVAILABLE:
@@ -102,6 +106,13 @@ class LockWait:
             raise self._timed_out() from error
         finally:
             self.pid = 0
+
+    async def name_types(self, raw: Any) -> None:
+        """In a transaction: until its end no other build makes a relation whose types could be called like this one's.
+
+        The server gives the second of two types another name, but not while it cannot see the first one yet.
+        """
+        await raw.execute(_TAKE, key_of_types(self.relation))
 
     @property
     def _timeout(self) -> str:
@@ -138,7 +149,16 @@ class LockWait:
 
 def key_of_relation(relation: Relation) -> int:
     """Of an advisory lock; the same for every sqlbuild."""
-    text = f"sqlbuild relation {relation.schema}.{relation.name}"
+    return _key(f"sqlbuild relation {relation.schema}.{relation.name}")
+
+
+def key_of_types(relation: Relation) -> int:
+    """Of an advisory lock: the same for `orders` and `_orders`, and for names that differ behind the 62nd byte."""
+    kept = relation.name.lstrip("_").encode()[:_KEPT_OF_A_TYPE].decode(errors="ignore")
+    return _key(f"sqlbuild types {relation.schema}.{kept}")
+
+
+def _key(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
