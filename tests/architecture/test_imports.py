@@ -63,6 +63,11 @@ def test_the_version_is_told_without_loading_the_engine():
     assert _loaded_by("-m", "sqlbuild", "--version") & HEAVY == set()
 
 
+def test_a_build_on_postgresql_needs_no_duckdb():
+    loaded = _loaded_by("-c", "import sqlbuild.warehouses.postgres_loading, sqlbuild.warehouses.postgres_copying")
+    assert loaded & {"asyncpg", "duckdb", "pyarrow"} == {"asyncpg"}
+
+
 def _loaded_by(*arguments: str) -> set[str]:
     """The top-level packages that a fresh interpreter loads."""
     shown = subprocess.run(
