@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
+from faulty_places import on_postgres
 
 from sqlbuild.state.journal import read_journal
 
@@ -18,6 +19,10 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 NODE = "import pathlib, time\nimport anyio\nfrom sqlbuild.tasks import task\n"
 FINE = NODE + "@task\nasync def fine(ctx): ...\n"
 LONG_QUERY = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE (a.range * b.range) % 7 = 3"
+LONG_ON_A_SERVER = (
+    "SELECT count(*) AS n FROM generate_series(1, 1000000) AS a (n), generate_series(1, 1000000) AS b (n) "
+    "WHERE (a.n + b.n) % 7 = 3"
+)
 
 
 def lines(*texts: str) -> str:
@@ -188,6 +193,65 @@ MOMENTS = {
         statuses={"node_0": "cancelled", "node_1": "not_started", "node_2": "not_started"},
     ),
 }
+ON_A_SERVER = {
+    "a statement of a node": Moment(
+        files={
+            "tasks/t.py": lines("@task", "async def node(ctx):", f"    await ctx.query({LONG_ON_A_SERVER!r}).scalar()")
+        },
+        begun=("state = 'active' AND query LIKE '%generate_series%'",),
+        statuses={"node": "cancelled"},
+    ),
+    "a model": Moment(
+        files={"models/slow.sql": f"MODEL (materialized table);\n{LONG_ON_A_SERVER}\n"},
+        begun=("state = 'active' AND query LIKE '%generate_series%'",),
+        statuses={"slow": "cancelled"},
+    ),
+    "rows on their way": Moment(
+        files={
+            "tasks/t.py": lines(
+                "@task",
+                "async def node(ctx):",
+                "    async for batch in ctx.query('SELECT n FROM generate_series(1, 100000000) AS a (n)').batches(1000):",
+                "        await anyio.sleep(0.01)",
+            )
+        },
+        begun=("query LIKE 'COPY%generate_series%'",),
+        statuses={"node": "cancelled"},
+    ),
+    "an export": Moment(
+        files={
+            "python/n.py": lines(
+                "from sqlbuild.assets import asset",
+                "@asset",
+                "async def node(ctx):",
+                f"    await ctx.export({LONG_ON_A_SERVER!r}, 'exports/a.csv')",
+            )
+        },
+        begun=("query LIKE 'COPY%generate_series%'",),
+        statuses={"node": "cancelled"},
+    ),
+    "a load": Moment(
+        files={
+            "sources/raw.yml": "sources:\n  - {name: raw, managed: true, write_strategy: append}\n",
+            "python/n.py": lines(
+                "from sqlbuild.loaders import loader",
+                "@loader",
+                "def raw(ctx):",
+                "    while True:",
+                "        yield [{'id': n} for n in range(10_000)]",
+            ),
+        },
+        begun=("query LIKE 'COPY%_sqlbuild_staging%'",),
+        statuses={"raw": "cancelled"},
+    ),
+    "a table that somebody reads": Moment(
+        files={"models/kept.sql": "MODEL (materialized table);\nSELECT 2 AS a\n"},
+        begun=("wait_event_type = 'Lock'",),
+        statuses={"kept": "cancelled"},
+    ),
+}
+"""What a PostgreSQL server is in the middle of; `begun` says how that is seen in `pg_stat_activity`."""
+ALWAYS_ON_A_SERVER = ("a model", "a load", "a table that somebody reads")
 AT_POINTS = {
     "compiling": "analysis.written",
     "taking the lock": "lock.taken",
@@ -248,6 +312,35 @@ def test_a_signal_ends_whatever_goes_on(faulty, name, number, backend):
     assert faulty.statuses() == moment.statuses
     assert read_journal(str(*runs)).ended_with == EXIT_CODES[number]
     assert faulty.query("SELECT count(*) FROM _sqlbuild_node_results") == [(len(moment.statuses),)]
+
+
+@on_postgres
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS_ON_A_SERVER else pytest.mark.slow) for name in ON_A_SERVER]
+)
+@signals((signal.SIGTERM, "asyncio"))
+def test_a_signal_ends_what_a_server_does(faulty, name, number, backend):
+    moment = ON_A_SERVER[name]
+    faulty.write(moment.files)
+    faulty.place.rows("CREATE TABLE kept AS SELECT 1 AS a")
+    with faulty.place.held("SELECT * FROM kept"):
+        process = faulty.start("build", "--backend", backend)
+        for where in moment.begun:
+            faulty.place.wait_for(where)
+        process.send_signal(number)
+        assert moment.says.format(signal=number.name) in ended_well(faulty, process, number)
+        faulty.place.wait_until_none()
+        assert faulty.place.rows("SELECT a FROM kept") == [(1,)]
+    assert faulty.statuses() == moment.statuses
+    (journal,) = (faulty.root / "target/runs").glob("*/journal.jsonl")
+    assert read_journal(str(journal)).ended_with == EXIT_CODES[number]
+    relations = faulty.place.rows(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')"
+    )
+    assert {name for (name,) in relations if name.startswith("_sqlbuild_staging") or "_sqlbuild" not in name} == {
+        "kept"
+    }
+    assert not [path for path in (faulty.root / "exports").glob("**/*") if path.is_file()]
 
 
 @pytest.mark.parametrize("name", AT_POINTS)
