@@ -11,7 +11,7 @@ select count(*), sum(amount), min(status), max(id), avg(amount) from raw.orders
 select count(*) filter (where status = 'paid') as paid, bool_and(paid) as every, bool_or(paid) as some from raw.orders
 select row_number() over (), rank() over (order by id), dense_rank() over (order by id), ntile(4) over (order by id) as quarter, percent_rank() over (order by id) as p, cume_dist() over (order by id) as c from raw.orders
 select lag(amount) over (order by id) as before, lead(status) over (order by id) as after, first_value(amount) over (order by id) as first, last_value(id) over (order by id) as last, nth_value(code, 2) over (order by id) as second, sum(id) over (partition by status) as total from raw.orders
-select lag(amount, 1, 0) over (order by id) as before from raw.orders
+select lag(amount, 1, 0.0) over (order by id) as before from raw.orders
 select coalesce(amount, 0) as a, coalesce(code, 'x') as b, coalesce(status, 'x') as c, coalesce(id, 5000000000) as d, coalesce(created_at, '2020-01-01') as e, coalesce(null, id) as f, coalesce(amount, amount) as g, coalesce(code, status) as h from raw.orders
 select case when id = 1 then 'a' when id = 2 then null else 'b' end as a, case when paid then 1 else 2.5 end as b, case when paid then id end as c, case when paid then code else 'none' end as d, case when paid then amount else 1 end as e from raw.orders
 select greatest(i, s) as a, least(n, i) as b, greatest(day, '2020-01-01') as c, greatest(n, n92) as d from raw.wide

@@ -184,7 +184,11 @@ async def test_a_view_gets_another_query_and_what_depends_on_it_stays(warehouse,
         ),
     ],
 )
-async def test_what_cannot_be_made_again_is_named_and_the_table_stays(connection, table, rows, statement, named):
+async def test_what_cannot_be_made_again_is_named_and_the_table_stays(
+    connection, table, rows, postgres_server, statement, named
+):
+    if "ATOMIC" in statement and int(postgres_server.version.partition(".")[0]) < 14:
+        pytest.skip("functions had no SQL body before PostgreSQL 14")
     await table("SELECT 1 AS id")
     for part in statement.split("; CREATE"):
         await connection.execute(part if part.startswith(("CREATE", "ALTER")) else f"CREATE{part}")

@@ -258,7 +258,7 @@ async def test_cancelled_statements_together_have_not_happened(connection, endle
 async def test_a_cancelled_query_stops_within_a_second(connection, endless, arrow):
     started = time.monotonic()
     with anyio.move_on_after(0.1) as scope:
-        await connection.query(f"SELECT max(product) FROM ({endless})", arrow=arrow)
+        await connection.query(f"SELECT max(product) FROM ({endless}) AS numbers", arrow=arrow)
     assert scope.cancelled_caught
     assert time.monotonic() - started < 1.5
     assert await rows(connection, "SELECT 1") == [(1,)]
@@ -286,7 +286,7 @@ async def test_cancelling_one_statement_leaves_others_alone(warehouse, endless, 
 
 async def test_a_failing_task_stops_the_statements_of_its_siblings(warehouse, endless):
     async def work() -> None:
-        await warehouse.connect().query(f"SELECT max(product) FROM ({endless})")
+        await warehouse.connect().query(f"SELECT max(product) FROM ({endless}) AS numbers")
 
     async def fail() -> None:
         await anyio.sleep(0.1)

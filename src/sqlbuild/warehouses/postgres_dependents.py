@@ -75,7 +75,7 @@ WHERE c.oid = ANY($1::oid[]) AND CASE d.deptype
         AND (a.adrelid IS DISTINCT FROM c.oid OR c.relkind = 'v')
         AND NOT coalesce(t.tgisinternal, false) AND o.relkind IS DISTINCT FROM 'v'
     WHEN 'a' THEN d.classid IN ('pg_policy'::regclass, 'pg_publication_rel'::regclass)
-        OR NOT t.tgisinternal OR r.rulename <> '_RETURN' OR o.relkind IN ('r', 'p', 'f')
+        OR NOT t.tgisinternal OR r.rulename <> '_RETURN' OR (o.relkind IN ('r', 'p', 'f') AND o.oid <> c.oid)
         OR (a.adrelid = c.oid AND c.relkind = 'v')
     ELSE false END
 UNION ALL
