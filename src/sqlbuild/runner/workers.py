@@ -46,6 +46,9 @@ class Workers:
         self._cancelled = cancelled
         self._waiting: deque[Attempt] = deque()
         self._standby = False
+        self._goes_on = False
+        """Whether what is added now is seen by a worker before anything else happens."""
+        self._pausing = 0
         self._stopped = False
         self._tasks: TaskGroup | None = None
         self._context = contextvars.Context()
@@ -66,7 +69,8 @@ class Workers:
 
     def add(self, attempt: Attempt) -> None:
         self._waiting.append(attempt)
-        self._need_worker()
+        if not self._goes_on:
+            self._need_worker()
 
     def stop(self) -> list[Attempt]:
         """Begin nothing more; returns the attempts that had not begun."""
@@ -76,7 +80,7 @@ class Workers:
         return never_begun
 
     def _need_worker(self) -> None:
-        if not self._standby and self._tasks is not None:
+        if not self._standby and self._tasks is not None and len(self._waiting) > self._pausing:
             self._standby = True
             # Whoever asks for it may stand in a task whose node has left context variables set.
             self._context.copy().run(self._tasks.start_soon, self._work)
@@ -100,14 +104,28 @@ class Workers:
                 await own_task.forget_cancellation()
             if attempt.session is not None and attempt.session.holds_connection:
                 outcome = await close_session(attempt, outcome)
-            self._ended(attempt, outcome)
+            self._goes_on = as_new
+            try:
+                self._ended(attempt, outcome)
+            finally:
+                self._goes_on = False
             if not as_new:
                 # The next node gets a worker of its own, so that it notices nothing of this one.
-                if self._waiting:
-                    self._need_worker()
                 break
             if self._clock.monotonic() > slice_ends:
                 self._settle()
-                await anyio.lowlevel.checkpoint()
+                if self._standby:
+                    # It is the next to have the event loop; two workers would keep it for two slices in each round.
+                    break
+                await self._pause()
                 slice_ends = self._clock.monotonic() + SLICE_SECONDS
         self._settle()
+        self._need_worker()
+
+    async def _pause(self) -> None:
+        """Let everything else use the event loop once."""
+        self._pausing += 1
+        try:
+            await anyio.lowlevel.checkpoint()
+        finally:
+            self._pausing -= 1

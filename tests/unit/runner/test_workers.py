@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 
 import anyio
+import pytest
 
+from sqlbuild.runner.workers import SLICE_SECONDS
 from sqlbuild.tasks import AsyncTaskContext, task
+from sqlbuild.testing import VirtualClock
 
 variable = contextvars.ContextVar("variable", default=0)
 
@@ -24,3 +28,33 @@ async def test_no_node_sees_a_context_variable_that_another_one_has_set(run_plan
 
     await run_plan({make(number): () for number in range(1, 30)}, {"concurrency": 2})
     assert seen == [0] * 29
+
+
+@pytest.mark.parametrize("waiting", [0, 30])
+async def test_however_many_workers_there_are_the_event_loop_is_kept_for_one_slice_at_a_time(run_plan, waiting):
+    clock, done, seen = VirtualClock(jumps=False), [], []
+
+    def make(number):
+        @task(name=f"node_{number}")
+        async def node(ctx: AsyncTaskContext):
+            if number < waiting:
+                await anyio.sleep(0)
+            clock.advance(0.001)
+            done.append(number)
+
+        return node
+
+    async def look(scope):
+        with scope:
+            while True:
+                seen.append(len(done))
+                await anyio.lowlevel.checkpoint()
+
+    scope = anyio.CancelScope()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(look, scope)
+        await run_plan({make(number): () for number in range(400)}, {"concurrency": 64}, clock=clock)
+        scope.cancel()
+    longest = max(after - before for before, after in itertools.pairwise(seen))
+    # On trio, which takes tasks in any order, two slices may come after each other. Each node that has waited ends once.
+    assert longest <= 2 * (SLICE_SECONDS / 0.001 + 2) + waiting
