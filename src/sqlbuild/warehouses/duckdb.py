@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.relation_options import index_names
 from sqlbuild.domain.settings import Connection as ConnectionSettings
-from sqlbuild.drivers.duckdb import DuckDBDatabase
+from sqlbuild.drivers.duckdb import DuckDBConnection, DuckDBDatabase
+from sqlbuild.drivers.duckdb_blocking import BlockingCursor
 from sqlbuild.drivers.duckdb_errors import WrongRelationKind
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Parameters
@@ -94,19 +96,9 @@ class DuckDBWarehouse:
         failpoint("model.swapped")
 
     async def append_json(self, connection: Connection, relation: Relation, rows: Sequence[str]) -> None:
-        name = quote_relation(relation)
-        described = await connection.query(f"DESCRIBE {name}")
-        types = {str(column): str(type_) for column, type_, *_ in await described.fetch()}
-        # Read as text and then cast: from_json makes NULL of a value that does not fit its type, a cast fails.
-        structure = json.dumps(dict.fromkeys(types, "VARCHAR")).replace("'", "''")
-        columns = ", ".join(quote_identifier(column) for column in types)
-        casts = ", ".join(f"CAST(r.{quote_identifier(column)} AS {type_})" for column, type_ in types.items())
-        await connection.execute(
-            # One text a row: DuckDB reads a single text with all of them at a fourth of the speed.
-            f"INSERT INTO {name} ({columns}) SELECT {casts} "
-            f"FROM (SELECT from_json(row_text, '{structure}') AS r FROM (SELECT unnest(?::VARCHAR[]) AS row_text))",
-            [list(rows)],
-        )
+        assert isinstance(connection, DuckDBConnection)
+        # In one go: each way to a thread and back takes as long as the event loop is busy, and the interpreter too.
+        await connection.blocking(functools.partial(_append_json, relation=relation, rows=list(rows)))
 
     async def _rows(self, sql: str) -> list[tuple[Any, ...]]:
         connection = self.connect()
@@ -121,6 +113,21 @@ class DuckDBWarehouse:
             await connection.execute_together([(sql, None) for sql in statements])
         finally:
             await connection.close()
+
+
+def _append_json(cursor: BlockingCursor, relation: Relation, rows: list[str]) -> None:
+    name = quote_relation(relation)
+    types = {str(column): str(type_) for column, type_, *_ in cursor.rows(f"DESCRIBE {name}")}
+    # Read as text and then cast: from_json makes NULL of a value that does not fit its type, a cast fails.
+    structure = json.dumps(dict.fromkeys(types, "VARCHAR")).replace("'", "''")
+    columns = ", ".join(quote_identifier(column) for column in types)
+    casts = ", ".join(f"CAST(r.{quote_identifier(column)} AS {type_})" for column, type_ in types.items())
+    cursor.execute(
+        # One text a row: DuckDB reads a single text with all of them at a fourth of the speed.
+        f"INSERT INTO {name} ({columns}) SELECT {casts} "
+        f"FROM (SELECT from_json(row_text, '{structure}') AS r FROM (SELECT unnest(?::VARCHAR[]) AS row_text))",
+        [rows],
+    )
 
 
 def _build(
