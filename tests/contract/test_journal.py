@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
 import os
+import resource
 
 import pytest
 
@@ -227,21 +228,29 @@ def test_a_run_never_writes_into_the_journal_of_another(journal_file):
         FileJournal(str(journal_file.parent), run_id="r1", target="dev")
 
 
-@pytest.mark.parametrize("written", [0, 20, None])
-def test_a_full_disk_names_file_and_step_and_leaves_whole_records(tmp_path, monkeypatch, make_record, written):
-    def write(file: int, data: bytes) -> int:
-        if written is None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return really_write(file, data[:written])
+@contextlib.contextmanager
+def files_of_at_most(size: int):
+    """As on a disk that is full then: what is more is cut off, or refused."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
+
+@pytest.mark.parametrize("fits", [0, 20])
+def test_a_full_disk_names_file_and_step_and_leaves_whole_records(tmp_path, make_record, fits):
     journal = FileJournal(str(tmp_path), run_id="r1", target="dev")
     journal.started("task:a", 1, 1.0)
-    really_write = os.write
-    monkeypatch.setattr(os, "write", write)
-    with pytest.raises(EngineError, match=r"journal\.jsonl cannot be written \(a node's result\)") as raised:
+    size = os.path.getsize(journal.path)
+    with (
+        files_of_at_most(size + fits),
+        pytest.raises(EngineError, match=r"journal\.jsonl cannot be written \(a node's result\)") as raised,
+    ):
         journal.finished(make_record("task:a"))
     assert "free space" in raised.value.help
-    monkeypatch.undo()
+    assert os.path.getsize(journal.path) == size
     journal.started("task:b", 1, 2.0)
     journal.close()
     said = read_journal(journal.path)

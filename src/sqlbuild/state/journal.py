@@ -22,6 +22,7 @@ from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.results import RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.failpoints import failpoint
+from sqlbuild.state.kept_write import kept_write
 from sqlbuild.state.node_result_json import dumps
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
@@ -103,7 +104,7 @@ class FileJournal:
         self._append(dumps({"replayed": run_id, "at": time.time()}), "that it was replayed")
 
     def started(self, node: NodeId, attempt: int, at: float) -> None:
-        self._append(f'{{"started":{dumps(node)},"attempt":{attempt},"at":{at!r}}}', f"the start of {node}")
+        self._append(dumps({"started": node, "attempt": attempt, "at": at}), f"the start of {node}")
 
     def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
         entry = {"failed": node, "attempt": attempt, "at": at, "error": error}
@@ -302,7 +303,7 @@ def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
 
 
 def _write(file: int, line: bytes) -> None:
-    written = os.write(file, line)
+    written = kept_write(file, line)
     if written < len(line):
         raise OSError(f"only {written} of {len(line)} bytes were written")
 
