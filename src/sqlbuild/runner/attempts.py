@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 import anyio
 
@@ -23,8 +24,6 @@ from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
 from sqlbuild.runner.run_order import RunOrder
-
-_NO_SCOPE = contextlib.nullcontext()
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -129,11 +128,14 @@ async def run_async(
     outcome: Outcome | None = None
     raised: BaseException | None = None
     timeout = limits_of(attempt.node).timeout
+    in_scope = guard_scopes or timeout is not None
     try:
         if attempt.node.providers and attempt.session is not None:
             # Before the time limit: it bounds the author's function, not what others may have to wait for too.
             await attempt.session.set_up_providers()
-        with _scope(attempt, timeout, limit, guard_scopes):
+        if not in_scope:
+            return await _called(attempt, order, models)
+        with anyio.CancelScope() if timeout is None else limit(attempt, timeout):
             try:
                 outcome = await _called(attempt, order, models)
             except BaseException as error:
@@ -141,7 +143,12 @@ async def run_async(
                 raise
         return outcome or Raised(too_late(timeout))
     except BaseException as error:  # noqa: BLE001 - whatever a node does ends that node only
-        if isinstance(error, RuntimeError) and error is not raised and not isinstance(error, SqlbuildError):
+        if (
+            in_scope
+            and isinstance(error, RuntimeError)
+            and error is not raised
+            and not isinstance(error, SqlbuildError)
+        ):
             # The scope around the node could not be left, because one inside of it was not.
             attempt.left_scope_open = True
             error = raised or _scope_left_open(error)
@@ -153,25 +160,16 @@ async def run_async(
         raised = None  # it holds this frame
 
 
-def _scope(
-    attempt: Attempt, timeout: float | None, limit: LimitOf, guarded: bool
-) -> contextlib.AbstractContextManager[object]:
-    if timeout is not None:
-        return limit(attempt, timeout)
-    return anyio.CancelScope() if guarded else _NO_SCOPE
-
-
 def too_late(timeout: float | None) -> NodeTimeout:
     return NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s")
 
 
-async def _called(attempt: Attempt, order: RunOrder, models: ModelBuilder) -> Outcome:
-    declaration = attempt.node.declaration
-    if isinstance(declaration, PythonNode):
-        assert attempt.session is not None
-        context = context_for(attempt.node.kind, True, attempt.session)
-        return await call_async(declaration, context, attempt.session, order.max_payload_bytes)
-    return await models.build(attempt.node, attempt.number)
+def _called(attempt: Attempt, order: RunOrder, models: ModelBuilder) -> Coroutine[Any, Any, Outcome]:
+    node, session = attempt.node, attempt.session
+    if session is None:
+        return models.build(node, attempt.number)
+    context = context_for(node.kind, True, session)
+    return call_async(cast(PythonNode, node.declaration), context, session, order.max_payload_bytes)
 
 
 async def close_session(attempt: Attempt, outcome: Outcome) -> Outcome:

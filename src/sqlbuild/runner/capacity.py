@@ -221,7 +221,7 @@ class Capacity(Generic[Request]):
         while True:
             if self._buckets:
                 self._now, self.due = self._monotonic(), None
-            best = self._best_queue()
+            best = self._best_queue() if self._queues else None
             if self._statements and free[_CONNECTIONS] > 0:
                 sql_node_waits = best is not None and best[0] == _CONNECTIONS
                 if not (sql_node_waits and self._statement_was_last):
@@ -245,11 +245,13 @@ class Capacity(Generic[Request]):
                 return nodes, requests
 
     def _take_node(self, need: Need) -> NodeId:
-        if need[0] == _CONNECTIONS:
+        lane = need[0]
+        self._free[lane] -= 1
+        if lane == _CONNECTIONS:
             self._statement_was_last = False
-        for name in need:
-            self._free[name] -= 1
         if len(need) > 1:
+            for name in need[1:]:
+                self._free[name] -= 1
             self._block_was_last.difference_update(need)
             self._take_tokens(need[1:])
         queue = self._queues[need]

@@ -129,6 +129,9 @@ class _Execution:
         self.plan = plan
         self.order = order
         self.services = services
+        # Looked up once, as they are called for every node.
+        self._now, self._monotonic = services.clock.now, services.clock.monotonic
+        self._publish, self._write_start = services.publish, services.journal.started
         self.started_at = started_at
         self.stopped_by: str | None = None
         self.engine_error: EngineError | None = None
@@ -387,7 +390,7 @@ class _Execution:
 
     def _enqueue(self, node: NodeId) -> None:
         step = self.plan.steps[node]
-        self._ready_at[node] = self.services.clock.monotonic()
+        self._ready_at[node] = self._monotonic()
         shape = lane_of(step.node), limits_of(step.node).pools
         need = self._needs.get(shape)
         if need is None:
@@ -432,33 +435,26 @@ class _Execution:
 
     def _begin(self, attempt: Attempt) -> bool:
         """Say that user code starts now; False if that could not be written down."""
-        node = attempt.node
-        clock, history = self.services.clock, attempt.history
-        attempt.started_at = clock.now()
-        attempt.started = clock.monotonic()
+        node, history = attempt.node, attempt.history
+        at = attempt.started_at = self._now()
+        attempt.started = self._monotonic()
         attempt.waited = attempt.started - self._ready_at[node.id] if history is None else history.waited
         try:
-            self.services.journal.started(node.id, attempt.number, attempt.started_at)
+            self._write_start(node.id, attempt.number, at)
         except EngineError as error:
             self._never_began(attempt)
             self._engine_failed(error)
             return False
         self._running[node.id] = attempt
         failpoint("node.started")
-        self.services.publish(NodeStarted(attempt.started_at, node.id, node.kind, node.name, attempt.number))
+        self._publish(NodeStarted(at, node.id, node.kind, node.name, attempt.number))
         return True
 
-    async def _call(self, attempt: Attempt, guards_scopes: bool) -> Outcome:
+    def _call(self, attempt: Attempt, guards_scopes: bool) -> Awaitable[Outcome]:
         """Of what is awaited: an async node or a SQL model."""
         if self._rehearsal is not None and not self._rehearsal.calls(attempt.node):
-            return await self._rehearsal.outcome_of(attempt.node)
-        return await run_async(
-            attempt,
-            self.order,
-            self._models,
-            self._limit,
-            guard_scopes=guards_scopes,
-        )
+            return self._rehearsal.outcome_of(attempt.node)
+        return run_async(attempt, self.order, self._models, self._limit, guard_scopes=guards_scopes)
 
     # -- endings ----------------------------------------------------------------------------------------------------
 

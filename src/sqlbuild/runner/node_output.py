@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TextIO, cast
+from typing import Any, ClassVar, TextIO, cast
 
 from sqlbuild.domain.masking import MaskedStream, Masker
 
@@ -21,12 +21,14 @@ _LONGEST_LINE = 65_536
 class Speaker:
     """One attempt of one node: takes text as it is printed, by any of its threads, and hands it on line by line."""
 
-    __slots__ = ("_lock", "_log", "_unfinished")
+    __slots__ = ("_log", "_unfinished")
+
+    # One for all, as there is a speaker for each attempt and few ever say a thing. Re-entrant: while it is held, the
+    # garbage collector may run a `__del__` of the author's that prints.
+    _lock: ClassVar = threading.RLock()
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        # Re-entrant: while it is held, the garbage collector may run a `__del__` of the author's that prints.
-        self._lock = threading.RLock()
         self._unfinished: dict[tuple[str, int], str] = {}
 
     @property
