@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import signal
 
 import pytest
 from faulty_places import on_postgres
@@ -194,54 +196,79 @@ def test_a_restarted_server_fails_what_ran_and_whoever_comes_meanwhile_waits_for
     assert faulty.place.rows("SELECT count(DISTINCT node_id) FROM _sqlbuild_node_results") == [(7,)]
 
 
+CANCEL_WRITING = """
+SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'COMMENT ON SCHEMA%'
+"""
+
+
 @pytest.fixture
 def lose_the_answer(faulty, postgres_server):
-    """End the connection of the next transaction that writes a marker when it was committed, before that is said."""
+    """End the connection of the next transaction that writes a marker when it was committed, before that is said; or do
+    something else to it then."""
 
     def wait_for_a_standby(name):
         postgres_server.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
         postgres_server.sql("SELECT pg_reload_conf()")
 
-    def lose_it(go):
+    def until_commits_wait():
+        """Who commits hears of the setting from a process of the server that may be busy."""
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            while True:
+                commit = thread.submit(faulty.place.rows, "COMMENT ON SCHEMA public IS 'written'")
+                while not commit.done():
+                    if faulty.place.rows(CANCEL_WRITING):
+                        return
+
+    def lose_it(go, lose=faulty.place.end):
         with faulty.place.held("LOCK TABLE _sqlbuild_commits IN SHARE MODE"):
             go()
             session = faulty.place.session_of("INSERT INTO%_sqlbuild_commits")
             wait_for_a_standby("nobody")
-        faulty.place.wait_for(f"pid = {session} AND wait_event = 'SyncRep'")
-        faulty.place.end(session)
-        wait_for_a_standby("")
+            until_commits_wait()
+        try:
+            faulty.place.wait_for(f"pid = {session} AND wait_event = 'SyncRep'")
+            lose(session)
+        finally:
+            wait_for_a_standby("")
 
     yield lose_it
     wait_for_a_standby("")
 
 
-@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
-def test_what_was_committed_counts_also_if_the_answer_is_lost(faulty, begun, backend, lose_the_answer):
-    faulty.write(
-        {
-            "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
-            "models/events.sql": "MODEL (materialized table);\n"
-            'SELECT id, random() AS made FROM __source("raw_events") WHERE NOT EXISTS (SELECT FROM gate)\n',
-            "python/nodes.py": """
-                import pathlib, time
-                from sqlbuild.loaders import loader
-                from sqlbuild.retries import RetryPolicy
-                from sqlbuild.tasks import task
+LOADED_AND_BUILT = {
+    "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
+    "models/events.sql": "MODEL (materialized table);\n"
+    'SELECT id, random() AS made FROM __source("raw_events") WHERE NOT EXISTS (SELECT FROM gate)\n',
+    "python/nodes.py": """
+        import pathlib, time
+        from sqlbuild.loaders import loader
+        from sqlbuild.retries import RetryPolicy
+        from sqlbuild.tasks import task
 
-                @task
-                def first(ctx): ...
+        @task
+        def first(ctx): ...
 
-                @loader(retry=RetryPolicy(3, initial_delay_seconds=0))
-                def raw_events(ctx):
-                    pathlib.Path("begun").touch()
-                    while not pathlib.Path("go").exists():
-                        time.sleep(0.01)
-                    return [{"id": n} for n in range(100)]
-            """,
-        }
-    )
+        @loader(retry=RetryPolicy(3, initial_delay_seconds=0))
+        def raw_events(ctx):
+            pathlib.Path("begun").touch()
+            while not pathlib.Path("go").exists():
+                time.sleep(0.01)
+            return [{"id": n} for n in range(100)]
+    """,
+}
+
+
+@pytest.fixture
+def first_built(faulty):
+    faulty.write(LOADED_AND_BUILT)
     faulty.place.rows("CREATE TABLE gate ()")
     faulty.build("first")
+    return faulty
+
+
+@pytest.mark.parametrize("backend", ["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
+def test_what_was_committed_counts_also_if_the_answer_is_lost(first_built, begun, backend, lose_the_answer):
+    faulty = first_built
     process = begun(faulty, "--backend", backend)
     faulty.wait_for(process, "begun")
     with contextlib.ExitStack() as gate:
@@ -252,3 +279,35 @@ def test_what_was_committed_counts_also_if_the_answer_is_lost(faulty, begun, bac
     assert code == 0, said
     assert "attempt" not in said
     assert faulty.place.rows("SELECT count(*), count(DISTINCT id) FROM raw_events") == [(100, 100)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("node", ["raw_events", "events"])
+def test_what_was_committed_counts_also_if_a_signal_comes_before_the_answer(
+    first_built, begun, node, backend, lose_the_answer
+):
+    faulty = first_built
+    process = begun(faulty, "--backend", backend)
+    faulty.wait_for(process, "begun")
+
+    def stop(_session):
+        process.send_signal(signal.SIGTERM)
+        while "stopping (SIGTERM)" not in (line := process.stdout.readline()):
+            assert line, "the run says that it stops"
+
+    with contextlib.ExitStack() as gate:
+        gate.enter_context(faulty.place.held("LOCK TABLE gate"))
+        if node == "raw_events":
+            lose_the_answer((faulty.root / "go").touch, stop)
+        else:
+            (faulty.root / "go").touch()
+            faulty.place.wait_for("wait_event_type = 'Lock'")
+            lose_the_answer(gate.close, stop)
+    code, said = ended(process)
+    assert code == 143, said
+    assert faulty.statuses()[node] == "succeeded"
+    retried = faulty.sqb("retry", "--backend", backend)
+    assert retried.exit_code == 0 or "build again" in retried.output, retried.output
+    assert faulty.place.rows("SELECT count(*), count(DISTINCT id) FROM raw_events") == [(100, 100)]
+    assert faulty.place.rows("SELECT count(*) FROM events") == [(100,)]
