@@ -130,17 +130,22 @@ def _split(dsn: str) -> SplitResult | None:
 
 
 def _of_environment(reader: FieldReader) -> FieldReader:
-    """Variables of the environment are always text: what has to be a number or true or false is read from it."""
+    """Variables of the environment are always text: what has to be a number or true or false is read from it.
+
+    One that is not set was told of already, or is of a connection that is not used: then the key is as good as left out.
+    """
     entries = dict(reader.entries)
-    for key in (*_SECONDS, "prepared_statements"):
+    for key in (*_SECONDS, "prepared_statements", "port"):
         entry = entries.get(key)
         if entry is None or not isinstance(entry.value, str):
             continue
         written = entry.value.strip().lower()
         value: object = entry.value
-        if key == "prepared_statements":
+        if "${" in entry.value:
+            value = None
+        elif key == "prepared_statements":
             value = _BOOLEANS.get(written, value)
-        elif _NUMBER.fullmatch(written):
+        elif key != "port" and _NUMBER.fullmatch(written):
             value = float(written)
         entries[key] = Located(value, entry.file, entry.offset, entry.key_offset)
     at = reader.located

@@ -87,6 +87,16 @@ def test_keys_beside_a_dsn_come_first(read: Read):
     assert settings.target.connection.options == {"host": "other", "dbname": "d"}
 
 
+def test_variables_that_are_not_set_are_told_once_and_only_of_the_connection_that_is_used(read: Read):
+    keys = ("port", "connect_timeout", "lock_timeout", "prepared_statements", "sslmode", "search_path", "password")
+    unset = "\n".join(f'{key} = "${{ENV:{key.upper()}}}"' for key in keys)
+    assert [problem.splitlines()[0].split(": ")[1] for problem in read(unset)[1]] == [
+        f"the environment variable {key.upper()} is not set" for key in keys
+    ]
+    beside = f'\n[connections.b]\n{unset}\n[targets.d]\nconnection = "a"\nschema = "d"\n[targets.p]\nconnection = "b"\nschema = "p"\n'
+    assert read(beside, head=f'default_target = "d"\n{HEAD}')[1] == []
+
+
 def test_each_connection_may_have_an_adapter_of_its_own(read: Read):
     settings, problems = read(
         '[targets.dev]\nschema = "dev"\nconnection = "here"\n[targets.prod]\nschema = "prod"\nconnection = "there"\n'
