@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +39,10 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
     replaces_all = per_node == 1 and run.results.keys() >= past.nodes.keys()
     before = None if replaces_all else _read(path, run.target)
     kept = before["results"] if before is not None else {}
-    results = {node: kept[node][:per_node] for node in kept if node in past.nodes}
-    for node, result in run.results.items():
-        results[node] = [_result_json(result, run.records.get(node)), *results.get(node, [])][:per_node]
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "target": run.target,
-        "last_run_id": past.last_run_id,
-        "relations": sorted([relation.database, relation.schema, relation.name] for relation in past.relations),
-        "nodes": {node: list(stored) for node, stored in past.nodes.items()},
-        "results": results,
-    }
     unfinished = f"{path}.{os.getpid()}.tmp"
     try:
-        Path(unfinished).write_bytes(_text(document))
+        with open(unfinished, "wb") as file:
+            file.writelines(_pieces(past, run, kept, per_node))
         failpoint("state_file.written")
         os.replace(unfinished, path)
     except OSError as error:
@@ -61,6 +51,44 @@ def write_past(path: str, past: Past, run: RunResult) -> None:
         raise EngineError(
             f"{path} cannot be written: {error.strerror or error}", help="free space or make the folder writable"
         ) from error
+
+
+def _pieces(past: Past, run: RunResult, kept: Mapping[NodeId, list[Any]], per_node: int) -> Iterator[bytes]:
+    """The document, node by node: as a whole it would take more memory than anything else at the end of a large run."""
+    head = {
+        "schema_version": SCHEMA_VERSION,
+        "target": run.target,
+        "last_run_id": past.last_run_id,
+        "relations": sorted([relation.database, relation.schema, relation.name] for relation in past.relations),
+    }
+    yield dumps_bytes(head)[:-1]
+    yield b',"nodes":{'
+    yield from _entries((node, list(stored)) for node, stored in past.nodes.items())
+    yield b'},"results":{'
+    yield from _entries((node, results[:per_node]) for node, results in _results(past, run, kept))
+    yield b"}}"
+
+
+def _results(past: Past, run: RunResult, kept: Mapping[NodeId, list[Any]]) -> Iterator[tuple[NodeId, list[Any]]]:
+    for node, results in kept.items():
+        if node in past.nodes and node not in run.results:
+            yield node, results
+    for node, result in run.results.items():
+        yield node, [_result_json(result, run.records.get(node)), *kept.get(node, ())]
+
+
+def _entries(entries: Iterable[tuple[NodeId, list[Any]]]) -> Iterator[bytes]:
+    separator = b""
+    for node, values in entries:
+        yield b"%s%s:%s" % (separator, dumps_bytes(node), _bytes(values))
+        separator = b","
+
+
+def _bytes(values: list[Any]) -> bytes:
+    try:
+        return dumps_bytes(values)
+    except (TypeError, UnicodeEncodeError):
+        return dumps_bytes([storable(value) if isinstance(value, dict) else value for value in values])
 
 
 def read_past(path: str, target: str) -> tuple[Past, Mapping[NodeId, tuple[NodeResult, ...]]]:
@@ -109,17 +137,6 @@ def _read(path: str, target: str) -> dict[str, Any] | None:
     except (OSError, *_MALFORMED):
         return None
     return {**document, "results": results}
-
-
-def _text(document: dict[str, Any]) -> bytes:
-    try:
-        return dumps_bytes(document)
-    except (TypeError, UnicodeEncodeError):
-        results = {
-            node: [storable(record) if isinstance(record, dict) else record for record in records]
-            for node, records in document["results"].items()
-        }
-        return dumps_bytes({**document, "results": results})
 
 
 def _result_json(result: NodeResult, record: str | None) -> object:
