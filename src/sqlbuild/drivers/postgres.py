@@ -189,8 +189,8 @@ class PostgresConnection:
 
     async def close(self) -> None:
         self._closed = True
-        with anyio.CancelScope(shield=True):
-            if self._kept is not None or self._raw is not None or self._open or self._calls:
+        if self._kept is not None or self._raw is not None or self._open or self._calls:
+            with anyio.CancelScope(shield=True):
                 await self._server.home.run(self._close)
         self._server.forget(self)
 
@@ -328,9 +328,9 @@ class PostgresConnection:
         raw, self._kept = self._kept, None
         own, self._raw = self._raw, None
         if raw is not None:
-            await self._server.pool.give_back(raw, quiet=True)
+            await self._server.pool.take_back(raw, quiet=True)
         if own is not None:
-            await self._server.pool.give_back(own)
+            await self._server.pool.take_back(own)
 
 
 async def _fetch(raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> list[Any]:

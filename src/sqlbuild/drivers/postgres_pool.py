@@ -165,20 +165,24 @@ class ConnectionPool:
                 return raw
         return None
 
-    async def give_back(self, raw: Any, *, quiet: bool = False) -> None:
-        """Returns when the server has ended whatever it was told to cancel; never raises. `quiet`: nothing was."""
+    async def give_back(self, raw: Any) -> None:
+        """Returns when the server has ended whatever it was told to cancel; never raises."""
+        with anyio.CancelScope(shield=True):
+            await self.take_back(raw)
+
+    async def take_back(self, raw: Any, *, quiet: bool = False) -> None:
+        """What `give_back` does, by a task that nobody can cancel now. `quiet`: the server was told to cancel nothing."""
         if raw not in self._taken:
             return
-        with anyio.CancelScope(shield=True):
-            try:
-                async with _NOTHING if quiet else raw.insisting():
-                    await raw.reset(timeout=RESET_SECONDS)
-                if raw.is_changed:
-                    await raw.close(timeout=RESET_SECONDS)
-            except _FAILED:
-                raw.terminate()
-            finally:
-                self._taken.discard(raw)
+        try:
+            async with _NOTHING if quiet else raw.insisting():
+                await raw.reset(timeout=RESET_SECONDS)
+            if raw.is_changed:
+                await raw.close(timeout=RESET_SECONDS)
+        except _FAILED:
+            raw.terminate()
+        finally:
+            self._taken.discard(raw)
         if not raw.is_closed():
             self._idle.append(raw)
 

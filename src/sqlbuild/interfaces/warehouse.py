@@ -119,7 +119,7 @@ class Connection(Protocol):
         """
 
     async def close(self) -> None:
-        """Close every result that is still open and give the connection back."""
+        """Close every result that is still open and give the connection back; a caller that is cancelled waits for that."""
 
 
 class Warehouse(Protocol):

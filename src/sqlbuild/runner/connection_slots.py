@@ -29,6 +29,8 @@ class ConnectionSlots:
         request = ConnectionRequest()
         self._capacity.add_statement(request)
         self._grant()
+        if request.granted.is_set():
+            return self._warehouse.connect()
         try:
             await request.granted.wait()
         except BaseException:

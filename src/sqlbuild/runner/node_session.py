@@ -298,7 +298,7 @@ class RunningNode:
         try:
             while self._connection is None:
                 # Two statements of one node at once share the slot that the first one is still waiting for.
-                self._lock = self._lock or anyio.Lock()
+                self._lock = self._lock or anyio.Lock(fast_acquire=True)
                 async with self._lock:
                     if self._connection is None:
                         await self._take(await self._environment.slots.borrow())
@@ -323,8 +323,8 @@ class RunningNode:
         self._in_use -= 1
         if self._in_use <= 0 and self._connection is not None:
             connection, self._connection = self._connection, None
-            with anyio.CancelScope(shield=True):
-                await self._environment.slots.give_back(connection)
+            # No shield: closing a connection has one of its own.
+            await self._environment.slots.give_back(connection)
 
     def _abandoned(self) -> None:
         self._environment.bridge.call_soon(self._environment.bridge.start, self._release)
