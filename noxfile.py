@@ -47,7 +47,7 @@ def tests(session: nox.Session) -> None:
         "tests/contract",
         "tests/integration/test_seed_page.py",
         "-k",
-        "not trio",
+        "not trio and not postgres",
     ]
     session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *chosen)
 
