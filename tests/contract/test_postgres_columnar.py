@@ -55,6 +55,14 @@ def busy(warehouse):
     return seen
 
 
+async def until_nothing_is_at_work(busy):
+    """At once, but for a COPY whose rows came while it was told to stop: asyncpg drops its connection then, and the server
+    takes a moment to notice."""
+    with anyio.fail_after(20):
+        while await busy():
+            await anyio.sleep(0.01)
+
+
 def copy_to(path, sql, **order):
     return CopyOrder(rows=sql, path=str(path), format=ExportFormat.PARQUET, **order)
 
@@ -87,7 +95,7 @@ async def test_an_error_in_the_middle_of_the_rows_is_the_servers_own(connection,
 async def test_a_file_that_cannot_be_written_ends_the_copy(connection, busy, tmp_path):
     with pytest.raises(WarehouseError, match="IO Error"):
         await PostgresCopying().copy_to_file(connection, copy_to(tmp_path / "nowhere" / "x", MANY))
-    assert await busy() == []
+    await until_nothing_is_at_work(busy)
 
 
 async def test_a_server_that_goes_away_in_the_middle_is_a_passing_error(warehouse, connection, tmp_path):
@@ -116,7 +124,7 @@ async def test_a_reader_that_takes_its_time_makes_the_server_wait(connection, bu
     while ("active", "ClientWrite") not in await busy():
         await anyio.sleep(0.01)
     await result.close()
-    assert await busy() == []
+    await until_nothing_is_at_work(busy)
 
 
 @pytest.mark.parametrize("sql", [MANY, SLEEPING])
@@ -137,11 +145,11 @@ async def test_whatever_is_cancelled_leaves_nothing_behind(warehouse, busy, tmp_
 
     for _ in range(2):
         await attempt()
-    assert await busy() == []
+    await until_nothing_is_at_work(busy)
     before = open_files()
     for _ in range(8):
         await attempt()
-    assert await busy() == []
+    await until_nothing_is_at_work(busy)
     assert [name for name in open_files() if "pipe:" in name] == [name for name in before if "pipe:" in name]
 
 
@@ -152,7 +160,7 @@ async def test_a_closed_connection_ends_its_copies_and_the_last_one_its_thread(m
     for _ in range(2):
         await (await connection.query(MANY, arrow=True)).fetch_batch(1)
     await connection.close()
-    assert await busy() == []
+    await until_nothing_is_at_work(busy)
     await warehouse.close()
     assert [thread.name for thread in threading.enumerate() if "sqlbuild-duckdb" in thread.name] == []
 
