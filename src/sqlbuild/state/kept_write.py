@@ -8,6 +8,7 @@ still keeps every thread waiting, not only this one.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 _write = ctypes.PyDLL(None, use_errno=True).write
@@ -17,8 +18,11 @@ _write.restype = ctypes.c_ssize_t
 
 def kept_write(file: int, data: bytes) -> int:
     """How many bytes were written. Raises OSError."""
-    written: int = _write(file, data, len(data))
-    if written < 0:
+    while True:
+        written: int = _write(file, data, len(data))
+        if written >= 0:
+            return written
         code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
-    return written
+        # A signal that comes on a file system of the network: nothing was written, and its handler runs now.
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code))
