@@ -3,6 +3,8 @@
 import nox
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+SECOND_TRY = ["--reruns", "1", "-raR"]
+"""A test that fails is run once more, and listed as RERUN: on a machine that others use, too, one race must not hide the rest."""
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
@@ -49,7 +51,7 @@ def tests(session: nox.Session) -> None:
         "-k",
         "not trio and not postgres",
     ]
-    session.run("pytest", "-n", "2", "--quiet", "-m", "not slow", *chosen)
+    session.run("pytest", "-n", "2", "--quiet", *SECOND_TRY, "-m", "not slow", *chosen)
 
 
 @nox.session
