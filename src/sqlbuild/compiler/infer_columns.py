@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
+from sqlbuild.compiler.model_query import model_query
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column, ColumnReference
@@ -16,26 +18,17 @@ from sqlbuild.domain.settings import Target
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import Reference
-from sqlbuild.sql.analyse_query import analyse_query, canonical_digest
+from sqlbuild.sql.analyse_query import canonical_digest
 from sqlbuild.sql.query_analysis import Finding, InputReference, OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.rendering import (
     Readable,
-    in_brackets,
     query_of_expression,
     quote_relation,
     render_casts,
     render_columns,
-    render_references,
     render_source_expression,
 )
-from sqlbuild.sql.stored_analysis import (
-    UnreadableAnalysis,
-    analysis_from_json,
-    analysis_key,
-    analysis_to_json,
-    input_digest,
-    parser_version,
-)
+from sqlbuild.sql.stored_analysis import input_digest
 from sqlbuild.sql.type_names import canonical_type
 
 MAX_NAMES = 8
@@ -100,11 +93,10 @@ class _Inference:
         self.target = project.settings.target
         self.dialect = self.target.connection.adapter
         self.resolved = resolved
-        self.cache = cache
+        self.analysis = CachedAnalysis(cache, self.dialect)
         self.known: dict[NodeId, NodeColumns] = {}
         self.problems: list[Problem] = []
         self._readables: dict[NodeId, tuple[Readable, QueryInput, bytes]] = {}
-        self._parser = ""
         self._wrong_lines = _wrong_lines(project)
         self._relations: dict[tuple[str, str], NodeId] | None = None
 
@@ -121,7 +113,7 @@ class _Inference:
                 code=canonical_digest(str(relation)),
             )
         expression = source.expression or ""
-        analysis = self._analysis(query_of_expression(expression), (), (), ())
+        analysis = self.analysis.analyse(query_of_expression(expression), (), (), ())
         place = Place(source.place.path, source.expression_line)
         for finding in analysis.findings:
             # Columns of text in a YAML block cannot be told: its indentation is gone.
@@ -203,12 +195,7 @@ class _Inference:
             upstream = node_id(each.reference.kind, each.reference.name)
             if upstream in self.resolved.nodes:
                 readables[each.reference] = self._readable(upstream)[0]
-        sql = render_references(model.sql, model.references, readables)
-        is_typed = model.materialized is Materialization.TABLE and any(column.type for column in model.columns)
-        # PostgreSQL has to be asked for all columns before some can be cast: that is done when the table is built.
-        if is_typed and self.dialect == "duckdb":
-            sql = render_casts(in_brackets(sql), model.columns)
-        return sql
+        return model_query(model, readables, self.dialect)
 
     def _analysis_of_model(self, model: Model, inputs: Sequence[NodeId]) -> QueryAnalysis:
         places = {upstream: place for place, upstream in enumerate(inputs)}
@@ -219,28 +206,9 @@ class _Inference:
             references.append(InputReference(each.start, each.end, len(inputs) if place is None else place))
         known = [self._readable(upstream) for upstream in inputs]
         unknown = QueryInput(label="an unknown node", alias="")
-        return self._analysis(
+        return self.analysis.analyse(
             model.sql, references, [each[1] for each in known] + [unknown], [each[2] for each in known]
         )
-
-    def _analysis(
-        self,
-        sql: str,
-        references: Sequence[InputReference],
-        inputs: Sequence[QueryInput],
-        digests: Sequence[bytes],
-    ) -> QueryAnalysis:
-        self._parser = self._parser or parser_version()
-        key = analysis_key(sql, references, digests, dialect=self.dialect, parser=self._parser)
-        cached = self.cache.load(key)
-        if cached is not None:
-            try:
-                return analysis_from_json(cached)
-            except UnreadableAnalysis:
-                pass
-        analysis = analyse_query(sql, references, inputs, self.dialect)
-        self.cache.store(key, analysis_to_json(analysis))
-        return analysis
 
     def _readable(self, node: NodeId) -> tuple[Readable, QueryInput, bytes]:
         """How other SQL reads a node, what it can know of its columns, and a digest of that."""

@@ -1,0 +1,45 @@
+"""The analysis of queries, each done once and then kept by what it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlbuild.interfaces.analysis_cache import AnalysisCache
+from sqlbuild.sql.analyse_query import analyse_query
+from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput
+from sqlbuild.sql.stored_analysis import (
+    UnreadableAnalysis,
+    analysis_from_json,
+    analysis_key,
+    analysis_to_json,
+    parser_version,
+)
+
+
+class CachedAnalysis:
+    """Only for what is not in `cache` the SQL parser is loaded."""
+
+    def __init__(self, cache: AnalysisCache, dialect: str) -> None:
+        self._cache = cache
+        self._dialect = dialect
+        self._parser = ""
+
+    def analyse(
+        self,
+        sql: str,
+        references: Sequence[InputReference] = (),
+        inputs: Sequence[QueryInput] = (),
+        digests: Sequence[bytes] = (),
+    ) -> QueryAnalysis:
+        """What can be found out about `sql`; `digests` are those of the `inputs` that its result depends on."""
+        self._parser = self._parser or parser_version()
+        key = analysis_key(sql, references, digests, dialect=self._dialect, parser=self._parser)
+        cached = self._cache.load(key)
+        if cached is not None:
+            try:
+                return analysis_from_json(cached)
+            except UnreadableAnalysis:
+                pass
+        analysis = analyse_query(sql, references, inputs, self._dialect)
+        self._cache.store(key, analysis_to_json(analysis))
+        return analysis
