@@ -18,8 +18,7 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
-from sqlbuild.runner.staging import run_of_staging
-from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.runner.staging import drop_staged, run_of_staging
 from sqlbuild.state.journal import FILE_NAME, journal_has_ended, target_of_journal
 
 _NAMED = 3
@@ -63,9 +62,9 @@ async def _drop_staging(
             if not is_ours(found, run):
                 continue
             schema = settings.target.schema if found.schema == settings.target.schema.lower() else found.schema
-            # What is called so and is no table is none of ours.
+            # What is called so and is neither table nor view is none of ours.
             with contextlib.suppress(WarehouseError):
-                await connection.execute(f"DROP TABLE {quote_relation(Relation(found.database, schema, found.name))}")
+                await drop_staged(connection, Relation(found.database, schema, found.name))
                 dropped.append(found)
     finally:
         await connection.close()

@@ -28,6 +28,7 @@ from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
+from sqlbuild.interfaces.staging import Staging
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.target_lock import TargetLock
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -96,6 +97,22 @@ def make_loading(settings: Settings) -> Loading:
             from sqlbuild.warehouses.postgres_loading import PostgresLoading
 
             return PostgresLoading(lock_seconds(settings.target.connection))
+        case adapter:
+            raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
+def make_staging(settings: Settings) -> Staging:
+    """What builds relations of the chosen target's warehouse in two steps."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb_staging import DuckDBStaging
+
+            return DuckDBStaging()
+        case "postgres":
+            from sqlbuild.warehouses.postgres_address import lock_seconds
+            from sqlbuild.warehouses.postgres_gating import PostgresStaging
+
+            return PostgresStaging(lock_seconds(settings.target.connection))
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 
@@ -194,6 +211,7 @@ def make_services(
     logs: NodeLogs,
     loading: Loading,
     copying: Copying,
+    staging: Staging,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -212,6 +230,7 @@ def make_services(
         logs=logs,
         loading=loading,
         copying=copying,
+        staging=staging,
         make_executor=ThreadLane,
         make_processes=make_processes,
         encode=result_to_json,

@@ -17,6 +17,7 @@ from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
 from sqlbuild.interfaces.providers import ProviderSet
+from sqlbuild.interfaces.staging import Staging
 from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.checkpoints import Scopes
@@ -89,6 +90,8 @@ class RunServices:
     """Of a run whose nodes may write files."""
     loading: Loading | None = None
     """Of a run that may have loaders."""
+    staging: Staging | None = None
+    """Of a run whose models may have gates."""
     logs: NodeLogs | None = None
     """Where what nodes say goes; without it, it is only published."""
     masker: Masker | None = None

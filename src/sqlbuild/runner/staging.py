@@ -1,8 +1,13 @@
-"""Names of the tables in which rows wait until they are swapped in; each says whose run they are of."""
+"""Names of the relations in which rows wait until they are swapped in; each says whose run they are of."""
 
 from __future__ import annotations
 
 import hashlib
+
+from sqlbuild.domain.ids import Relation
+from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.warehouse import Connection
+from sqlbuild.sql.rendering import quote_relation
 
 STAGING_PREFIX = "_sqlbuild_staging__"
 _END_OF_RUN = "__"
@@ -30,3 +35,12 @@ def run_of_staging(name: str) -> str | None:
         return None
     run_id, end, _ = name.removeprefix(STAGING_PREFIX).partition(_END_OF_RUN)
     return run_id if end else ""
+
+
+async def drop_staged(connection: Connection, staged: Relation) -> None:
+    """Drop a table or view, if it is there. Raises WarehouseError."""
+    name = quote_relation(staged)
+    try:
+        await connection.execute(f"DROP TABLE IF EXISTS {name}")
+    except WarehouseError:
+        await connection.execute(f"DROP VIEW IF EXISTS {name}")

@@ -138,11 +138,17 @@ def _build(
         yield f"DROP VIEW {name}", None
     # The query starts on the statement's first line, so that the lines in DuckDB's messages are the query's own.
     yield f"CREATE OR REPLACE TABLE {name} AS {sql}", None
-    for index_name, index in zip(index_names(relation.name, order.indexes), order.indexes, strict=True):
-        if duckdb_can_make(index):
-            unique = "UNIQUE INDEX" if index.unique else "INDEX"
-            yield f"CREATE {unique} {quote_identifier(index_name)} ON {name} ({', '.join(index.columns)})", None
+    yield from index_statements(relation, order)
     failpoint("model.staged")
     # One transaction writes to one database.
     if commit is not None and relation.database.lower() == commit.relation.database.lower():
         yield mark(commit)
+
+
+def index_statements(relation: Relation, order: BuildOrder) -> Iterator[tuple[str, Parameters]]:
+    """For a table that has its name: DuckDB renames none that has indexes."""
+    name = quote_relation(relation)
+    for index_name, index in zip(index_names(relation.name, order.indexes), order.indexes, strict=True):
+        if duckdb_can_make(index):
+            unique = "UNIQUE INDEX" if index.unique else "INDEX"
+            yield f"CREATE {unique} {quote_identifier(index_name)} ON {name} ({', '.join(index.columns)})", None

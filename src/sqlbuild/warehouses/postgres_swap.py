@@ -55,11 +55,7 @@ async def swapped_table(
     async def swap(raw: Any) -> None:
         async with raw.transaction():
             await wait.alone(raw)
-            create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
-            with translated(sql, create):
-                await raw.execute(create)
-            await _make_indexes(raw, staging, order.indexes)
-            await raw.execute(f"ANALYZE {quote_relation(staging)}")
+            await make_table(raw, staging, sql, order)
             failpoint("model.staged")
             async with wait.within(raw):
                 await put_in_place(raw, staging, relation, order)
@@ -71,6 +67,15 @@ async def swapped_table(
         failpoint("model.swapped")
 
     await transaction.finish(lambda: watched(wait, how.connect, order.tell, lambda: transaction.run(connection, swap)))
+
+
+async def make_table(raw: Any, staging: Relation, sql: str, order: BuildOrder) -> None:
+    """In a transaction: the table `staging` of the query's rows, with its indexes under names of their own."""
+    create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
+    with translated(sql, create):
+        await raw.execute(create)
+    await _make_indexes(raw, staging, order.indexes)
+    await raw.execute(f"ANALYZE {quote_relation(staging)}")
 
 
 async def _typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
@@ -97,15 +102,21 @@ async def put_in_place(raw: Any, staging: Relation, relation: Relation, order: B
 
     async def arrive() -> None:
         await raw.execute(f"ALTER TABLE {quote_relation(staging)} RENAME TO {quote_identifier(relation.name)}")
-        await _name_indexes(raw, relation, order.indexes)
+        await _name_indexes(raw, staging, relation, order.indexes)
 
     await replaced(raw, relation, "TABLE", arrive, order)
 
 
 async def swapped_view(
-    connection: PostgresConnection, relation: Relation, sql: str, order: BuildOrder, how: Swapping
+    connection: PostgresConnection,
+    relation: Relation,
+    sql: str,
+    order: BuildOrder,
+    how: Swapping,
+    *,
+    staging: Relation | None = None,
 ) -> None:
-    """Put a view in the place of whatever is called `relation`."""
+    """Put a view in the place of whatever is called `relation`; the view `staging` is dropped in the same transaction."""
     wait = LockWait(relation, how.lock_seconds)
     create = f"CREATE VIEW {quote_relation(relation)} AS {sql}"
 
@@ -121,6 +132,8 @@ async def swapped_view(
             async with wait.within(raw):
                 if not await _replaced_in_place(raw, relation, sql, order, wait.search_path):
                     await replaced(raw, relation, "VIEW", arrive, order)
+            if staging is not None:
+                await raw.execute(f"DROP VIEW {quote_relation(staging)}")
         failpoint("model.swapped")
 
     await watched(wait, how.connect, order.tell, lambda: connection.run(swap))
@@ -173,11 +186,10 @@ def _create_index(name: str, table: str, index: Index) -> str:
     )
 
 
-async def _name_indexes(raw: Any, relation: Relation, indexes: Sequence[Index]) -> None:
+async def _name_indexes(raw: Any, staging: Relation, relation: Relation, indexes: Sequence[Index]) -> None:
     """By their own names, which until now the indexes of the old table may have had."""
-    staged = staging_name(relation.name)
     statements = [
-        f"ALTER INDEX {quote_relation(Relation('', relation.schema, _staged_index(staged, number)))} "
+        f"ALTER INDEX {quote_relation(Relation('', relation.schema, _staged_index(staging.name, number)))} "
         f"RENAME TO {quote_identifier(name)}"
         for number, name in enumerate(index_names(relation.name, indexes))
     ]
@@ -191,4 +203,4 @@ def staging_name(name: str) -> str:
 
 
 def _staged_index(staging: str, number: int) -> str:
-    return f"{staging}_{number}"
+    return f"{staging_name(staging)}_{number}"

@@ -1,9 +1,9 @@
 from sqlbuild.domain.results import SkipMode, Status
-from sqlbuild.runner.scheduler import Ready, Scheduler, Settle
+from sqlbuild.runner.scheduler import Promote, Ready, Reject, Scheduler, Settle
 
 
-def make(edges, requires=None):
-    return Scheduler({node: tuple(parents) for node, parents in edges.items()}, requires or {})
+def make(edges, requires=None, gates=None):
+    return Scheduler({node: tuple(parents) for node, parents in edges.items()}, requires or {}, gates or {})
 
 
 def test_roots_are_ready_at_once():
@@ -77,3 +77,60 @@ def test_a_chain_of_20000_nodes_is_blocked_without_recursion():
     scheduler = Scheduler(chain, {})
     scheduler.begin()
     assert len(scheduler.finished("n0", Status.FAILED)) == 19_999
+
+
+def gated():
+    """A table with two gates and a reader."""
+    scheduler = make({"t": "", "g": "t", "h": "t", "r": "t"}, gates={"g": "t", "h": "t"})
+    assert scheduler.begin() == [Ready("t")]
+    return scheduler
+
+
+def test_what_is_staged_is_promoted_when_its_last_gate_has_succeeded():
+    scheduler = gated()
+    assert scheduler.staged("t") == [Ready("g"), Ready("h")]
+    assert scheduler.finished("h", Status.SUCCEEDED) == []
+    assert scheduler.finished("g", Status.WARNED) == [Promote("t")]
+    assert scheduler.finished("t", Status.SUCCEEDED) == [Ready("r")]
+    assert scheduler.waiting == 0
+
+
+def test_what_is_staged_is_rejected_once_all_gates_have_ended_if_one_failed():
+    scheduler = gated()
+    scheduler.staged("t")
+    assert scheduler.finished("h", Status.TIMED_OUT) == []
+    assert scheduler.finished("g", Status.SUCCEEDED) == [Reject("t", ("h",))]
+    assert scheduler.finished("t", Status.FAILED) == [Settle("r", Status.BLOCKED, ("t",))]
+
+
+def test_gates_of_a_node_that_stages_nothing_follow_it_as_others_do():
+    scheduler = gated()
+    assert scheduler.finished("t", Status.FAILED) == [Settle(node, Status.BLOCKED, ("t",)) for node in "ghr"]
+    scheduler = gated()
+    assert scheduler.finished("t", Status.WOULD_RUN) == [Ready(node) for node in "ghr"]
+    assert scheduler.finished("g", Status.WOULD_RUN) == []
+
+
+def test_a_gate_waits_for_what_else_it_reads():
+    scheduler = make({"t": "", "x": "", "g": "tx"}, gates={"g": "t"})
+    scheduler.begin()
+    assert scheduler.staged("t") == []
+    assert scheduler.finished("x", Status.SUCCEEDED) == [Ready("g")]
+
+
+def test_a_gate_that_is_blocked_rejects_what_it_guards_before_and_after_that_is_staged():
+    scheduler = make({"t": "", "x": "", "g": "tx"}, gates={"g": "t"})
+    scheduler.begin()
+    scheduler.staged("t")
+    assert scheduler.finished("x", Status.FAILED) == [Settle("g", Status.BLOCKED, ("x",)), Reject("t", ("g",))]
+    scheduler = make({"t": "", "x": "", "g": "tx"}, gates={"g": "t"})
+    scheduler.begin()
+    assert scheduler.finished("x", Status.FAILED) == [Settle("g", Status.BLOCKED, ("x",))]
+    assert scheduler.staged("t") == [Reject("t", ("g",))]
+
+
+def test_after_a_stop_no_gate_becomes_ready():
+    scheduler = gated()
+    scheduler.stop()
+    assert scheduler.staged("t") == []
+    assert {command.node for command in scheduler.settle_rest()} == {"g", "h", "r"}
