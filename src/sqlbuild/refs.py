@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 ReferenceKind = Literal["model", "source", "seed"]
+
+CALLS: Mapping[str, str] = MappingProxyType({"model": "__ref", "source": "__source", "seed": "__seed"})
+"""What a reference of each kind is called in SQL."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -21,6 +26,18 @@ class Reference:
 
     def __repr__(self) -> str:
         return f"{self.kind}({self.name!r})"
+
+
+class SqlResourceRef(Reference):
+    """What a macro is given for a `__ref("x")`, `__source("x")` or `__seed("x")` among its arguments.
+
+    As text, also in an f-string, it is that call, so it can be put into the SQL that the macro returns.
+    """
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f'{CALLS[self.kind]}("{self.name}")'
 
 
 def model(name: str) -> Reference:

@@ -22,7 +22,7 @@ PUBLIC = {
         "WriteStrategy",
         "loader",
     },
-    "sqlbuild.refs": {"model", "source", "seed", "Reference"},
+    "sqlbuild.refs": {"model", "source", "seed", "Reference", "SqlResourceRef"},
     "sqlbuild.retries": {"RetryPolicy", "RetryAfter"},
     "sqlbuild": {"__version__", "abuild", "build"},
     "sqlbuild.results": {

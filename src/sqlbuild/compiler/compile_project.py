@@ -111,6 +111,7 @@ def _node(
         depends_on=upstream,
         relation=known.relation,
         sql=_readable_sql(declaration, known.sql, dialect),
+        expansions=known.expansions,
         columns=known.columns,
         column_lineage=lineage,
         providers=_providers(declaration, facts),

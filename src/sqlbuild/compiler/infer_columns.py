@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
-from sqlbuild.compiler.model_query import model_query
+from sqlbuild.compiler.model_query import expansions_in, model_query
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column, ColumnReference
@@ -15,6 +15,7 @@ from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name
 from sqlbuild.domain.nodes import Asset, Check, Loader, Materialization, Model, Source, Task
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Target
+from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import Reference
@@ -39,7 +40,7 @@ NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis fals
 class NodeColumns:
     """What is known about one node's columns. `complete`: it surely has no others.
 
-    `sql` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the author wrote.
+    `sql`, `expansions` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the author wrote.
     """
 
     columns: tuple[Column, ...] | None = None
@@ -48,6 +49,8 @@ class NodeColumns:
     notes: tuple[str, ...] = ()
     relation: Relation | None = None
     sql: str | None = None
+    expansions: tuple[Expansion, ...] = ()
+    """What of `sql` macros gave."""
     code: str = ""
 
 
@@ -147,7 +150,7 @@ class _Inference:
 
     def of_model(self, node: NodeId, model: Model) -> NodeColumns:
         inputs = self.resolved.depends_on[node]
-        sql = self._rendered(model)
+        sql, expansions = self._rendered(model)
         relation = relation_of_model(model, self.target)
         if not model.sql_analysis or self._is_broken(model):
             note = "columns not checked: sql_analysis is off" if not model.sql_analysis else ""
@@ -156,11 +159,12 @@ class _Inference:
                 notes=(note,) if note else (),
                 relation=relation,
                 sql=sql,
+                expansions=expansions,
                 code=canonical_digest(model.sql),
             )
         analysis = self._analysis_of_model(model, inputs)
         for finding in analysis.findings:
-            problem = _problem(finding, model.name, _place_of_sql(model))
+            problem = _problem_in_model(finding, model)
             if not finding.certain:
                 problem = dataclasses.replace(problem, help=f"{problem.help}; {NOT_UNDERSTOOD}")
             self.problems.append(problem)
@@ -174,6 +178,7 @@ class _Inference:
             notes=(*analysis.notes, *self._notes_on_types(model, found)),
             relation=relation,
             sql=sql,
+            expansions=expansions,
             code=analysis.canonical_digest,
         )
 
@@ -189,13 +194,14 @@ class _Inference:
             and wanted != column.type
         ]
 
-    def _rendered(self, model: Model) -> str:
+    def _rendered(self, model: Model) -> tuple[str, tuple[Expansion, ...]]:
         readables: dict[Reference, Readable] = {}
         for each in model.references:
             upstream = node_id(each.reference.kind, each.reference.name)
             if upstream in self.resolved.nodes:
                 readables[each.reference] = self._readable(upstream)[0]
-        return model_query(model, readables, self.dialect)
+        sql = model_query(model, readables, self.dialect)
+        return sql, expansions_in(sql, model, readables) if model.expansions else ()
 
     def _analysis_of_model(self, model: Model, inputs: Sequence[NodeId]) -> QueryAnalysis:
         places = {upstream: place for place, upstream in enumerate(inputs)}
@@ -293,7 +299,7 @@ class _Inference:
                 continue
             shown = ".".join(part for part in (table.database, table.schema, table.name) if part)
             call = "__ref" if kind_of(other) is NodeKind.MODEL else "__source"
-            place = _at(_place_of_sql(model), table.line, table.column)
+            place = written_in_line(model.sql, place_of_sql(model), model.expansions, table.line, table.column).place
             self.problems.append(
                 Problem(
                     code="NAMED_TABLE",
@@ -329,7 +335,7 @@ def _wrong_lines(project: Project) -> dict[str, list[int | None]]:
     return lines
 
 
-def _place_of_sql(model: Model) -> Place:
+def place_of_sql(model: Model) -> Place:
     return Place(model.place.path, model.sql_line, model.sql_column)
 
 
@@ -340,6 +346,17 @@ def _at(place: Place, line: int | None, column: int | None) -> Place:
     if column is not None and line == 1:
         column += (place.column or 1) - 1
     return Place(place.path, place.line + line - 1, column)
+
+
+def _problem_in_model(finding: Finding, model: Model) -> Problem:
+    """In SQL that a macro gave, at the place of its call."""
+    begin = place_of_sql(model)
+    if not model.expansions or finding.line is None:
+        return _problem(finding, model.name, begin)
+    written = written_in_line(model.sql, begin, model.expansions, finding.line, finding.column)
+    if written.expansion is not None:
+        finding = dataclasses.replace(finding, message=f"{finding.message}, in {written.expansion.told()}")
+    return _problem(dataclasses.replace(finding, line=None), model.name, written.place)
 
 
 def _problem(finding: Finding, name: str, place: Place) -> Problem:

@@ -13,6 +13,7 @@ from sqlbuild.domain.ids import NodeId, Place, Relation, name_of
 from sqlbuild.domain.nodes import Asset, Declaration, Loader, Materialization, Model, Source, place_of_declaration
 from sqlbuild.domain.relation_options import MAX_NAME_BYTES, Index, index_names
 from sqlbuild.domain.settings import Target
+from sqlbuild.domain.source_map import Expansion, written_at
 from sqlbuild.errors import Problem
 from sqlbuild.sql.index_keys import duckdb_can_make, is_quoted_key, name_of_key
 from sqlbuild.sql.tokens import Token, TokenKind, UnclosedText, tokens
@@ -145,20 +146,22 @@ def files_read_on_postgres(nodes: Mapping[NodeId, Declaration], target: Target) 
     if target.connection.adapter != "postgres":
         return
     for declaration in nodes.values():
+        expansions: tuple[Expansion, ...] = ()
         if isinstance(declaration, Source) and declaration.expression:
             sql, line = declaration.expression, declaration.expression_line
         elif isinstance(declaration, Model):
-            sql, line = declaration.sql, declaration.sql_line
+            sql, line, expansions = declaration.sql, declaration.sql_line, declaration.expansions
         else:
             continue
         called = _file_function(sql)
         if called is not None:
+            begin = Place(declaration.place.path, line)
             yield Problem(
                 code="UNSUPPORTED",
                 message=f"{declaration.name} calls {called.text}, with which DuckDB reads files and PostgreSQL cannot",
                 help="let a loader fill a table with what is in the file, and read that as a managed source",
                 path=declaration.place.path,
-                line=line + sql.count("\n", 0, called.start),
+                line=written_at(sql, begin, expansions, called.start).place.line,
                 severity="warning",
             )
 

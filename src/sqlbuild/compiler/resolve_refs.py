@@ -23,9 +23,7 @@ from sqlbuild.domain.nodes import (
 )
 from sqlbuild.domain.project import Project
 from sqlbuild.errors import Problem
-from sqlbuild.refs import Reference
-
-_CALLS = {"model": "__ref", "source": "__source", "seed": "__seed"}
+from sqlbuild.refs import CALLS, Reference
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +93,10 @@ class _Resolver:
         self.unread = _UnreadFiles(project)
 
     def of_model(self, model: Model) -> tuple[NodeId, ...]:
-        found = [self.reference(each.reference, model.name, each.place, in_sql=True) for each in model.references]
+        found = [
+            self.reference(each.reference, model.name, each.place, in_sql=True)
+            for each in (*model.references, *model.passed)
+        ]
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
     def of_python(
@@ -155,7 +156,7 @@ class _Resolver:
 
 
 def _written(reference: Reference, in_sql: bool) -> str:
-    return f'{_CALLS[reference.kind]}("{reference.name}")' if in_sql else repr(reference).replace("'", '"')
+    return f'{CALLS[reference.kind]}("{reference.name}")' if in_sql else repr(reference).replace("'", '"')
 
 
 def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, in_sql: bool) -> tuple[str, str, str]:

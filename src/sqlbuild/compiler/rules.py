@@ -241,7 +241,7 @@ def _lineage_of_asset(checked: Checked, node: NodeId, asset: Asset) -> Iterator[
 def _place_of_dependency(declaration: Declaration, upstream: NodeId) -> Place:
     """The reference in a model's SQL; for Python nodes the node itself."""
     if isinstance(declaration, Model):
-        for found in declaration.references:
+        for found in (*declaration.references, *declaration.passed):
             if found.reference.kind == kind_of(upstream) and found.reference.name == name_of(upstream):
                 return found.place
     return place_of_declaration(declaration)

@@ -9,6 +9,7 @@ from typing import Literal
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Source
+from sqlbuild.domain.source_map import Expansion
 from sqlbuild.errors import Problem
 
 _STALE = "stale"
@@ -83,6 +84,8 @@ class Node:
     """Models: the query with every reference replaced by what it reads; it begins on the line of the model's query and
     keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
     them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`."""
+    expansions: tuple[Expansion, ...] = ()
+    """What of a model's `sql` macros gave; line breaks in it are not those of the model's file."""
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)

@@ -10,6 +10,7 @@ from typing import Literal
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.relation_options import Grants, Index
+from sqlbuild.domain.source_map import Expansion
 from sqlbuild.refs import Reference
 from sqlbuild.retries import RetryPolicy
 
@@ -60,11 +61,15 @@ class Model:
     name: str
     place: Place
     sql: str
-    """The query as written, without the header and the final semicolon."""
+    """The query as written, without the header and the final semicolon, its macros expanded."""
     sql_line: int
     """Line of the file on which `sql` starts, from 1."""
     sql_column: int = 1
     references: tuple[SqlReference, ...] = ()
+    passed: tuple[SqlReference, ...] = ()
+    """References that macros were given, on which the model depends whatever they gave; their offsets mean nothing."""
+    expansions: tuple[Expansion, ...] = ()
+    """What of `sql` macros gave."""
     materialized: Materialization = Materialization.VIEW
     description: str = ""
     tags: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ def find_project_root(start: str) -> str:
 
 def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
     """All files that declare something. Files and folders that begin with `_` or a dot are left out."""
-    found = {folder: sorted(_walk(root, folder, _SUFFIXES[folder], problems)) for folder in _SUFFIXES}
+    found = {folder: sorted(walk_files(root, folder, _SUFFIXES[folder], problems)) for folder in _SUFFIXES}
     return ProjectFiles(
         models=tuple(found["models"]),
         sources=tuple(found["sources"]),
@@ -64,8 +64,10 @@ def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
     )
 
 
-def _walk(root: str, top: str, suffixes: tuple[str, ...], problems: list[Problem]) -> Iterator[str]:
-    """Each real folder is walked once: real ones first, so that a link to one of them adds nothing."""
+def walk_files(root: str, top: str, suffixes: tuple[str, ...], problems: list[Problem]) -> Iterator[str]:
+    """The files below the folder `top` of the project whose names end in one of `suffixes`; nothing if there is no such folder.
+
+    Each real folder is walked once: real ones first, so that a link to one of them adds nothing."""
     waiting, linked = [top], list[str]()
     seen: set[tuple[int, int]] = set()
     while waiting or linked:

@@ -14,12 +14,14 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.find_files import find_files
 from sqlbuild.project.located import located
+from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.path_defaults import matching_keys
-from sqlbuild.project.read_python import read_python
+from sqlbuild.project.read_python import close_python, read_python
 from sqlbuild.project.read_sql import read_model
 from sqlbuild.project.read_yaml import read_sources
 from sqlbuild.project.settings_file import PROJECT_FILE, read_settings
+from sqlbuild.project.sql_references import Visible
 from sqlbuild.project.text_file import TextFile, read_text_file
 
 _NO_VARS: Mapping[str, object] = {}
@@ -44,16 +46,22 @@ def load_project(
         masker.add(settings.secrets)
     problems: list[Problem] = []
     files = find_files(str(folder), problems)
-    models = _read_models(folder, files.models, settings, problems)
-    sources = _read_sources(folder, files.sources, problems)
-    python = read_python(folder, [folder / path for path in (*files.providers, *files.python)])
+    python_files = [folder / path for path in (*files.providers, *files.python)]
+    macros = Macros(folder, settings, python_files)
+    try:
+        models = _read_models(folder, files.models, settings, problems, macros)
+        sources = _read_sources(folder, files.sources, problems)
+    except BaseException:
+        close_python(folder)
+        raise
+    python = read_python(folder, python_files, macros.opened)
     return Project(
         root=str(folder),
         settings=settings,
         declarations=(*sources, *models, *python.nodes),
         code=python.code,
         providers=python.providers,
-        problems=(*settings_problems, *sorted(problems, key=_place), *python.problems),
+        problems=(*settings_problems, *sorted((*problems, *macros.problems), key=_place), *python.problems),
     )
 
 
@@ -61,7 +69,9 @@ def _place(problem: Problem) -> tuple[str, int, int]:
     return problem.path, problem.line or 0, problem.column or 0
 
 
-def _read_models(root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem]) -> list[Model]:
+def _read_models(
+    root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem], macros: Macros
+) -> list[Model]:
     models: list[Model] = []
     defaults_of_folder: dict[str, ModelFields] = {}
     used: set[str] = set()
@@ -71,7 +81,7 @@ def _read_models(root: Path, paths: tuple[str, ...], settings: Settings, problem
             defaults_of_folder[folder] = _defaults(folder, settings, used, problems)
         file = read_text_file(root, path, problems)
         if file is not None:
-            models.append(read_model(file, defaults_of_folder[folder], problems))
+            models.append(read_model(file, defaults_of_folder[folder], problems, Visible(macros, (path,))))
     if models:
         problems.extend(_unused(key) for key in settings.path_defaults if key not in used)
     return models

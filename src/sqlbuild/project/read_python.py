@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FunctionType
 
 from sqlbuild import retries
-from sqlbuild.authoring.collecting import Collector, collecting, current_collector
+from sqlbuild.authoring.collecting import Collector, current_collector
 from sqlbuild.authoring.declare import wrapper_above
 from sqlbuild.authoring.factory_calls import Factory
 from sqlbuild.authoring.functions import signature_problems
@@ -28,7 +28,8 @@ from sqlbuild.domain.project import CodeFacts
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
-from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, open_finder
+from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder
+from sqlbuild.project.open_python import OpenPython, open_python
 from sqlbuild.project.read_providers import read_providers
 from sqlbuild.project.run_factories import run_factory
 from sqlbuild.retries import RetryPolicy
@@ -48,23 +49,26 @@ class PythonFiles:
     problems: tuple[Problem, ...] = ()
 
 
-def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
+def read_python(root: Path, files: Sequence[Path], opened: OpenPython | None = None) -> PythonFiles:
     """Import `files`, absolute or relative to `root`, and collect the nodes they declare.
 
     Every file is imported, also after another one failed; what goes wrong becomes a problem. The modules stay
     imported until `close_python(root)`, or until the same project is read again. What the files print goes to stderr.
-    Raises ProjectAlreadyOpen if another project is open in this process.
+    `opened` is the project if something of it was imported already. Raises ProjectAlreadyOpen if another project is
+    open in this process.
     """
     top = str(root.absolute())
-    paths = [str(path) for path in (root.absolute() / file for file in files) if not _is_helper(path, root.absolute())]
-    if not paths:
-        close_finder(top)
-        return PythonFiles()
-    finder, problems = open_finder(top, paths)
+    paths = node_files(root, files)
+    if opened is None:
+        if not paths:
+            close_finder(top)
+            return PythonFiles()
+        opened = open_python(top, paths)
+    finder, collector, problems = opened.finder, opened.collector, list(opened.problems)
     try:
-        with collecting(top) as collector, contextlib.redirect_stdout(sys.stderr), _without_garbage_collection():
+        with opened.running(), _without_garbage_collection():
             for path in paths:
-                problems += _import_file(path, finder, collector)
+                problems += import_file(path, finder, collector)
             for factory in collector.factories:
                 problems += _run_factory(factory, finder, collector)
             providers, of_providers = read_providers(paths, finder.sources, top)
@@ -82,6 +86,12 @@ def read_python(root: Path, files: Sequence[Path]) -> PythonFiles:
         providers=providers,
         problems=tuple(dict.fromkeys(sorted(problems, key=_place_of_problem))),
     )
+
+
+def node_files(root: Path, files: Sequence[Path]) -> list[str]:
+    """The absolute paths of those that are searched for nodes."""
+    top = root.absolute()
+    return [str(path) for path in (top / file for file in files) if not _is_helper(path, top)]
 
 
 def close_python(root: Path) -> None:
@@ -116,7 +126,7 @@ def _place_of_problem(problem: Problem) -> tuple[str, int]:
     return problem.path, problem.line or 0
 
 
-def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
+def import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
     relative = collector.relative(path)
     names = relative.removesuffix(".py").split("/")
     wrong = _unimportable(path, relative, names)
@@ -127,20 +137,20 @@ def _import_file(path: str, finder: ProjectFinder, collector: Collector) -> Iter
         return  # told already: another package has that name
     known = set(map(id, finder.failures.values()))
     folder = _current_folder()
-    error = _error_of(lambda: importlib.import_module(".".join(names)))
+    error = error_of(lambda: importlib.import_module(".".join(names)))
     if error is not None and id(error) not in known:
-        yield from _problems_of(error, relative, finder, collector)
+        yield from problems_of(error, relative, finder, collector)
     yield from _folder_problems(folder, relative)
 
 
 def _run_factory(factory: Factory, finder: ProjectFinder, collector: Collector) -> list[Problem]:
     found: list[Problem] = []
     folder = _current_folder()
-    error = _error_of(lambda: found.extend(run_factory(factory, collector)))
+    error = error_of(lambda: found.extend(run_factory(factory, collector)))
     place = factory.place
     # What a factory raises when a file calls it while it is imported was that file's error.
     if error is not None and id(error) not in set(map(id, finder.failures.values())):
-        for problem in _problems_of(error, place.path, finder, collector):
+        for problem in problems_of(error, place.path, finder, collector):
             line = problem.line if problem.line is not None else place.line
             if problem.code == "IMPORT":
                 message = f"the factory {factory.name} failed: {problem.message}"
@@ -164,7 +174,7 @@ def _folder_problems(folder: str | None, relative: str) -> Iterator[Problem]:
         )
 
 
-def _error_of(call: Callable[[], object]) -> BaseException | None:
+def error_of(call: Callable[[], object]) -> BaseException | None:
     """What an author's code raises while the project is loaded."""
     process = os.getpid()
     try:
@@ -219,7 +229,7 @@ def _note_fork() -> None:
 os.register_at_fork(after_in_parent=_note_fork)
 
 
-def _problems_of(error: BaseException, relative: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
+def problems_of(error: BaseException, relative: str, finder: ProjectFinder, collector: Collector) -> Iterator[Problem]:
     """What went wrong in an import, at the innermost line of the project."""
     path, line, column = relative, None, None
     if isinstance(error, NameTaken):

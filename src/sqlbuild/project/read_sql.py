@@ -11,7 +11,7 @@ from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.known_keys import ALL_MODEL_KEYS
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
-from sqlbuild.project.sql_references import Query, is_code, read_query
+from sqlbuild.project.sql_references import Query, Visible, is_code, read_query
 from sqlbuild.project.sql_text import Unclosed, skip_blank
 from sqlbuild.project.text_file import TextFile
 
@@ -20,7 +20,7 @@ _ANY_KEY = "|".join(sorted(ALL_MODEL_KEYS))
 _MISPLACED_HEADER = re.compile(rf"^[ \t]*(MODEL\s*\(\s*(?:\)\s*;|(?:{_ANY_KEY})[\s(\[\"'](?!\s*[,)])))", re.MULTILINE)
 
 
-def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem]) -> Model:
+def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], macros: Visible | None = None) -> Model:
     """The model of `file`, named like the file; `defaults` are the fields its header does not need to repeat.
 
     It is returned whatever is wrong with it, so that references to it can be resolved.
@@ -30,12 +30,12 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem]) -
     fields: ModelFields = {}
     query = Query(sql="", start=begin)
     if header is None:
-        query = _read_query(file, begin, begin, problems)
+        query = _read_query(file, begin, begin, problems, macros)
     else:
         parsed = parse_header(file, header.end(), problems)
         fields = read_model_fields(FieldReader(parsed.entries, "", problems))
         if parsed.end is not None:
-            query = _read_query(file, parsed.end, None, problems)
+            query = _read_query(file, parsed.end, None, problems, macros)
     line, column = file.line_and_column(query.start)
     return Model(
         name=PurePosixPath(file.path).stem,
@@ -44,7 +44,9 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem]) -
         sql_line=line,
         sql_column=column,
         references=query.references,
-        **merge_layers(defaults, fields),
+        passed=query.passed,
+        expansions=query.expansions,
+        **merge_layers(defaults, fields, {"sql_analysis": False} if query.unreadable else {}),
     )
 
 
@@ -55,10 +57,12 @@ def _start_of_text(file: TextFile) -> int:
         return unclosed.offset
 
 
-def _read_query(file: TextFile, start: int, text_before: int | None, problems: list[Problem]) -> Query:
+def _read_query(
+    file: TextFile, start: int, text_before: int | None, problems: list[Problem], macros: Visible | None
+) -> Query:
     """The query from `start` on; `text_before` is where the file's text begins if no header stood there."""
     found: list[Problem] = []
-    query = read_query(file, start, found)
+    query = read_query(file, start, found, macros)
     header = _MISPLACED_HEADER.search(file.text, start) if file.text.find("MODEL", start) >= 0 else None
     if header is None or not is_code(file.text, start, header.start(1)):
         problems += found

@@ -71,6 +71,17 @@ def render_references(sql: str, references: Iterable[SqlReference], readables: M
     return "".join(parts)
 
 
+def reference_edits(
+    sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]
+) -> list[tuple[int, int]]:
+    """What `render_references` does to the length of `sql`: where a reference begins, and by how much what is behind it moves."""
+    return [
+        (reference.start, len(_render_readable(readable, sql, reference.end)) - (reference.end - reference.start))
+        for reference in references
+        if (readable := readables.get(reference.reference)) is not None
+    ]
+
+
 def _render_readable(readable: Readable, sql: str, end: int) -> str:
     if readable.query is None:
         assert readable.relation is not None
