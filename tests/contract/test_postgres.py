@@ -195,27 +195,6 @@ async def test_a_connection_that_ended_while_nobody_used_it_is_replaced(warehous
     assert await process_of(connection) != process
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_what_a_node_has_made_of_asyncpgs_connection_nobody_else_gets(warehouse):
-    opened = warehouse.connect()
-    await opened.execute("SELECT 1")
-    await opened.close()
-
-    changing = warehouse.connect()
-    raw = changing.raw
-    await raw.set_type_codec("int4", schema="pg_catalog", encoder=str, decoder=lambda text: f"number {text}")
-    queries = []
-    raw.add_query_logger(queries.append)
-    assert await raw.fetchval("SELECT 1") == "number 1"
-    await changing.close()
-
-    assert raw.is_closed()
-    after = warehouse.connect()
-    assert await rows(after, "SELECT 1") == [(1,)]
-    assert [record.query for record in queries if "SELECT 1" in record.query] == ["SELECT 1"]
-    await after.close()
-
-
 async def test_a_connection_that_ended_unnoticed_in_a_call_is_replaced(warehouse):
     connection = warehouse.connect()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
@@ -34,6 +35,8 @@ Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 AWAY_SECONDS = 30.0
 """For so long new connections wait for a server that has gone away, such as one that is restarted; then they fail at once."""
 RECONNECT_SECONDS = 0.1
+_KNOWN_STATEMENTS = 256
+"""Of which it is remembered whether a session has to be reset after them."""
 
 _NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
 
@@ -41,9 +44,12 @@ _NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/
 class PostgresServer:
     """The connections of one run to one server."""
 
-    def __init__(self, address: ServerAddress, numbered: Numbered, query_text: QueryText) -> None:
+    def __init__(
+        self, address: ServerAddress, numbered: Numbered, query_text: QueryText, leaves_nothing: Callable[[str], bool]
+    ) -> None:
         self._address = address
         self.numbered = numbered
+        self.leaves_nothing = functools.lru_cache(maxsize=_KNOWN_STATEMENTS)(leaves_nothing)
         self.query_text = query_text
         self.duckdb = EmbeddedDuckDB()
         self.home = HomeLoop()
@@ -150,6 +156,7 @@ class PostgresConnection:
                 "ctx.connection: there is no connection to the server yet",
                 help="await a statement with ctx.query(...) or ctx.execute_sql(...) first",
             )
+        self._raw.is_as_new = False
         return self._raw
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
@@ -164,7 +171,9 @@ class PostgresConnection:
             return await self._server.run(self._calls.run, self._start_columnar, text, values)
         if extent is Extent.PAGES:
             return await self._server.run(self._calls.run, self._start, text, values)
-        return await self.run(lambda raw: self._at_once(raw, text, values, extent), sql=text)
+        leaves_nothing = self._server.leaves_nothing(text)
+        read = functools.partial(self._at_once, sql=text, values=values, extent=extent)
+        return await self._server.run(self._calls.run, self._run, read, text, leaves_nothing)
 
     async def execute_together(self, statements: Iterable[tuple[str, Parameters]]) -> None:
         await self.run(lambda raw: self._together(raw, statements))
@@ -189,10 +198,21 @@ class PostgresConnection:
 
     async def close(self) -> None:
         self._closed = True
-        if self._kept is not None or self._raw is not None or self._open or self._calls:
+        if not self._is_put_back():
             with anyio.CancelScope(shield=True):
                 await self._server.home.run(self._close)
         self._server.forget(self)
+
+    def _is_put_back(self) -> bool:
+        """Whether there is nothing to be waited for any more."""
+        if self._raw is not None or self._open or self._calls:
+            return False
+        if self._kept is not None:
+            if not (self._kept.is_as_new and self._server.home.is_own):
+                return False
+            raw, self._kept = self._kept, None
+            self._server.pool.put_back(raw)
+        return True
 
     def _numbered(self, sql: str, parameters: Parameters) -> tuple[str, tuple[object, ...]]:
         if _NOTHING.fullmatch(sql):
@@ -201,9 +221,10 @@ class PostgresConnection:
 
     # What follows runs on the home loop.
 
-    async def _run(self, function: Callable[[Any], Awaitable[T]], sql: str) -> T:
+    async def _run(self, function: Callable[[Any], Awaitable[T]], sql: str, leaves_nothing: bool = False) -> T:
         async with self._in_use:
             raw = await self._take()
+            raw.is_as_new = raw.is_as_new and leaves_nothing
             ended = False
             try:
                 with translated(sql):
@@ -236,7 +257,7 @@ class PostgresConnection:
         else:
             await raw.execute(sql, *values)
 
-    async def _at_once(self, raw: Any, sql: str, values: tuple[object, ...], extent: Extent) -> WholeResult:
+    async def _at_once(self, raw: Any, *, sql: str, values: tuple[object, ...], extent: Extent) -> WholeResult:
         if not self._server.prepared_statements:
             async with raw.transaction():
                 records = await _fetch(raw, sql, values, extent)
@@ -303,6 +324,7 @@ class PostgresConnection:
         """A connection with the transaction that was begun on it; the block gives it back or lets somebody keep it."""
         async with self._in_use:
             raw = await self._take()
+            raw.is_as_new = False
             transaction = raw.transaction()
             try:
                 with translated(sql), anyio.CancelScope(shield=True):
@@ -327,7 +349,9 @@ class PostgresConnection:
         self._open.clear()
         raw, self._kept = self._kept, None
         own, self._raw = self._raw, None
-        if raw is not None:
+        if raw is not None and raw.is_as_new:
+            self._server.pool.put_back(raw)
+        elif raw is not None:
             await self._server.pool.take_back(raw, quiet=True)
         if own is not None:
             await self._server.pool.take_back(own)

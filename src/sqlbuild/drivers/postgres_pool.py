@@ -43,6 +43,8 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     """Statements that make a session of the server what it is to be, whenever it was reset."""
     is_changed: bool = False
     """Whether a node has given it what a reset leaves: then nobody else gets it."""
+    is_as_new: bool = True
+    """Whether nothing was done with it, since it was opened or reset, that can have left anything in its session."""
 
     async def set_type_codec(self, *args: Any, **options: Any) -> None:
         self.is_changed = True
@@ -170,6 +172,13 @@ class ConnectionPool:
         with anyio.CancelScope(shield=True):
             await self.take_back(raw)
 
+    def put_back(self, raw: Any) -> None:
+        """What `give_back` does, for one that is in no transaction and as new."""
+        if raw in self._taken:
+            self._taken.discard(raw)
+            if not raw.is_closed():
+                self._idle.append(raw)
+
     async def take_back(self, raw: Any, *, quiet: bool = False) -> None:
         """What `give_back` does, by a task that nobody can cancel now. `quiet`: the server was told to cancel nothing."""
         if raw not in self._taken:
@@ -177,6 +186,7 @@ class ConnectionPool:
         try:
             async with _NOTHING if quiet else raw.insisting():
                 await raw.reset(timeout=RESET_SECONDS)
+            raw.is_as_new = True
             if raw.is_changed:
                 await raw.close(timeout=RESET_SECONDS)
         except _FAILED:

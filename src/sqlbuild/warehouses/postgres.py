@@ -9,6 +9,7 @@ from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.settings import Connection as ConnectionSettings
 from sqlbuild.drivers.postgres import PostgresConnection, PostgresServer
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Extent, Parameters
+from sqlbuild.sql.leaves_nothing import leaves_nothing
 from sqlbuild.sql.placeholders import numbered_parameters
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_address import check_files, lock_seconds, server_address
@@ -35,7 +36,7 @@ class PostgresWarehouse:
     """
 
     def __init__(self, connection: ConnectionSettings, target_schema: str | None = None) -> None:
-        self._server = PostgresServer(server_address(connection), numbered_parameters, QUERY_TEXT)
+        self._server = PostgresServer(server_address(connection), numbered_parameters, QUERY_TEXT, leaves_nothing)
         self._settings = connection
         self._target_schema = target_schema
         self._swapping = Swapping(connect=self.connect, lock_seconds=lock_seconds(connection))
