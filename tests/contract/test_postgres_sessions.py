@@ -114,6 +114,20 @@ async def test_of_asyncpgs_own_connection_the_next_one_finds_nothing(warehouse):
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_statements_that_a_node_has_prepared_are_not_there_for_the_next_one(warehouse):
+    for number in range(4):
+        connection = warehouse.connect()
+        await read(connection, "SELECT 1")
+        if number % 2:
+            await connection.execute("prepare mine AS SELECT 1")
+        else:
+            await connection.close()
+            connection = warehouse.connect()
+            await connection.raw.execute("PREPARE mine AS SELECT 1")
+        await connection.close()
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_what_a_node_has_made_of_asyncpgs_connection_nobody_else_gets(warehouse):
     opened = warehouse.connect()
     await opened.execute("SELECT 1")

@@ -35,6 +35,7 @@ Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 AWAY_SECONDS = 30.0
 """For so long new connections wait for a server that has gone away, such as one that is restarted; then they fail at once."""
 RECONNECT_SECONDS = 0.1
+_PREPARE = re.compile(r"\bPREPARE\b", re.IGNORECASE)
 _KNOWN_STATEMENTS = 256
 """Of which it is remembered whether a session has to be reset after them."""
 
@@ -156,7 +157,7 @@ class PostgresConnection:
                 "ctx.connection: there is no connection to the server yet",
                 help="await a statement with ctx.query(...) or ctx.execute_sql(...) first",
             )
-        self._raw.is_as_new = False
+        self._raw.is_as_new, self._raw.may_have_prepared = False, True
         return self._raw
 
     async def execute(self, sql: str, parameters: Parameters = None) -> None:
@@ -249,6 +250,7 @@ class PostgresConnection:
         return raw if raw is not None else await self._server.pool.take()
 
     async def _execute(self, raw: Any, sql: str, values: tuple[object, ...]) -> None:
+        raw.may_have_prepared = raw.may_have_prepared or _PREPARE.search(sql) is not None
         pooled = not self._server.prepared_statements
         if pooled and (values or raw.reads_only) and not raw.is_in_transaction():
             # A pooler keeps one server connection for a transaction, and for nothing else.

@@ -27,6 +27,7 @@ WHERE pid = $1 AND state = 'active' AND clock_timestamp() - query_start > interv
     AND usename = current_user AND datname = current_database()
     AND application_name = current_setting('application_name')
 """
+_HAS_PREPARED = "SELECT EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql)"
 _NOTHING = contextlib.nullcontext()
 _TURNS_TO_HEAR = 10
 """Of the event loop, until it has read all that the server has sent to somebody who did not ask."""
@@ -45,6 +46,8 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
     """Whether a node has given it what a reset leaves: then nobody else gets it."""
     is_as_new: bool = True
     """Whether nothing was done with it, since it was opened or reset, that can have left anything in its session."""
+    may_have_prepared: bool = False
+    """Whether somebody may have said PREPARE to it, which a reset leaves as well."""
 
     async def set_type_codec(self, *args: Any, **options: Any) -> None:
         self.is_changed = True
@@ -186,7 +189,10 @@ class ConnectionPool:
         try:
             async with _NOTHING if quiet else raw.insisting():
                 await raw.reset(timeout=RESET_SECONDS)
-            raw.is_as_new = True
+            if raw.may_have_prepared and self._own_processes:
+                # DEALLOCATE ALL would take from asyncpg what it has prepared itself.
+                raw.is_changed |= await raw.fetchval(_HAS_PREPARED, timeout=RESET_SECONDS)
+            raw.is_as_new, raw.may_have_prepared = True, False
             if raw.is_changed:
                 await raw.close(timeout=RESET_SECONDS)
         except _FAILED:
