@@ -17,6 +17,7 @@ SqlbuildError
     ├── UpstreamHasNoResult     ctx.result_of() of an upstream without a successful result
     ├── MissingAwait            something that must be awaited was not
     ├── NotReturned             ctx.skip() or ctx.fail() was called but not returned
+    ├── ContractError           a model's query does not give the columns of its enforced contract
     ├── MissingExtra            an optional package is not installed
     ├── ProviderError           a provider is not known or could not be set up
     ├── MissingVar              ctx.vars["x"] of a var that nobody has set (also a KeyError)
@@ -173,6 +174,12 @@ class MissingAwait(NodeError):
 
 class NotReturned(NodeError):
     code = "NOT_RETURNED"
+
+
+class ContractError(NodeError):
+    """A model's query does not give the columns of its contract."""
+
+    code = "CONTRACT"
 
 
 class MissingExtra(NodeError):

@@ -47,7 +47,15 @@ def node_document(node: Node) -> dict[str, Any]:
         "meta": plain_json(node.meta),
         "columns": None if node.columns is None else [_column(column) for column in node.columns],
         "column_lineage": {
-            column: [{"node": name_of(origin.node), "id": origin.node, "column": origin.column} for origin in origins]
+            column: [
+                {
+                    "node": name_of(origin.node),
+                    "id": origin.node,
+                    "column": origin.column,
+                    "transform": origin.transform,
+                }
+                for origin in origins
+            ]
             for column, origins in node.column_lineage.items()
         },
         "depends_on": list(node.depends_on),

@@ -99,7 +99,7 @@ def _node(
     lineage = known.lineage
     if isinstance(declaration, Asset) and declaration.column_lineage:
         lineage = {
-            column: tuple(ColumnReference(by_name[name], origin) for name, origin in origins)
+            column: tuple(ColumnReference(by_name[name], origin, "declared") for name, origin in origins)
             for column, origins in declaration.column_lineage.items()
         }
     return Node(

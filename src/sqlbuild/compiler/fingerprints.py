@@ -69,6 +69,7 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 _columns(declaration.columns),
                 _version(declaration.meta),
                 *_of_relation(declaration),
+                *(("contract", declaration.contract) if declaration.contract is not None else ()),
             )
         case Source():
             return (_columns(declaration.columns), _version(declaration.meta))

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
+from sqlbuild.compiler.contracts import contract_problems, missing_columns
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import expansions_in, model_query
-from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
@@ -32,7 +32,6 @@ from sqlbuild.sql.rendering import (
 from sqlbuild.sql.stored_analysis import input_digest
 from sqlbuild.sql.type_names import canonical_type
 
-MAX_NAMES = 8
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
 
@@ -123,7 +122,11 @@ class _Inference:
             problem = _problem(dataclasses.replace(finding, column=None), source.name, place)
             self.problems.append(problem if finding.certain else dataclasses.replace(problem, severity="warning"))
         found = None if analysis.findings else analysis.columns
-        columns = self._merged(found, source.columns, source.name, source.place)
+        if found is not None:
+            self.problems.extend(
+                missing_columns(source.columns, found, source.name, source.place, dialect=self.dialect)
+            )
+        columns = self._merged(found, source.columns)
         query = render_source_expression(expression)
         sql = self._cast(query, source.columns, columns or ()) if typed else expression
         return NodeColumns(
@@ -170,7 +173,10 @@ class _Inference:
             self.problems.append(problem)
         self._warn_of_named_tables(node, model, analysis)
         found = None if analysis.findings else analysis.columns
-        columns = self._merged(found, model.columns, model.name, model.place)
+        mode = self.project.settings.run.column_contract_mode
+        if not analysis.findings:
+            self.problems.extend(contract_problems(model, found, mode=mode, dialect=self.dialect))
+        columns = self._merged(found, model.columns)
         return NodeColumns(
             columns=columns,
             complete=found is not None,
@@ -234,43 +240,30 @@ class _Inference:
         if isinstance(declaration, Source) and known.sql is not None:
             query = render_source_expression(known.sql)
         columns = tuple((column.name, column.type) for column in known.columns or ())
-        described = QueryInput(label=declaration.name, alias=alias, columns=columns, complete=known.complete)
+        nullable = {column.name: column.nullable for column in known.columns or () if column.nullable is not None}
+        described = QueryInput(
+            label=declaration.name, alias=alias, columns=columns, complete=known.complete, nullable=nullable
+        )
         found = (Readable(alias=alias, relation=relation, query=query), described, input_digest(described))
         if node in self.known:
             self._readables[node] = found
         return found
 
-    def _merged(
-        self, found: Sequence[OutputColumn] | None, declared: tuple[Column, ...], name: str, place: Place
-    ) -> tuple[Column, ...] | None:
-        """Inferred columns with what is declared of them; a declared column that surely is not there is a problem."""
+    def _merged(self, found: Sequence[OutputColumn] | None, declared: tuple[Column, ...]) -> tuple[Column, ...] | None:
+        """Inferred columns with what is declared of them."""
         if found is None:
             return declared or None
         if not declared:
-            return tuple([Column(name=column.name, type=column.type) for column in found])
+            return tuple([_column(column) for column in found])
         by_key = {self._key(column.name): column for column in declared}
         merged: list[Column] = []
         for column in found:
             known = by_key.pop(self._key(column.name), None)
             if known is None:
-                merged.append(Column(name=column.name, type=column.type))
+                merged.append(_column(column))
             else:
-                merged.append(dataclasses.replace(known, type=known.type or column.type))
-        nearest = NearestName(column.name for column in found)
-        for missing in by_key.values():
-            message = f"{name} declares the column {missing.name}, which its query does not give"
-            given = ", ".join(each.name for each in found[:MAX_NAMES]) + (", ..." if len(found) > MAX_NAMES else "")
-            help = nearest.help(missing.name, f"remove it or select it; the query gives {given}")
-            self.problems.append(
-                Problem(
-                    code="MISSING_COLUMN",
-                    message=message,
-                    help=help,
-                    path=place.path,
-                    line=place.line,
-                    column=place.column,
-                )
-            )
+                nullable = column.nullable if known.nullable is None else known.nullable
+                merged.append(dataclasses.replace(known, type=known.type or column.type, nullable=nullable))
         return tuple(merged)
 
     def _lineage(
@@ -280,7 +273,11 @@ class _Inference:
             return {}
         return {
             column.name: tuple(
-                [ColumnReference(inputs[index], source) for index, source in found.sources if index < len(inputs)]
+                [
+                    ColumnReference(inputs[index], source, found.transform)
+                    for index, source in found.sources
+                    if index < len(inputs)
+                ]
             )
             for column, found in zip(columns, analysis.columns, strict=True)
         }
@@ -324,6 +321,10 @@ class _Inference:
                 if relation is not None:
                     self._relations.setdefault((relation.schema.lower(), relation.name.lower()), node)
         return self._relations
+
+
+def _column(found: OutputColumn) -> Column:
+    return Column(name=found.name, type=found.type, nullable=found.nullable)
 
 
 def _wrong_lines(project: Project) -> dict[str, list[int | None]]:

@@ -21,7 +21,11 @@ class Column:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ColumnReference:
-    """A column of an upstream node."""
+    """A column of an upstream node that another one is made of.
+
+    `transform` says how: `direct`, `cast`, `expression` or `aggregation`; `declared` where the author wrote it down.
+    """
 
     node: NodeId
     column: str
+    transform: str = "direct"

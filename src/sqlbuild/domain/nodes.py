@@ -76,6 +76,8 @@ class Model:
     group: str | None = None
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
     columns: tuple[Column, ...] = ()
+    contract: str | None = None
+    """`enforced`: `columns` are all that the query may give. `none`: they are a description. None: as the project says."""
     schema: str | None = None
     database: str | None = None
     alias: str | None = None

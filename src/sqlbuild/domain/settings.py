@@ -50,6 +50,8 @@ class RunSettings:
     secret_env: tuple[str, ...] = ()
     export_paths: tuple[str, ...] = ()
     """Folders that `ctx.export` may write into besides the project's own; relative ones are relative to that."""
+    column_contract_mode: str = "implicit"
+    """`implicit`: the columns that a model declares must be in its query. `explicit`: only with `contract enforced`."""
     auto_load_sources: bool = True
     """Whether `sqb build` runs loaders if neither --load nor --no-load is given."""
 

@@ -87,6 +87,13 @@ class FieldReader:
             return None
         return entry.value
 
+    def choice(self, key: str, words: tuple[str, ...]) -> str | None:
+        written = self.text(key)
+        if written is None or written in words:
+            return written
+        self.refuse(key, f"`{self.name_of(key)}`: unknown value {written!r}", f"write one of {', '.join(words)}")
+        return None
+
     def texts(self, key: str) -> tuple[str, ...] | None:
         """A list of texts, or one text; without repetitions."""
         entry = self.entries.get(key)

@@ -22,7 +22,7 @@ ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not
 _ONLY_MANAGED = "add `managed: true`, or remove it: it only means something for sources that a loader fills"
 
 MODEL_KEYS = _words(
-    "description materialized tags group meta columns schema database alias retry timeout pool indexes grants"
+    "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants"
 ) | {
     "max_duration",
     "sql_analysis",
@@ -35,7 +35,7 @@ RETRY_KEYS = _words(
 )
 MATERIALIZATIONS_TO_COME = _words("incremental snapshot")
 IGNORED_MODEL_KEYS: Mapping[str, str] = {
-    **_ignored(ADDS_CHECKS, "audits audit_factories contract model_schema critical"),
+    **_ignored(ADDS_CHECKS, "audits audit_factories model_schema critical"),
     **_ignored(
         _NO_EFFECT,
         """append_cursor_inclusive batch_concurrency batch_size check_columns config constants cursor cursor_end
@@ -77,12 +77,12 @@ IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
 }
 RUN_KEYS = _words(
     """concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources
-    export_paths"""
+    export_paths column_contract_mode"""
 )
 IGNORED_RUN_KEYS: Mapping[str, str] = {
     **_ignored(
         ADDS_CHECKS,
-        """sql_analysis require_sql_analysis column_contract_mode default_audit_severity default_audit_run_scope
+        """sql_analysis require_sql_analysis default_audit_severity default_audit_run_scope
         unit_test_max_real_models test_timeout scenario_timeout""",
     ),
     **_ignored(

@@ -44,6 +44,7 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "group": reader.text("group"),
         "meta": reader.json_table("meta"),
         "columns": _columns(reader),
+        "contract": reader.choice("contract", ("enforced", "none")),
         "schema": _name(reader, "schema"),
         "database": _name(reader, "database"),
         "alias": _name(reader, "alias"),

@@ -24,6 +24,7 @@ def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Place
     written["blocked_loop_seconds"] = reader.number("blocked_loop_seconds", above=0.0)
     written["fsync"] = reader.boolean("fsync")
     written["auto_load_sources"] = reader.boolean("auto_load_sources")
+    written["column_contract_mode"] = reader.choice("column_contract_mode", ("implicit", "explicit"))
     written["export_paths"] = reader.texts("export_paths")
     written["secret_env"] = reader.texts("secret_env")
     for name in written["secret_env"] or ():

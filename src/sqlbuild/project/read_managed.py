@@ -20,12 +20,12 @@ def read_load_settings(reader: FieldReader) -> LoadSettings | None:
             "remove it, or `managed: true`",
             at_key=True,
         )
-    strategy = _one_of(reader, "write_strategy", tuple(WriteStrategy))
+    strategy = reader.choice("write_strategy", tuple(WriteStrategy))
     return LoadSettings(
         write_strategy=None if strategy is None else WriteStrategy(strategy),
         cursor_column=reader.text("cursor_column"),
         unique_key=reader.texts("unique_key") or (),
-        contract=_one_of(reader, "contract", _CONTRACTS),
+        contract=reader.choice("contract", _CONTRACTS),
         batch_rows=reader.whole_number("load_batch_size", minimum=1),
     )
 
@@ -42,11 +42,3 @@ def read_destination(reader: FieldReader) -> Relation | None:
     if relation is None:
         reader.refuse("destination", f"{name}: {written!r} is not the name of a table", 'for example "staging.orders"')
     return relation
-
-
-def _one_of(reader: FieldReader, key: str, words: tuple[str, ...]) -> str | None:
-    written = reader.text(key)
-    if written is None or written in words:
-        return written
-    reader.refuse(key, f"`{reader.name_of(key)}`: unknown value {written!r}", f"write one of {', '.join(words)}")
-    return None

@@ -141,7 +141,7 @@ class Tracer:
             return self._qualified(path, names, keys, items, scope)
         found = scope.column(names[0])
         if found is not None:
-            return Field(names[-1], None, found.field.sources)
+            return Field(names[-1], None, found.field.sources, "expression")
         items = scope.items_called(keys[-2])
         if items and len(path) > 2:
             return self._qualified(path[-2:], names[-2:], keys[-2:], items, scope)
@@ -168,12 +168,12 @@ class Tracer:
         for item in items:
             field = item.shape.by_key(scope.names).get(keys[1])
             if field is not None:
-                return field if len(path) == 2 else Field(names[-1], None, field.sources)
+                return field if len(path) == 2 else Field(names[-1], None, field.sources, "expression")
             if not item.shape.certain:
                 return item.shape.guess(names[1]) if len(path) == 2 else Field(names[-1])
         struct = scope.column_of_a_relation(keys[0])
         if struct is not None:
-            return Field(names[-1], None, struct.sources)
+            return Field(names[-1], None, struct.sources, "expression")
         if path[1].quoted or names[1].lower() not in NOT_COLUMNS:
             item = items[0]
             visible = [field.name for field in item.shape.fields if field.name is not None]

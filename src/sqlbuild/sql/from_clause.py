@@ -187,7 +187,12 @@ class FromReader:
         if shape is None:
             given = self.inputs[index]
             fields = [
-                Field(name, canonical_type(type_name, self.dialect), frozenset({(index, name)}))
+                Field(
+                    name,
+                    canonical_type(type_name, self.dialect),
+                    frozenset({(index, name)}),
+                    nullable=given.nullable.get(name),
+                )
                 for name, type_name in given.columns
             ]
             more = frozenset() if given.complete else frozenset({index})
@@ -219,6 +224,10 @@ class FromReader:
             self._add(join.this, scope, ctes)
             new = scope.items[before:]
             kind, method, side = (str(join.args.get(part) or "").upper() for part in ("kind", "method", "side"))
+            is_positional = "POSITIONAL" in (kind, method)
+            if is_positional or side in ("RIGHT", "FULL"):
+                _may_lack(scope.items[:before])
+                scope.merged = {key: dataclasses.replace(field, nullable=True) for key, field in scope.merged.items()}
             using = join.args.get("using") or ()
             if method == "NATURAL":
                 self._merge_natural(scope, scope.items[group:before], new, side)
@@ -231,6 +240,8 @@ class FromReader:
             condition = join.args.get("on")
             if isinstance(condition, exp.Expr):
                 self.tracer.trace(condition, scope)
+            if is_positional or side in ("LEFT", "FULL"):
+                _may_lack(new)
             if kind in ("SEMI", "ANTI"):
                 del scope.items[before:]
 
@@ -282,12 +293,19 @@ class FromReader:
             scope.merged_first = [*keys, *(key for key in scope.merged_first if key not in keys)]
 
 
+def _may_lack(items: Sequence[FromItem]) -> None:
+    """An outer join shows NULL for them where it finds no row."""
+    for item in items:
+        fields = [dataclasses.replace(field, nullable=True) for field in item.shape.fields]
+        item.shape = Shape(fields, item.shape.more, item.shape.because)
+
+
 def _coalesced(name: str | None, members: Sequence[Field], dialect: str) -> Field:
     """What a FULL JOIN shows for a merged column: the first value that is there, of all relations merged so far."""
     joint = members[0]
     for member in members[1:]:
         joint = Field(name, joint_type(joint.type, member.type, dialect), joint.sources | member.sources)
-    return Field(name, joint.type, joint.sources)
+    return Field(name, joint.type, joint.sources, "expression")
 
 
 def _has(items: Sequence[FromItem], key: str, names: Names) -> bool:

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from sqlglot import exp
 
 from sqlbuild.sql.column_lineage import Tracer
+from sqlbuild.sql.column_transforms import joint_transform, transform_of
 from sqlbuild.sql.column_types import joint_type, type_of
 from sqlbuild.sql.from_clause import FromReader
+from sqlbuild.sql.nullability import joint as joint_nullable
+from sqlbuild.sql.nullability import may_be_null
 from sqlbuild.sql.parsing import parse_query
 from sqlbuild.sql.query_analysis import OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.scopes import NO_SOURCES, Field, FromItem, Names, Scope, Shape, unknown_shape
@@ -54,7 +57,10 @@ def _columns_of(shape: Shape, names: Names) -> tuple[tuple[OutputColumn, ...] | 
     if len(set(keys)) < len(keys):
         twice = next(field.name for field, key in zip(fields, keys, strict=True) if keys.count(key) > 1)
         return None, f"two columns are called {twice}"
-    return tuple(OutputColumn(field.name or "", field.type, tuple(sorted(field.sources))) for field in fields), ""
+    return tuple(
+        OutputColumn(field.name or "", field.type, tuple(sorted(field.sources)), field.transform, field.nullable)
+        for field in fields
+    ), ""
 
 
 class _QueryReader:
@@ -165,7 +171,14 @@ class _QueryReader:
     def _joined(self, one: Field, other: Field, only_left: bool) -> Field:
         """A column of a set operation."""
         sources = one.sources if only_left else one.sources | other.sources
-        return Field(one.name, joint_type(one.type, other.type, self.dialect), sources or NO_SOURCES)
+        both = (one,) if only_left else (one, other)
+        return Field(
+            one.name,
+            joint_type(one.type, other.type, self.dialect),
+            sources or NO_SOURCES,
+            joint_transform([field.transform for field in both]),
+            joint_nullable([field.nullable for field in both]),
+        )
 
     def _select(self, node: exp.Select, parent: Scope | None, ctes: Ctes) -> Shape:
         scope = Scope(self.names, parent)
@@ -173,7 +186,7 @@ class _QueryReader:
         scope.later_aliases = frozenset(
             self.relations.key(alias) for item in node.expressions for alias in _aliases_of(item)
         )
-        columns = _SelectList(self, scope)
+        columns = _SelectList(self, scope, node)
         if node.args.get("exclude"):
             columns.give_up("EXCLUDE behind the select list")
         for item in node.expressions:
@@ -184,19 +197,33 @@ class _QueryReader:
             for part in value if isinstance(value, list) else [value]:
                 if isinstance(part, exp.Expr):
                     self.tracer.trace(part, scope)
-        return Shape(columns.fields, frozenset(columns.more), columns.because)
+        return Shape(map(columns.nullable, columns.fields), frozenset(columns.more), columns.because)
 
 
 class _SelectList:
     """Collects the columns of one select list."""
 
-    def __init__(self, reader: _QueryReader, scope: Scope) -> None:
+    def __init__(self, reader: _QueryReader, scope: Scope, select: exp.Select) -> None:
         self.reader = reader
         self.scope = scope
         self.names = reader.names
         self.fields: list[Field] = []
         self.more: set[int] = set()
         self.because = ""
+        group = select.args.get("group")
+        self.grouped = group is not None and group.find(*_SEVERAL_GROUPINGS) is None
+        self.sure = group is None or self.grouped
+        """Whether a column is what it was in the relations: of several groupings some put NULL in its place."""
+        self.filtered = any(select.args.get(clause) for clause in _FILTERS) or _has_inner_joins(select)
+
+    def nullable(self, field: Field) -> Field:
+        """`field` as it comes out of this SELECT, whose conditions may have kept NULL out."""
+        return dataclasses.replace(field, nullable=None) if field.nullable is True and self.filtered else field
+
+    def _of_relation(self, field: Field) -> Field:
+        """A column of a relation as the select list sees it; a cast may make NULL of JSON, whose null is a value."""
+        is_doubtful = field.nullable is not None and (not self.sure or field.type == "JSON")
+        return dataclasses.replace(field, nullable=None) if is_doubtful else field
 
     def add(self, item: exp.Expr) -> None:
         if isinstance(item, exp.Star):
@@ -212,7 +239,7 @@ class _SelectList:
         elif isinstance(item, exp.Alias):
             alias = item.args.get("alias")
             name = self.reader.relations.written(alias) if isinstance(alias, exp.Identifier) else None
-            field = Field(name, field.type, field.sources)
+            field = dataclasses.replace(field, name=name)
             if name is not None:
                 self.scope.aliases.setdefault(self.names.key(name), field)
         self.fields.append(field)
@@ -222,7 +249,7 @@ class _SelectList:
         traced = self.reader.tracer.trace(value, self.scope)
         inner = value.unnest()
         if id(inner) in traced.columns:
-            return traced.columns[id(inner)], traced.star
+            return self._of_relation(traced.columns[id(inner)]), traced.star
         type_name = type_of(value, traced.types, self.reader.dialect)
         star = traced.star
         for unnested in traced.unnested:
@@ -230,7 +257,11 @@ class _SelectList:
             type_name = listed[:-2] if listed is not None and listed.endswith("[]") else None
             if unnested.expressions or (type_name is None and not _gives_list(unnested.this)):
                 star = star or "unnest of a value whose type is not known"
-        return Field(self._name_made_up(inner), type_name, traced.sources), star
+        used = traced.columns.values()
+        nullables = {id: self._of_relation(field).nullable for id, field in traced.columns.items()}
+        nullable = may_be_null(value, nullables, grouped=self.grouped, dialect=self.reader.dialect)
+        transform = transform_of(inner, [field.transform for field in used], has_sources=bool(traced.sources))
+        return Field(self._name_made_up(inner), type_name, traced.sources, transform, nullable), star
 
     def _name_made_up(self, value: exp.Expr) -> str | None:
         """The name of a column without alias, for the few expressions where it is beyond doubt."""
@@ -323,6 +354,15 @@ class _SelectList:
     def give_up(self, because: str) -> None:
         self.more.add(-1)
         self.because = self.because or because
+
+
+_SEVERAL_GROUPINGS = (exp.GroupingSets, exp.Cube, exp.Rollup)
+_FILTERS = ("where", "having", "qualify")
+
+
+def _has_inner_joins(select: exp.Select) -> bool:
+    joins = select.args.get("joins") or ()
+    return any(not join.args.get("side") and (join.args.get("on") or join.args.get("using")) for join in joins)
 
 
 def _aliases_of(item: exp.Expr) -> list[exp.Identifier]:

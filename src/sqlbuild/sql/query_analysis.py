@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,8 @@ class QueryInput:
     alias: str
     columns: tuple[tuple[str, str | None], ...] = ()
     complete: bool = False
+    nullable: Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    """By column, where it is known: False means that it never holds a NULL."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,11 +33,18 @@ class InputReference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OutputColumn:
-    """A column of the result; `sources` are the columns of inputs (index, name) that its values are made of."""
+    """A column of the result; `sources` are the columns of inputs (index, name) that its values are made of.
+
+    `transform` says how: `direct` as they are, `cast` to another type, in an `expression`, in an `aggregation`;
+    `constant` if they are made of no column. `nullable` is False where it surely never is NULL, True where nothing
+    keeps NULL out, as in the result of a CASE without ELSE, and None where neither is known.
+    """
 
     name: str
     type: str | None
     sources: tuple[tuple[int, str], ...] = ()
+    transform: str = "direct"
+    nullable: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,10 @@ class Field:
     name: str | None
     type: str | None = None
     sources: Sources = NO_SOURCES
+    transform: str = "direct"
+    """How it is made of `sources`: see `sql.query_analysis.OutputColumn`."""
+    nullable: bool | None = None
+    """False: surely never NULL. True: nothing keeps NULL out. None: not known."""
 
 
 class Shape:
@@ -200,7 +204,7 @@ class Scope:
             return Found(Field(name))
         row = next((item for item in self.items if item.key == key), None)
         if row is not None:
-            return Found(Field(name, None, _all_sources(row.shape)))
+            return Found(Field(name, None, _all_sources(row.shape), "expression"))
         if doubtful:
             return Found(doubtful[0].guess(name) if len(doubtful) == 1 else Field(name))
         return None

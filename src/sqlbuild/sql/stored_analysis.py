@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from sqlbuild.errors import SqlbuildError
 from sqlbuild.sql.query_analysis import Finding, InputReference, NamedTable, OutputColumn, QueryAnalysis, QueryInput
 
-ANALYSIS_VERSION = 2
+ANALYSIS_VERSION = 3
 """To be raised whenever the same SQL would be analysed differently."""
 
 
@@ -18,6 +18,8 @@ def input_digest(query_input: QueryInput) -> bytes:
     parts = [query_input.label, query_input.alias, "complete" if query_input.complete else "open"]
     for name, type_name in query_input.columns:
         parts += (name, type_name or "")
+    for name, nullable in sorted(query_input.nullable.items()):
+        parts += (name, "null" if nullable else "not null")
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).digest()
 
 
@@ -41,7 +43,9 @@ def analysis_to_json(analysis: QueryAnalysis) -> str:
     columns = (
         None
         if analysis.columns is None
-        else [[column.name, column.type, column.sources] for column in analysis.columns]
+        else [
+            [column.name, column.type, column.sources, column.transform, column.nullable] for column in analysis.columns
+        ]
     )
     findings = [
         [found.code, found.message, found.help, found.line, found.column, found.certain] for found in analysis.findings
@@ -60,8 +64,10 @@ def analysis_from_json(text: str) -> QueryAnalysis:
             columns=None
             if columns is None
             else tuple(
-                OutputColumn(name, type_name, tuple([(int(index), column) for index, column in sources]))
-                for name, type_name, sources in columns
+                OutputColumn(
+                    name, type_name, tuple([(int(index), column) for index, column in sources]), transform, nullable
+                )
+                for name, type_name, sources, transform, nullable in columns
             ),
             notes=tuple(notes),
             findings=tuple(

@@ -93,7 +93,7 @@ def test_columns_and_their_lineage_stand_at_the_asset(graph):
         {"name": "order_id", "type": "INTEGER", "nullable": False, "description": "key", "meta": {"pii": False}}
     ]
     assert asset["column_lineage"] == {
-        "order_id": [{"node": "fact_orders", "id": "model:fact_orders", "column": "order_id"}]
+        "order_id": [{"node": "fact_orders", "id": "model:fact_orders", "column": "order_id", "transform": "direct"}]
     }
     assert asset["retry"]["retry_on"] == ["OSError", "json.decoder.JSONDecodeError"]
     assert (asset["pools"], asset["relation"]) == (["crm_api"], None)

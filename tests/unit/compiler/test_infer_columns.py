@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
+
+import pytest
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import Relation
@@ -29,7 +32,7 @@ def test_what_is_declared_wins_and_is_completed_by_what_is_inferred(make: Any) -
     declared = (Column(name="b", type="VARCHAR", nullable=False, description="why"), Column(name="A"))
     model = make.model("m", "SELECT 1 AS a, 2 AS b", columns=declared, materialized=Materialization.TABLE)
     assert make.graph(make.project(model)).nodes["model:m"].columns == (
-        Column(name="A", type="INTEGER"),
+        Column(name="A", type="INTEGER", nullable=False),
         Column(name="b", type="VARCHAR", nullable=False, description="why"),
     )
 
@@ -199,3 +202,54 @@ def test_a_model_that_the_parser_does_not_understand_is_told_the_way_out(make: A
     (problem,) = make.problems(make.project(make.model("m", "SELECT x! AS f FROM t")))
     assert (problem.code, problem.severity) == ("SQL_SYNTAX", "error")
     assert "`sql_analysis false`" in problem.help
+
+
+GIVES = "SELECT 1 AS id, CASE WHEN random() > 0.5 THEN 'x' END AS note"
+CONTRACTS = [
+    ({}, "implicit", ["id", "note"], []),
+    ({}, "implicit", ["id"], []),
+    ({}, "implicit", ["idd"], ["MISSING_COLUMN"]),
+    ({}, "explicit", ["idd"], []),
+    ({"contract": "none"}, "implicit", ["idd"], []),
+    ({"contract": "enforced"}, "explicit", ["idd", "note"], ["EXTRA_COLUMN", "MISSING_COLUMN"]),
+    ({"contract": "enforced"}, "implicit", ["ID", "note"], []),
+    ({"contract": "enforced"}, "implicit", ["id"], ["EXTRA_COLUMN"]),
+    ({"contract": "enforced"}, "implicit", [], ["CONTRACT"]),
+]
+
+
+@pytest.mark.parametrize(("header", "mode", "names", "codes"), CONTRACTS)
+def test_declared_columns_are_a_contract(
+    header: dict[str, Any], mode: str, names: list[str], codes: list[str], make: Any
+) -> None:
+    model = make.model("m", GIVES, columns=tuple(Column(name=name) for name in names), **header)
+    project = make.project(model)
+    run = dataclasses.replace(project.settings.run, column_contract_mode=mode)
+    project = dataclasses.replace(project, settings=dataclasses.replace(project.settings, run=run))
+    assert [problem.code for problem in make.problems(project)] == codes
+
+
+def test_a_column_that_can_be_null_breaks_a_contract_that_says_otherwise(make: Any) -> None:
+    columns = (Column(name="id", nullable=False), Column(name="note", nullable=False))
+    (problem,) = make.problems(make.project(make.model("m", GIVES, columns=columns)))
+    assert (problem.code, problem.path, problem.line) == ("NULLABLE_COLUMN", "models/m.sql", 1)
+    assert problem.message == "m declares the column note as nullable false, but its query can give NULL there"
+    assert make.problems(make.project(make.model("m", GIVES, columns=columns, contract="none"))) == ()
+
+
+def test_null_is_followed_from_node_to_node(make: Any) -> None:
+    raw = make.source("raw", columns=(Column(name="id", nullable=False), Column(name="note")))
+    stg = make.model("stg", 'SELECT id, note FROM __source("raw")')
+    mart = make.model(
+        "mart", 'SELECT a.id, b.id AS other FROM __ref("stg") a LEFT JOIN __ref("stg") b ON a.note = b.note'
+    )
+    columns = make.graph(make.project(mart, stg, raw)).nodes["model:mart"].columns
+    assert [(column.name, column.nullable) for column in columns] == [("id", False), ("other", True)]
+
+
+def test_the_type_of_an_enforced_view_must_be_what_is_declared(make: Any) -> None:
+    columns = (Column(name="id", type="BIGINT"),)
+    (problem,) = make.problems(make.project(make.model("m", "SELECT 1 AS id", columns=columns, contract="enforced")))
+    assert problem.message == "m declares the column id as BIGINT, but its query gives INTEGER"
+    table = make.model("m", "SELECT 1 AS id", columns=columns, contract="enforced", materialized=Materialization.TABLE)
+    assert make.problems(make.project(table)) == ()

@@ -143,7 +143,7 @@ BAD = [
         "UNKNOWN_KEY",
         "1:8",
         "unknown key `zzz`",
-        "known here: alias, columns, database, description, enabled, grants, group, indexes, materialized, max_duration, meta, pool, "
+        "known here: alias, columns, contract, database, description, enabled, grants, group, indexes, materialized, max_duration, meta, pool, "
         "retry, schema, sql_analysis, tags, timeout",
     ),
     ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),
@@ -196,7 +196,6 @@ def test_a_bad_header_is_a_problem_with_its_place_and_fix(header, code, place, m
 
 WARNINGS = [
     ("audits [not_null]", "`audits` is not supported yet and is ignored"),
-    ("contract enforced", "`contract` is not supported yet and is ignored"),
     ("unique_key [a]", "`unique_key` is not supported yet and is ignored"),
     ("columns (a (audits [x]), b (audits [y]))", "`columns.a.audits`: audits of columns are not run yet"),
 ]

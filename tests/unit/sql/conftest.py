@@ -48,6 +48,11 @@ def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @pytest.fixture(scope="session")
+def tables() -> tuple[str, ...]:
+    return tuple(TABLES)
+
+
+@pytest.fixture(scope="session")
 def analyse() -> Callable[..., QueryAnalysis]:
     """Analyses a query in which the tables are named as `schema.table`, as if each name were a reference."""
     return _analyse

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +51,24 @@ CASES = {
     },
     "SELECT b.x FROM stg.a, LATERAL (SELECT stg.a.x AS x) b": {"x": ["0.x"]},
 }
+
+
+FIXTURE = Path(__file__).parents[2] / "fixtures/lineage.sql"
+
+
+@pytest.mark.parametrize("line", [line for line in FIXTURE.read_text().splitlines() if not line.startswith("--")])
+def test_a_column_is_made_of_others_in_this_way(
+    line: str, analyse: Callable[..., QueryAnalysis], tables: tuple[str, ...]
+) -> None:
+    sql, _, expected = line.partition(" -- ")
+    found = analyse(sql)
+    assert found.columns is not None, found.notes
+    inputs = [name for name in tables if re.search(rf"\b{re.escape(name)}\b", sql)]
+    said = []
+    for column in found.columns:
+        made_of = ", ".join(sorted(f"{inputs[index]}.{name}" for index, name in column.sources))
+        said.append(f"{column.name}: {column.transform} {made_of}".rstrip())
+    assert "; ".join(said) == expected
 
 
 def lineage(found: QueryAnalysis) -> dict[str, list[str]]:

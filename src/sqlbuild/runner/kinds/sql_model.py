@@ -14,6 +14,7 @@ from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Warehouse
+from sqlbuild.runner.kinds.contract import check_contract
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
@@ -88,6 +89,8 @@ async def build_model(
     assert node.sql is not None
     connection = warehouse.connect()
     try:
+        if model.contract == "enforced":
+            await check_contract(connection, model, node.sql)
         match model.materialized:
             case Materialization.VIEW:
                 await warehouse.build_view(connection, node.relation, node.sql, order=how)
