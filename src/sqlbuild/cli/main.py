@@ -19,6 +19,7 @@ from sqlbuild.cli.error_report import ErrorReport
 from sqlbuild.cli.history_command import history
 from sqlbuild.cli.init_command import init
 from sqlbuild.cli.interrupts import Stopped, StopSignals
+from sqlbuild.cli.lineage_command import lineage
 from sqlbuild.cli.list_command import list_nodes
 from sqlbuild.cli.load_command import load
 from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
@@ -83,7 +84,7 @@ def make_app() -> typer.Typer:
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))
-    for command in (show, history, dag, query, init, playground, clean):
+    for command in (show, history, dag, lineage, query, init, playground, clean):
         app.command()(with_shared_options(command))
     return app
 

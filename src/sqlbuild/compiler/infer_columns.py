@@ -174,7 +174,7 @@ class _Inference:
         self._warn_of_named_tables(node, model, analysis)
         found = None if analysis.findings else analysis.columns
         mode = self.project.settings.run.column_contract_mode
-        if not analysis.findings:
+        if not analysis.findings and model.place.path not in self._wrong_lines:
             self.problems.extend(contract_problems(model, found, mode=mode, dialect=self.dialect))
         columns = self._merged(found, model.columns)
         return NodeColumns(
