@@ -12,6 +12,8 @@ SqlbuildError
 ├── RunFailed               1   `RunResult.raise_for_failures()` of a run that did not succeed
 └── NodeError               1   fails one node and only that node
     ├── WarehouseError          a statement failed; `transient` tells whether trying again can help
+    │   └── RowRefused          a table does not take a row; which row and column it is
+    ├── SeedError               a CSV file cannot become the table of its seed
     ├── UnstorableResult        payload or metadata is not plain JSON
     ├── UndeclaredDependency    ctx.relation() or ctx.result_of() of something not in depends_on
     ├── UpstreamHasNoResult     ctx.result_of() of an upstream without a successful result
@@ -137,6 +139,10 @@ class NodeError(SqlbuildError):
 
     code = "NODE"
     exit_code = 1
+    path: str | None = None
+    """Of the project's file that is to be mended, if it is another one than that of the node's declaration."""
+    line: int | None = None
+    """In that file."""
 
     def __str__(self) -> str:
         message = Exception.__str__(self)
@@ -152,8 +158,26 @@ class WarehouseError(NodeError):
         super().__init__(message, help=help)
         self.sql = sql
         self.transient = transient
-        self.line: int | None = None
-        """Line of the model's file, where the statement is a model's."""
+
+
+class RowRefused(WarehouseError):
+    """A table does not take a row, which counts from 1 in the whole load; `said` is the message without it."""
+
+    def __init__(self, said: str, row: int, *, help: str = "") -> None:
+        super().__init__(f"{said} (row {row:,})", help=help)
+        self.said = said
+        self.row = row
+
+
+class SeedError(NodeError):
+    """A CSV file cannot become the table of its seed; `path` and `line` are those of the file."""
+
+    code = "SEED"
+
+    def __init__(self, message: str, *, help: str, path: str, line: int | None) -> None:
+        super().__init__(message, help=help)
+        self.path = path
+        self.line = line
 
 
 class UnstorableResult(NodeError):

@@ -144,7 +144,10 @@ async def test_a_value_that_is_refused_is_told_with_column_and_row_and_nothing_h
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"id": 9, "v": "a\x00b"}, "column v holds text with the character NUL (row 2,901)"),
+        (
+            {"id": 9, "v": "a\x00b"},
+            "column v holds text with the character NUL, which PostgreSQL cannot store (row 2,901)",
+        ),
         ({"id": 9, "v": "\ud800"}, "column v holds text with a lone surrogate (row 2,901)"),
         ({"id": 9, "v": {1}}, "column v: row 2901 holds an object of type set"),
         ({"id": "x", "v": "y"}, "column id"),
@@ -161,7 +164,9 @@ async def test_a_bad_row_is_found_among_many_that_are_sent_as_they_came(load, ro
 
 async def test_of_arrow_data_the_row_is_told_too(load):
     data = pyarrow.table({"id": pyarrow.array([1, 2, 3]), "v": pyarrow.array(["a", "b\x00", "c"])})
-    with pytest.raises(WarehouseError, match=r"column v holds text with the character NUL \(row 2\)"):
+    with pytest.raises(
+        WarehouseError, match=r"column v holds text with the character NUL, which PostgreSQL cannot store \(row 2\)"
+    ):
         await load(data)
 
 

@@ -366,7 +366,7 @@ def _schemas(compiled: Compiled) -> set[str]:
     return schemas | {
         node.relation.schema
         for node in compiled.graph.nodes.values()
-        if node.kind in (NodeKind.MODEL, NodeKind.LOADER) and node.relation
+        if node.kind in (NodeKind.MODEL, NodeKind.SEED, NodeKind.LOADER) and node.relation
     }
 
 

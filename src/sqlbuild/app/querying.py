@@ -29,7 +29,7 @@ _FORMATS = {
 }
 _NAMES = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
-        | \b(?P<kind>model|source):(?P<name>[a-z_][a-z0-9_]*)\b""",
+        | \b(?P<kind>model|source|seed):(?P<name>[a-z_][a-z0-9_]*)\b""",
     re.VERBOSE | re.DOTALL,
 )
 _PATIENT = Patience()

@@ -8,7 +8,7 @@ from sqlbuild.artifacts.plain_json import plain_json
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import Relation, name_of
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Seed, Source, Task
 from sqlbuild.retries import RetryPolicy
 
 SCHEMA_VERSION = 1
@@ -70,7 +70,7 @@ def _running(node: Node) -> tuple[RetryPolicy | None, float | None, tuple[str, .
     match node.declaration:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             return declared.retry, declared.timeout, declared.pools
-        case Model(retry=retry, timeout=timeout, pools=pools):
+        case Model(retry=retry, timeout=timeout, pools=pools) | Seed(retry=retry, timeout=timeout, pools=pools):
             return retry, timeout, pools
         case Source():
             return None, None, ()

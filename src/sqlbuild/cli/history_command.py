@@ -161,7 +161,7 @@ def _details(past: PastResult) -> list[str]:
 def _gave(result: NodeResult) -> list[str]:
     """What a node that ran has loaded, exported, found or returned."""
     lines = []
-    loaded = loaded_text(result) if result.kind is NodeKind.LOADER else ""
+    loaded = loaded_text(result) if result.kind in (NodeKind.LOADER, NodeKind.SEED) else ""
     if loaded:
         lines.append(loaded)
     if result.exports is not None:

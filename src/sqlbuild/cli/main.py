@@ -28,6 +28,7 @@ from sqlbuild.cli.plan_command import plan
 from sqlbuild.cli.playground_command import playground
 from sqlbuild.cli.query_command import query
 from sqlbuild.cli.retry_command import retry
+from sqlbuild.cli.seed_command import seed
 from sqlbuild.cli.show_command import show
 from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import SqlbuildError
@@ -81,6 +82,7 @@ def make_app() -> typer.Typer:
     app.command()(with_shared_options(retry))
     app.command()(with_shared_options(check))
     app.command()(with_shared_options(load))
+    app.command()(with_shared_options(seed))
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))

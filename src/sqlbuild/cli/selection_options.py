@@ -43,6 +43,7 @@ def selection_of(
     checks_alone: bool = False,
     load: bool | None = None,
     loaders_alone: bool = False,
+    seeds_alone: bool = False,
 ) -> Selection:
     """What the options of a command ask for."""
     return Selection(
@@ -55,4 +56,5 @@ def selection_of(
         checks_alone=checks_alone,
         load=load,
         loaders_alone=loaders_alone,
+        seeds_alone=seeds_alone,
     )

@@ -15,7 +15,7 @@ from sqlbuild.cli.target_options import running_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Seed, Source, Task
 
 if TYPE_CHECKING:
     from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
@@ -103,6 +103,8 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
                 facts.append(("requires", declared.requires))
         case Model() as model:
             facts += [("built as", model.materialized), *_attempt_facts(model)]
+        case Seed() as seed:
+            facts += [("file", seed.csv_path), *_attempt_facts(seed)]
         case Source():
             pass
     if node.relation is not None:
@@ -118,7 +120,7 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
     return facts
 
 
-def _attempt_facts(declared: PythonFunction | Model) -> list[tuple[str, str]]:
+def _attempt_facts(declared: PythonFunction | Model | Seed) -> list[tuple[str, str]]:
     facts = []
     if declared.retry is not None:
         facts.append(("retry", f"up to {counted(declared.retry.max_attempts, 'attempt')}"))

@@ -5,14 +5,27 @@ Descriptions, tags, groups and places do not count, nor does any other `meta` th
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping
 
 from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, PythonNode, Source, Task
+from sqlbuild.domain.nodes import (
+    Asset,
+    Check,
+    Declaration,
+    Loader,
+    Model,
+    PythonFunction,
+    PythonNode,
+    Seed,
+    Source,
+    Task,
+)
 from sqlbuild.domain.project import CodeFacts
 
 DIGEST_BYTES = 16
@@ -73,6 +86,17 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
             )
         case Source():
             return (_columns(declaration.columns), _version(declaration.meta))
+        case Seed():
+            return (
+                declaration.schema,
+                declaration.database,
+                declaration.retry,
+                declaration.timeout,
+                declaration.pools,
+                _columns(declaration.columns),
+                _version(declaration.meta),
+                *_of_csv(declaration.csv),
+            )
         case Task(declared=declared):
             return _of_function(declared)
         case Asset(declared=declared):
@@ -110,6 +134,10 @@ def _of_relation(model: Model) -> tuple[object, ...]:
     indexes = tuple(index.facts() for index in model.indexes)
     grants = tuple(sorted((privilege, tuple(sorted(roles))) for privilege, roles in model.grants.items()))
     return (indexes, grants) if indexes or grants else ()
+
+
+def _of_csv(csv: CsvSettings) -> tuple[object, ...]:
+    return tuple([repr(getattr(csv, field.name)) for field in dataclasses.fields(csv)])
 
 
 def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:

@@ -10,15 +10,16 @@ from sqlbuild.compiler.contracts import contract_problems, missing_columns
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import expansions_in, model_query
 from sqlbuild.compiler.resolve_refs import Resolved
+from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.domain.columns import Column, ColumnReference
-from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
-from sqlbuild.domain.nodes import Asset, Check, Loader, Materialization, Model, Source, Task
+from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_id
+from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Materialization, Model, Seed, Source, Task
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
-from sqlbuild.refs import Reference
+from sqlbuild.refs import CALLS, Reference
 from sqlbuild.sql.analyse_query import canonical_digest
 from sqlbuild.sql.query_analysis import Finding, InputReference, OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.rendering import (
@@ -73,6 +74,8 @@ def infer_columns(
         match declaration:
             case Source():
                 inference.known[node] = inference.of_source(declaration)
+            case Seed():
+                inference.known[node] = inference.of_seed(declaration)
             case Model():
                 inference.known[node] = inference.of_model(node, declaration)
             case Asset(columns=columns):
@@ -143,6 +146,14 @@ class _Inference:
             return render_casts(query, declared)
         # Before version 16 a query in brackets needs an alias.
         return render_columns(f'{query} AS "_"' if query.startswith("(") else query, known)
+
+    def of_seed(self, seed: Seed) -> NodeColumns:
+        return NodeColumns(
+            columns=seed.columns or None,
+            complete=bool(seed.columns),
+            relation=relation_of_seed(seed, self.target),
+            code=seed.content_digest,
+        )
 
     def of_loader(self, loader: Loader) -> NodeColumns:
         return NodeColumns(
@@ -228,11 +239,8 @@ class _Inference:
         if found is not None:
             return found
         declaration = self.resolved.nodes[node]
-        assert isinstance(declaration, Model | Source)
-        if isinstance(declaration, Model):
-            relation: Relation | None = relation_of_model(declaration, self.target)
-        else:
-            relation = relation_of_source(declaration, self.target)
+        assert isinstance(declaration, Model | Source | Seed)
+        relation = self._relation_of(declaration)
         # Only on a cycle is a node read before it is known.
         known = self.known.get(node, NodeColumns())
         alias = relation.name if relation is not None else declaration.name
@@ -295,7 +303,7 @@ class _Inference:
             if other is None or other == node or other not in self.resolved.nodes:
                 continue
             shown = ".".join(part for part in (table.database, table.schema, table.name) if part)
-            call = "__ref" if kind_of(other) is NodeKind.MODEL else "__source"
+            call = CALLS[kind_of(other).value]
             place = written_in_line(model.sql, place_of_sql(model), model.expansions, table.line, table.column).place
             self.problems.append(
                 Problem(
@@ -309,15 +317,23 @@ class _Inference:
                 )
             )
 
+    def _relation_of(self, declaration: Declaration) -> Relation | None:
+        """Of what SQL can read."""
+        match declaration:
+            case Model():
+                return relation_of_model(declaration, self.target)
+            case Source():
+                return relation_of_source(declaration, self.target)
+            case Seed():
+                return relation_of_seed(declaration, self.target)
+            case _:
+                return None
+
     def _by_relation(self) -> Mapping[tuple[str, str], NodeId]:
         if self._relations is None:
             self._relations = {}
             for node, declaration in self.resolved.nodes.items():
-                relation = None
-                if isinstance(declaration, Model):
-                    relation = relation_of_model(declaration, self.target)
-                elif isinstance(declaration, Source):
-                    relation = relation_of_source(declaration, self.target)
+                relation = self._relation_of(declaration)
                 if relation is not None:
                     self._relations.setdefault((relation.schema.lower(), relation.name.lower()), node)
         return self._relations

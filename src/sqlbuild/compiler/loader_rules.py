@@ -11,7 +11,7 @@ from sqlbuild.domain.nodes import Declaration, Loader, Source, WriteStrategy, pl
 from sqlbuild.domain.settings import Target
 from sqlbuild.errors import Problem
 
-_MAY_READ = (NodeKind.LOADER, NodeKind.TASK, NodeKind.SOURCE)
+_MAY_READ = (NodeKind.LOADER, NodeKind.TASK, NodeKind.SOURCE, NodeKind.SEED)
 _BOUNDARY_HELP = (
     "loaders fill what models read, so they come first: read a source, another loader or a task, or make it an asset"
 )

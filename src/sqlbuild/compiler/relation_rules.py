@@ -10,7 +10,7 @@ from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, Relation, name_of
-from sqlbuild.domain.nodes import Asset, Declaration, Loader, Materialization, Model, Source, place_of_declaration
+from sqlbuild.domain.nodes import Asset, Declaration, Loader, Materialization, Model, Seed, Source, place_of_declaration
 from sqlbuild.domain.relation_options import MAX_NAME_BYTES, Index, index_names
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_at
@@ -47,7 +47,7 @@ def long_names(
 
 
 def _all_columns(declaration: Declaration, known: NodeColumns) -> tuple[Column, ...]:
-    declared = declaration.columns if isinstance(declaration, Model | Source | Loader) else ()
+    declared = declaration.columns if isinstance(declaration, Model | Source | Seed | Loader) else ()
     inferred = known.columns or ()
     return (*inferred, *(column for column in declared if column not in inferred))
 
@@ -66,7 +66,7 @@ def other_databases(nodes: Mapping[NodeId, Declaration], target: Target) -> Iter
     if target.connection.adapter != "postgres":
         return
     for node, declaration in nodes.items():
-        if isinstance(declaration, Model | Source) and declaration.database:
+        if isinstance(declaration, Model | Source | Seed) and declaration.database:
             message = (
                 f"{name_of(node)} names the database {declaration.database}: a connection to PostgreSQL reaches its own"
             )
@@ -82,7 +82,7 @@ def impossible_indexes(
     relations = {
         _key(known.relation): node
         for node, known in columns.items()
-        if known.relation is not None and isinstance(nodes[node], Model)
+        if known.relation is not None and isinstance(nodes[node], Model | Seed)
     }
     taken: dict[tuple[str, str], NodeId] = {}
     for node, model in nodes.items():

@@ -23,7 +23,13 @@ from sqlbuild.domain.nodes import (
 )
 from sqlbuild.domain.project import Project
 from sqlbuild.errors import Problem
-from sqlbuild.refs import CALLS, Reference
+from sqlbuild.refs import CALLS, Reference, ReferenceKind
+
+_READABLE: Mapping[NodeKind, ReferenceKind] = {
+    NodeKind.MODEL: "model",
+    NodeKind.SOURCE: "source",
+    NodeKind.SEED: "seed",
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +119,6 @@ class _Resolver:
 
     def reference(self, reference: Reference, reader: str, place: Place, *, in_sql: bool) -> NodeId | None:
         """The node that `reference` means, for the node called `reader`; None with a problem."""
-        if reference.kind == "seed":
-            written = _written(reference, in_sql)
-            help = "load the file in a model or a source for now, for example with read_csv('seeds/x.csv')"
-            self._problem("UNSUPPORTED", f"{reader} reads {written}: seeds are not supported yet", help, place)
-            return None
         found = node_id(reference.kind, reference.name)
         if found in self.nodes:
             return found
@@ -163,9 +164,9 @@ def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, in_sql: bool)
     """Code, message and help for a reference to a node of another kind."""
     written = _written(reference, in_sql)
     message = f'{reader} reads {written}, but "{reference.name}" is {_with_article(kind)}'
-    if kind is NodeKind.MODEL or kind is NodeKind.SOURCE:
-        right = Reference("model" if kind is NodeKind.MODEL else "source", reference.name)
-        return "UNKNOWN_REFERENCE", message, f"write {_written(right, in_sql)}"
+    readable = _READABLE.get(kind)
+    if readable is not None:
+        return "UNKNOWN_REFERENCE", message, f"write {_written(Reference(readable, reference.name), in_sql)}"
     if in_sql:
         help = (
             "SQL models read only models, sources and seeds, never Python nodes: "
@@ -186,9 +187,16 @@ class _UnreadFiles:
         paths = {problem.path for problem in project.problems if problem.severity == "error"}
         self._models = {_stem(path) for path in paths if path.endswith(".sql")}
         self._sources = any(path.startswith("sources/") for path in paths)
+        self._seeds = any(path.startswith("seeds/") for path in paths)
 
     def may_hold(self, reference: Reference) -> bool:
-        return self._sources if reference.kind == "source" else reference.name in self._models
+        match reference.kind:
+            case "source":
+                return self._sources
+            case "seed":
+                return self._seeds
+            case "model":
+                return reference.name in self._models
 
 
 def _stem(path: str) -> str:

@@ -19,6 +19,7 @@ from sqlbuild.compiler.relation_rules import (
     other_databases,
 )
 from sqlbuild.compiler.resolve_refs import Resolved
+from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, name_of
@@ -28,6 +29,7 @@ from sqlbuild.domain.nodes import (
     Declaration,
     Loader,
     Model,
+    Seed,
     Source,
     Task,
     kind_of_declaration,
@@ -107,7 +109,7 @@ def pools_exist(checked: Checked) -> Iterator[Problem]:
     for node, declaration in checked.resolved.nodes.items():
         named: tuple[str, ...] = ()
         match declaration:
-            case Model(pools=pools_of_model):
+            case Model(pools=pools_of_model) | Seed(pools=pools_of_model):
                 named = pools_of_model
             case (
                 Task(declared=declared)
@@ -124,13 +126,17 @@ def pools_exist(checked: Checked) -> Iterator[Problem]:
 
 
 def relations_are_built_once(checked: Checked) -> Iterator[Problem]:
-    """No model replaces what another model builds, what a source reads, or the tables with sqlbuild's state."""
+    """No model or seed replaces what another one builds, what a source reads, or the tables with sqlbuild's state."""
     target = checked.project.settings.target
     builders: dict[tuple[str, str, str], NodeId] = {}
     for node, declaration in checked.resolved.nodes.items():
-        if not isinstance(declaration, Model):
-            continue
-        relation = relation_of_model(declaration, target)
+        match declaration:
+            case Model():
+                relation = relation_of_model(declaration, target)
+            case Seed():
+                relation = relation_of_seed(declaration, target)
+            case _:
+                continue
         key = (relation.database.lower(), relation.schema.lower(), relation.name.lower())
         if key[2].startswith(RESERVED_PREFIX):
             message = f"{name_of(node)} builds {relation}, a name that sqlbuild keeps for its own tables"
@@ -139,7 +145,9 @@ def relations_are_built_once(checked: Checked) -> Iterator[Problem]:
         if first != node:
             there = place_of_declaration(checked.resolved.nodes[first])
             message = f"{name_of(node)} builds {relation}, as {name_of(first)} at {there} does"
-            yield _problem("DUPLICATE_RELATION", message, "give one an `alias` or another `schema`", declaration.place)
+            is_seed = kind_of(node) is NodeKind.SEED and kind_of(first) is NodeKind.SEED
+            help = "give one another `schema`" if is_seed else "give one an `alias` or another `schema`"
+            yield _problem("DUPLICATE_RELATION", message, help, declaration.place)
     for node, declaration in checked.resolved.nodes.items():
         named = relation_of_source(declaration, target) if isinstance(declaration, Source) else None
         if named is None:
@@ -147,8 +155,9 @@ def relations_are_built_once(checked: Checked) -> Iterator[Problem]:
         builder = builders.get((named.database.lower(), named.schema.lower(), named.name.lower()))
         if builder is not None:
             there = place_of_declaration(checked.resolved.nodes[builder])
-            message = f"the source {name_of(node)} is the table {named}, which the model {name_of(builder)} replaces"
-            help = f'read the model with __ref("{name_of(builder)}"), or give it another name or schema ({there})'
+            kind, call = kind_of(builder), "__seed" if kind_of(builder) is NodeKind.SEED else "__ref"
+            message = f"the source {name_of(node)} is the table {named}, which the {kind} {name_of(builder)} replaces"
+            help = f'read the {kind} with {call}("{name_of(builder)}"), or give it another name or schema ({there})'
             yield _problem("DUPLICATE_RELATION", message, help, place_of_declaration(declaration))
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
-from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Source
+from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Seed, Source
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.errors import Problem
 
@@ -79,7 +79,7 @@ class Node:
     declaration: Declaration
     depends_on: tuple[NodeId, ...] = ()
     relation: Relation | None = None
-    """The relation a model builds or a table source names; None for expression sources and Python nodes."""
+    """The relation a model or seed builds or a table source names; None for expression sources and Python nodes."""
     sql: str | None = None
     """Models: the query with every reference replaced by what it reads; it begins on the line of the model's query and
     keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
@@ -112,8 +112,8 @@ class Node:
         return _common(self.declaration).meta
 
 
-def _common(declaration: Declaration) -> PythonFunction | Model | Source:
-    return declaration if isinstance(declaration, Model | Source) else declaration.declared
+def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed:
+    return declaration if isinstance(declaration, Model | Source | Seed) else declaration.declared
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ NodeId = NewType("NodeId", str)
 
 class NodeKind(enum.StrEnum):
     SOURCE = "source"
+    SEED = "seed"
     MODEL = "model"
     TASK = "task"
     ASSET = "asset"

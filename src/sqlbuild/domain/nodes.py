@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal
 
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
@@ -130,6 +131,31 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """One `seeds/**/*.csv` file, as an entry of a `seeds/**/*.yml` file declares it."""
+
+    name: str
+    place: Place
+    """Of its entry in the YAML file."""
+    csv_path: str
+    """Relative to the project root, with forward slashes."""
+    content_digest: str
+    """Of the bytes of the CSV file."""
+    columns: tuple[Column, ...] = ()
+    """In the order of the table; each has a type."""
+    csv: CsvSettings = dataclasses.field(default_factory=CsvSettings)
+    description: str = ""
+    database: str | None = None
+    schema: str | None = None
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    pools: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PythonFunction:
     """What every Python node has in common; made by the decorators when the function is defined."""
 
@@ -190,7 +216,7 @@ class Check:
 
 
 PythonNode = Task | Asset | Loader | Check
-Declaration = Model | Source | Task | Asset | Loader | Check
+Declaration = Model | Source | Seed | Task | Asset | Loader | Check
 
 
 def kind_of_declaration(declaration: Declaration) -> NodeKind:
@@ -199,6 +225,8 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
             return NodeKind.MODEL
         case Source():
             return NodeKind.SOURCE
+        case Seed():
+            return NodeKind.SEED
         case Task():
             return NodeKind.TASK
         case Asset():
@@ -210,8 +238,8 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
 
 
 def name_of_declaration(declaration: Declaration) -> str:
-    return declaration.name if isinstance(declaration, Model | Source) else declaration.declared.name
+    return declaration.name if isinstance(declaration, Model | Source | Seed) else declaration.declared.name
 
 
 def place_of_declaration(declaration: Declaration) -> Place:
-    return declaration.place if isinstance(declaration, Model | Source) else declaration.declared.place
+    return declaration.place if isinstance(declaration, Model | Source | Seed) else declaration.declared.place

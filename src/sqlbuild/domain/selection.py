@@ -24,6 +24,8 @@ class Selection:
     """False: leave out every loader. None: as the settings say."""
     loaders_alone: bool = False
     """Nothing but loaders: those that are selected and those of selected sources, and what they need and lack."""
+    seeds_alone: bool = False
+    """Nothing but the seeds that are selected."""
     no_checks: bool = False
     """Leave out every check."""
     checks_alone: bool = False

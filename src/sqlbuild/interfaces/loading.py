@@ -83,6 +83,9 @@ class LoadOrder:
     enforced: bool = False
     how: BuildOrder = PLAIN_BUILD
     """Of a table that is replaced: which views on it this run still builds, and who is told of waiting."""
+    whole: bool = False
+    """Of the strategy `table`: there will be just the declared columns, whatever was called `relation` before, also a
+    view, and also if there are no rows."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,10 @@ class Load(Protocol):
 
 
 class Loading(Protocol):
+    @property
+    def dialect(self) -> str:
+        """In which types are declared: `duckdb` or `postgres`."""
+
     def begin(self, order: LoadOrder) -> Load:
         """Without I/O; what an earlier process left in the staging table is replaced by the first `add`."""
 

@@ -35,7 +35,7 @@ def explain_use(upstream: Node, past: PastNode | None, reader: str) -> str | Non
         return f"{reader} uses {upstream.id} as it stands, no success of it is stored{remark}"
     remarks: list[str] = []
     if changed := upstream.fingerprint.changed_parts(past.last_success_fingerprint):
-        remarks.append(f"{_and(changed)} changed since")
+        remarks.append(f"{_and(_named(upstream, changed))} changed since")
     if past.last_status not in SUCCESSES:
         remarks.append(f"{_ended(past.last_status)} in run {past.last_run_id}")
     if not remarks:
@@ -67,7 +67,7 @@ def _words(node: Node, past: PastNode | None, reason: Reason) -> str:
             return f"built in run {run}, but {node.relation} is missing now"
         case Reason.CODE_CHANGED | Reason.SETTINGS_CHANGED | Reason.UPSTREAM_CHANGED:
             changed = node.fingerprint.changed_parts(past.last_success_fingerprint if past is not None else None)
-            return f"{_and(changed)} changed since run {run}"
+            return f"{_and(_named(node, changed))} changed since run {run}"
         case Reason.LAST_FAILED:
             return f"{_ended(past.last_status)} in run {past.last_run_id}" if past is not None else "failed"
         case Reason.RESUMED:
@@ -114,6 +114,11 @@ def _ended(status: Status) -> str:
             return "would run"
         case _:
             assert_never(status)
+
+
+def _named(node: Node, changed: tuple[FingerprintPart, ...]) -> tuple[str, ...]:
+    """What a person calls the parts of a node."""
+    return tuple("file" if part == "code" and node.kind is NodeKind.SEED else part for part in changed)
 
 
 def _and(parts: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from sqlbuild.project.settings_file import PROJECT_FILE
 _SUFFIXES = {
     "models": (".sql",),
     "sources": (".yml", ".yaml"),
+    "seeds": (".csv", ".yml", ".yaml"),
     "assets": (".py",),
     "tasks": (".py",),
     "loaders": (".py",),
@@ -32,6 +33,8 @@ class ProjectFiles:
     python: tuple[str, ...]
     """Those that may declare nodes."""
     providers: tuple[str, ...] = ()
+    seeds: tuple[str, ...] = ()
+    """CSV files, and the YAML files that declare them."""
 
 
 def find_project_root(start: str) -> str:
@@ -61,6 +64,7 @@ def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
         sources=tuple(found["sources"]),
         python=tuple(path for folder in _PYTHON_FOLDERS for path in found[folder]),
         providers=tuple(found["providers"]),
+        seeds=tuple(found["seeds"]),
     )
 
 

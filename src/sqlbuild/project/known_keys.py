@@ -56,6 +56,14 @@ REFUSED_MODEL_KEYS: Mapping[str, str] = {
 }
 ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, *REFUSED_MODEL_KEYS, "enabled"}
 
+SEED_KEYS = _words(
+    "name description database schema meta tags group csv_settings columns retry timeout max_duration pool"
+)
+CSV_KEYS = _words(
+    """delimiter quotechar doublequote escapechar skipinitialspace lineterminator encoding na_values keep_default_na"""
+)
+SEED_DEFAULTS_KEYS = _words("seed_database seed_schema")
+"""Of `[defaults]`: where seeds are that do not say so themselves."""
 SOURCE_KEYS = _words("name description database schema table expression columns tags group meta managed")
 LOADING_KEYS = _words("write_strategy cursor_column unique_key contract destination load_batch_size")
 """Of managed sources."""

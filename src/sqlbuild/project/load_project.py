@@ -18,6 +18,7 @@ from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.path_defaults import matching_keys
 from sqlbuild.project.read_python import close_python, read_python
+from sqlbuild.project.read_seeds import read_seeds
 from sqlbuild.project.read_sql import read_model
 from sqlbuild.project.read_yaml import read_sources
 from sqlbuild.project.settings_file import PROJECT_FILE, read_settings
@@ -51,6 +52,7 @@ def load_project(
     try:
         models = _read_models(folder, files.models, settings, problems, macros)
         sources = _read_sources(folder, files.sources, problems)
+        seeds = read_seeds(folder, files.seeds, settings, problems)
     except BaseException:
         close_python(folder)
         raise
@@ -58,7 +60,7 @@ def load_project(
     return Project(
         root=str(folder),
         settings=settings,
-        declarations=(*sources, *models, *python.nodes),
+        declarations=(*sources, *seeds, *models, *python.nodes),
         code=python.code,
         providers=python.providers,
         problems=(*settings_problems, *sorted((*problems, *macros.problems), key=_place), *python.problems),

@@ -45,11 +45,11 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "meta": reader.json_table("meta"),
         "columns": _columns(reader),
         "contract": reader.choice("contract", ("enforced", "none")),
-        "schema": _name(reader, "schema"),
-        "database": _name(reader, "database"),
-        "alias": _name(reader, "alias"),
-        "retry": _retry(reader),
-        "timeout": _timeout(reader),
+        "schema": read_name(reader, "schema"),
+        "database": read_name(reader, "database"),
+        "alias": read_name(reader, "alias"),
+        "retry": read_retry(reader),
+        "timeout": read_timeout(reader),
         "pools": reader.texts("pool"),
         "indexes": read_indexes(reader),
         "grants": read_grants(reader),
@@ -162,7 +162,7 @@ def _materialized(reader: FieldReader) -> Materialization | None:
     return None
 
 
-def _name(reader: FieldReader, key: str) -> str | None:
+def read_name(reader: FieldReader, key: str) -> str | None:
     """The name of a schema, database or table; names take no placeholders."""
     written = reader.text(key)
     if written is not None and "${" in written:
@@ -209,7 +209,8 @@ def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
     return tuple(columns.values())
 
 
-def _retry(reader: FieldReader) -> RetryPolicy | None:
+def read_retry(reader: FieldReader) -> RetryPolicy | None:
+    example = "retry (max_attempts 3)" if reader.located.file.path.endswith(".sql") else "retry: {max_attempts: 3}"
     table = reader.table("retry")
     if table is None:
         return None
@@ -221,13 +222,13 @@ def _retry(reader: FieldReader) -> RetryPolicy | None:
         try:
             RetryPolicy(**{key: entry.value})  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
-            table.refuse(key, f"`{table.path}`: {error}", "write for example retry (max_attempts 3)")
+            table.refuse(key, f"`{table.path}`: {error}", f"write for example {example}")
         else:
             written[key] = entry.value
     return RetryPolicy(**written)
 
 
-def _timeout(reader: FieldReader) -> float | None:
+def read_timeout(reader: FieldReader) -> float | None:
     """Seconds, from `timeout` or from `max_duration`, which is another word for it."""
     keys = [key for key in ("timeout", "max_duration") if key in reader.entries]
     if len(keys) == 2:

@@ -70,7 +70,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
             code="UNSUPPORTED",
             at_key=True,
         )
-    columns = _columns(reader)
+    columns = read_columns(reader, "sources")
     reader.require("name", 'write `- name: ...`; it is what __source("...") refers to')
     name = reader.text("name")
     table, expression = reader.text("table"), reader.text("expression")
@@ -102,8 +102,8 @@ def _table(name: str, table: str | None, expression: str | None, load: LoadSetti
     return table if table is not None or expression is not None or load is not None else name
 
 
-def _columns(reader: FieldReader) -> tuple[Column, ...]:
-    """The declared columns; also says once that audits are not run."""
+def read_columns(reader: FieldReader, what: str) -> tuple[Column, ...]:
+    """The declared columns of an entry; also says once that audits of `what`, such as sources, are not run."""
     audited = [(reader.entries["audits"], reader.name_of("audits"))] if "audits" in reader.entries else []
     columns: dict[str, Column] = {}
     entry = reader.entries.get("columns")
@@ -135,7 +135,7 @@ def _columns(reader: FieldReader) -> tuple[Column, ...]:
             )
         columns[name.lower()] = read_column(keys, name, ignored={"name": "", "audits": ""})
     if audited:
-        warn_of_audits(*audited[0], "sources", reader.problems)
+        warn_of_audits(*audited[0], what, reader.problems)
     return tuple(column for column in columns.values() if column.name)
 
 

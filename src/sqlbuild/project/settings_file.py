@@ -13,10 +13,11 @@ from sqlbuild.project.known_keys import (
     DEFAULTS_KEYS,
     IGNORED_SETTINGS_TABLES,
     MODEL_KEYS,
+    SEED_DEFAULTS_KEYS,
     SETTINGS_KEYS,
 )
 from sqlbuild.project.located import Located, plain
-from sqlbuild.project.model_fields import read_model_fields
+from sqlbuild.project.model_fields import read_model_fields, read_name
 from sqlbuild.project.placeholders import Placeholders
 from sqlbuild.project.read_limits import read_pools, read_run_settings
 from sqlbuild.project.read_targets import Surroundings, read_targets
@@ -64,7 +65,7 @@ def read_settings(
         targets=targets.by_name,
         run=read_run_settings(top, targets.table, placeholders),
         pools=read_pools(top),
-        defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS),
+        defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS | SEED_DEFAULTS_KEYS),
         path_defaults={
             folder: _model_defaults(reader, MODEL_KEYS) for folder, reader in _tables(top, "path_defaults").items()
         },
@@ -110,6 +111,8 @@ def _model_defaults(reader: FieldReader | None, known: frozenset[str]) -> dict[s
     if reader is None:
         return {}
     read_model_fields(reader, known=known)
+    for key in SEED_DEFAULTS_KEYS & known:
+        read_name(reader, key)
     return {key: plain(entry) for key, entry in reader.entries.items()}
 
 

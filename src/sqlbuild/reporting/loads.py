@@ -1,4 +1,4 @@
-"""What a loader has done, on one line. Pure."""
+"""What a loader or a seed has done, on one line. Pure."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ import anyio
 
 from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode
+from sqlbuild.domain.ids import PYTHON_KINDS
+from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode, Seed
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
@@ -95,12 +95,12 @@ def lane_of(node: Node) -> Lane:
     return Lane.CONNECTIONS
 
 
-def limits_of(node: Node) -> PythonFunction | Model:
+def limits_of(node: Node) -> PythonFunction | Model | Seed:
     """Where the node's retry policy, time limit and pools are declared."""
     declaration = node.declaration
     if isinstance(declaration, PythonNode):
         return declaration.declared
-    assert isinstance(declaration, Model)
+    assert isinstance(declaration, Model | Seed)
     return declaration
 
 
@@ -121,7 +121,7 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
 async def run_async(
     attempt: Attempt, order: RunOrder, models: ModelBuilder, limit: LimitOf, *, guard_scopes: bool
 ) -> Outcome:
-    """On the event loop: await an `async def` node or build a model. Never raises; cancellation is an outcome too.
+    """On the event loop: await an `async def` node, build a model or load a seed. Never raises; cancellation is an outcome too.
 
     With `guard_scopes` a cancel scope that the node leaves open fails it and can do no harm to what comes after it.
     """
@@ -209,7 +209,7 @@ def delay_before_next(
     if policy is None or isinstance(error, LoopBlocked | ProviderError):
         return None
     transient = isinstance(error, NodeTimeout) or (isinstance(error, WarehouseError) and error.transient)
-    if attempt.node.kind is NodeKind.MODEL and not transient:
+    if attempt.node.kind not in PYTHON_KINDS and not transient:
         return None
     history = attempt.history
     elapsed = now - (attempt.started if history is None else history.first_started)

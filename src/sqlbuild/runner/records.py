@@ -10,7 +10,7 @@ from sqlbuild.domain.masked_records import masked_error
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import SUCCESSES, ErrorFacts, NodeResult, Status
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import NodeError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.runner.attempts import Attempt, History
@@ -119,8 +119,8 @@ class Records:
             facts = masked_error(facts, self._masker)
         place = attempt.node.place
         if attempt.node.kind not in PYTHON_KINDS:
-            line = error.line if isinstance(error, WarehouseError) else None
-            return dataclasses.replace(facts, traceback="", path=place.path, line=line)
+            path, line = (error.path, error.line) if isinstance(error, NodeError) else (None, None)
+            return dataclasses.replace(facts, traceback="", path=path or place.path, line=line)
         if not facts.path:
             # The node returned; what it returned is what is wrong.
             return dataclasses.replace(facts, path=place.path, line=place.line)

@@ -27,6 +27,8 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         return _checks_alone(graph, past, selection, chosen, excluded)
     if selection.loaders_alone:
         return _loaders_alone(graph, past, selection, chosen, excluded)
+    if selection.seeds_alone:
+        return _seeds_alone(graph, selection, chosen)
     if excluded and not selection.select:
         # Everything was meant: a check whose inputs are all excluded is not.
         chosen -= checks_of_graph(graph)
@@ -65,6 +67,15 @@ def _loaders_alone(
         raise no_loader(graph, is_narrowed=bool(selection.select or selection.exclude))
     required = required_graph(graph, past, loaders, excluded=excluded)
     return Selected(nodes=frozenset(loaders | required), required=required, allow_empty=selection.allow_empty)
+
+
+def _seeds_alone(graph: Graph, selection: Selection, chosen: set[NodeId]) -> Selected:
+    every = {node.id for node in graph.nodes.values() if node.kind is NodeKind.SEED}
+    if not chosen & every and not selection.allow_empty:
+        of = "in what is selected" if every and (selection.select or selection.exclude) else "in this project"
+        help = "'sqb list seed:*' shows every seed" if every else "put a CSV file and its YAML file into seeds/"
+        raise SelectionError(f"there is no seed {of}", help=f"{help}; --allow-empty makes this no error")
+    return Selected(nodes=frozenset(chosen & every), required=frozenset(), allow_empty=selection.allow_empty)
 
 
 def select_only(graph: Graph, past: Past, selection: Selection) -> frozenset[NodeId]:

@@ -10,6 +10,7 @@ from sqlbuild.app.options import Compiled
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.authoring.functions import signature_problems
 from sqlbuild.compiler.compile_project import compile_project
+from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, node_id
 from sqlbuild.domain.nodes import (
     Asset,
@@ -20,6 +21,7 @@ from sqlbuild.domain.nodes import (
     Model,
     PythonFunction,
     PythonNode,
+    Seed,
     Source,
     kind_of_declaration,
 )
@@ -114,7 +116,8 @@ def _relation(reference: Reference) -> Iterator[Declaration]:
         case "source":
             yield Source(name=reference.name, place=place, table=reference.name)
         case "seed":
-            return  # the compiler says what is to be said about it
+            column = Column(name="id", type="INTEGER")
+            yield Seed(name=reference.name, place=place, csv_path="", content_digest="", columns=(column,))
 
 
 def _pools(node: PythonNode, given: Mapping[str, int | Pool]) -> Iterator[Pool]:

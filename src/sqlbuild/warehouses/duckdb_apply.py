@@ -117,6 +117,8 @@ class _Apply:
         """Of the table's columns, as they are when the rows come."""
 
     def run(self) -> Loaded:
+        if self._order.whole:
+            return self._replace_whole()
         target = self._target()
         staged, strategy = self._staged, self._order.strategy
         if not staged.rows:
@@ -145,9 +147,18 @@ class _Apply:
             left_out_columns=tuple(name for key, name in staged.all_null.items() if key not in known),
         )
 
-    def _target(self) -> dict[str, LoadColumn] | None:
+    def _replace_whole(self) -> Loaded:
+        word = "VIEW" if self._is_view() else "TABLE"
+        self._cursor.execute(f"DROP {word} IF EXISTS {self._table}")
+        self._rename()
+        return Loaded(rows=self._staged.rows, has_table=True)
+
+    def _is_view(self) -> bool:
         named = [self._relation.name, self._relation.schema, self._relation.database]
-        if self._cursor.rows(_IS_VIEW, [*named])[0][0]:
+        return bool(self._cursor.rows(_IS_VIEW, [*named])[0][0])
+
+    def _target(self) -> dict[str, LoadColumn] | None:
+        if self._is_view():
             raise WarehouseError(
                 f"{self._relation} is a view, and a loader fills a table",
                 help="drop the view, or give the source another table",

@@ -13,7 +13,7 @@ from typing import Any
 from sqlbuild.domain.ids import Relation
 from sqlbuild.drivers.duckdb import DuckDBConnection
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import RowRefused, WarehouseError
 from sqlbuild.interfaces.loading import Loaded, LoadOrder, RowBatch
 from sqlbuild.interfaces.warehouse import CommitMarker, Connection
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
@@ -30,6 +30,8 @@ _ROWS = "_sqlbuild_rows"
 class DuckDBLoading:
     """`with_arrow`: rows of Python values are handed over as Arrow data, which is several times as fast; None: if
     pyarrow is installed."""
+
+    dialect = "duckdb"
 
     def __init__(self, *, with_arrow: bool | None = None) -> None:
         self._with_arrow = with_arrow
@@ -198,17 +200,16 @@ class DuckDBLoad:
                 continue
             value = values[name]
             found = cursor.rows(
-                f"SELECT CAST({value} AS VARCHAR) {source} "
-                f"WHERE {value} IS NOT NULL AND TRY_CAST({value} AS {held}) IS NULL LIMIT 1",
+                f"SELECT CAST(v AS VARCHAR), n FROM (SELECT {value} AS v, row_number() OVER () AS n {source}) "
+                f"WHERE v IS NOT NULL AND TRY_CAST(v AS {held}) IS NULL ORDER BY n LIMIT 1",
                 parameters,
             )
             if found:
                 shown = str(found[0][0])
                 shown = repr(shown if len(shown) <= 60 else shown[:57] + "...")
-                last = batch.first_row + batch.rows - 1
-                raise WarehouseError(
-                    f"column {name}: {shown} ({given}) is no {held}, the declared type "
-                    f"(within rows {batch.first_row:,} to {last:,})",
+                raise RowRefused(
+                    f"column {name}: {shown} ({given}) is no {held}, the declared type",
+                    batch.first_row + int(found[0][1]) - 1,
                     help="convert the values in the loader, or declare another type",
                 )
 

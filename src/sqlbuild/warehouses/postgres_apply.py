@@ -103,6 +103,9 @@ class _Apply:
         """The table's columns that the rows have, as they are when the rows come."""
 
     async def run(self) -> Loaded:
+        if self._order.whole:
+            await self._put_in_place()
+            return Loaded(rows=self._staging.rows, has_table=True)
         target = await self._target()
         staging = self._staging
         if not staging.rows:
@@ -171,6 +174,9 @@ class _Apply:
                 # It keeps the type it had when there were values.
                 column = f"{quote_identifier(name)} {target[key].type}"
                 await self._do(f"ALTER TABLE {self._staging.name} ADD COLUMN {column}")
+        await self._put_in_place()
+
+    async def _put_in_place(self) -> None:
         await self._log_it()
         async with self._wait.within(self._raw):
             await put_in_place(self._raw, self._staging.relation, self._relation, self._order.how)

@@ -30,6 +30,8 @@ ROWS_AT_ONCE = 50_000
 class PostgresLoading:
     """`lock_seconds`: for how long locks are waited for with which a table is replaced."""
 
+    dialect = "postgres"
+
     def __init__(self, lock_seconds: float = LOCK_SECONDS) -> None:
         self._lock_seconds = lock_seconds
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlbuild.drivers.postgres_copy import Refusal, refusal
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import RowRefused, WarehouseError
 from sqlbuild.warehouses.postgres_rows import Outgoing
 
 _NOT_IN_TEXT = "22021"
@@ -24,14 +24,16 @@ def refused(error: WarehouseError, columns: Sequence[Outgoing], first_row: int) 
     return told(found, name, row)
 
 
-def told(found: Refusal, column: str, row: int) -> WarehouseError:
+def told(found: Refusal, column: str, row: int) -> RowRefused:
     if found.state in (_NOT_IN_TEXT, _NOT_IN_JSON):
         what = "text" if found.state == _NOT_IN_TEXT else "JSON"
-        return WarehouseError(
-            f"column {column} holds {what} with the character NUL (row {row:,}), which PostgreSQL cannot store",
+        return RowRefused(
+            f"column {column} holds {what} with the character NUL, which PostgreSQL cannot store",
+            row,
             help=r"""take it out in the loader, for example with text.replace("\x00", ""), or give bytes""",
         )
-    return WarehouseError(
-        f"column {column}: {found.message} (row {row:,})",
+    return RowRefused(
+        f"column {column}: {found.message}",
+        row,
         help="convert the values in the loader, or declare another type",
     )

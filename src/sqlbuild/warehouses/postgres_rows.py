@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import RowRefused, WarehouseError
 from sqlbuild.interfaces.loading import RowBatch
 from sqlbuild.sql.rendering import quote_identifier
 from sqlbuild.warehouses.postgres_columns import TableColumn, column_names
@@ -129,8 +129,9 @@ def unsendable(columns: Sequence[Outgoing], first_row: int, error: Exception) ->
                 if value is not None:
                     check(value)
             except UnicodeError:
-                return WarehouseError(
-                    f"column {column.held.name} holds text with a lone surrogate (row {row:,})",
+                return RowRefused(
+                    f"column {column.held.name} holds text with a lone surrogate",
+                    row,
                     help="decode the text with its real encoding",
                 )
             except (ValueError, OverflowError, struct.error):
@@ -138,13 +139,14 @@ def unsendable(columns: Sequence[Outgoing], first_row: int, error: Exception) ->
     return WarehouseError(f"rows from {first_row:,} on cannot be sent to PostgreSQL: {error}")
 
 
-def uncastable(column: Outgoing, value: object, row: int) -> WarehouseError:
+def uncastable(column: Outgoing, value: object, row: int) -> RowRefused:
     text = str(value)
     shown = repr(text if len(text) <= 60 else text[:57] + "...")
     held = column.held
-    return WarehouseError(
+    return RowRefused(
         f"column {held.name}: {shown} ({column.given.type}) is no {held.type}, "
-        f"{'the declared type' if held.declared else 'the type of the column'} (row {row:,})",
+        f"{'the declared type' if held.declared else 'the type of the column'}",
+        row,
         help="convert the values in the loader, or declare another type",
     )
 

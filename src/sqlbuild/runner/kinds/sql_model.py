@@ -9,12 +9,13 @@ from collections.abc import Container, Mapping
 from sqlbuild.domain.events import NodeLogged
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId, Place, Relation
-from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.domain.nodes import Materialization, Model, Seed
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Warehouse
 from sqlbuild.runner.kinds.contract import check_contract
+from sqlbuild.runner.kinds.seed import load_seed
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
@@ -24,7 +25,7 @@ _LINE = re.compile(r"\bLINE (\d+):")
 
 
 class ModelBuilder:
-    """Builds the models of one run; `results` has every node of `plan` that has ended."""
+    """Builds the models of one run, and loads its seeds; `results` has every node of `plan` that has ended."""
 
     def __init__(self, plan: Plan, order: RunOrder, services: RunServices, results: Container[NodeId]) -> None:
         self._plan = plan
@@ -33,8 +34,13 @@ class ModelBuilder:
         self._is_built_later = BuildsToCome(plan, results)
 
     async def build(self, node: Node, attempt: int) -> Outcome:
-        """Raises WarehouseError."""
+        """Raises WarehouseError, of a seed SeedError too."""
         model = node.declaration
+        if isinstance(model, Seed):
+            how = BuildOrder(is_built_later=self._is_built_later, tell=functools.partial(self._tell, node, attempt))
+            loading = self._services.loading
+            assert loading is not None
+            return await load_seed(node, self._services.warehouse, loading, self._order, attempt, how)
         assert isinstance(model, Model)
         order = BuildOrder(
             indexes=model.indexes,
