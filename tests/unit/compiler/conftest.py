@@ -11,9 +11,10 @@ import pytest
 
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.compiler.compile_project import compile_project
+from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import Place, node_id
-from sqlbuild.domain.nodes import Declaration, Model, Source, SqlReference, kind_of_declaration
+from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, SqlReference, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.domain.settings import Connection, Pool, Settings, Target
 from sqlbuild.errors import Problem, ProjectError
@@ -46,6 +47,11 @@ def make_source(name: str, **fields: Any) -> Source:
     return Source(name=name, place=Place("sources/raw.yml", 2, 5), **fields)
 
 
+def make_seed(name: str, columns: Sequence[Column] = (Column(name="code", type="VARCHAR"),), **fields: Any) -> Seed:
+    given = {"csv_path": f"seeds/{name}.csv", "content_digest": "0a", **fields}
+    return Seed(name=name, place=Place("seeds/all.yml", 2, 5), columns=tuple(columns), **given)
+
+
 def make_settings(*, adapter: str = "duckdb", pools: Sequence[str] = (), schema: str = "dev") -> Settings:
     connection = Connection(name="local", adapter=adapter)
     target = Target(name="dev", connection=connection, schema=schema)
@@ -63,9 +69,9 @@ def make_project(
     declarations: list[Declaration] = []
     facts: dict[str, CodeFacts] = {}
     for line, item in enumerate(items, 1):
-        declaration = item if isinstance(item, Model | Source) else _placed(item, line)
+        declaration = item if isinstance(item, Model | Source | Seed) else _placed(item, line)
         declarations.append(declaration)
-        if not isinstance(declaration, Model | Source):
+        if not isinstance(declaration, Model | Source | Seed):
             found = node_id(kind_of_declaration(declaration), declaration.declared.name)
             facts[found] = CodeFacts(source_digest=f"code of {found}")
     return Project(
@@ -101,6 +107,7 @@ class Compiling:
 
     model = staticmethod(make_model)
     source = staticmethod(make_source)
+    seed = staticmethod(make_seed)
     settings = staticmethod(make_settings)
     project = staticmethod(make_project)
     problems = staticmethod(problems_of)

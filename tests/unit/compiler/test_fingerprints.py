@@ -6,6 +6,7 @@ import pytest
 
 from sqlbuild.assets import asset
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint
 from sqlbuild.domain.nodes import Materialization
 from sqlbuild.domain.project import CodeFacts
@@ -124,3 +125,17 @@ def test_a_source_changes_with_what_it_reads(make: Any) -> None:
 def test_two_nodes_that_are_alike_differ(make: Any) -> None:
     graph = make.graph(make.project(make.model("a"), make.model("b")))
     assert graph.nodes["model:a"].fingerprint.total != graph.nodes["model:b"].fingerprint.total
+
+
+def test_the_file_of_a_seed_and_how_it_is_read_count(make: Any) -> None:
+    def of_seed(**fields: Any) -> Fingerprint:
+        fingerprint = make.graph(make.project(make.seed("s", **fields))).nodes["seed:s"].fingerprint
+        assert isinstance(fingerprint, Fingerprint)
+        return fingerprint
+
+    before = of_seed()
+    assert changed(before, of_seed(content_digest="0b")) == ("code",)
+    assert changed(before, of_seed(csv=CsvSettings(delimiter=";"))) == ("settings",)
+    assert changed(before, of_seed(columns=(Column(name="code", type="TEXT"),))) == ("settings",)
+    assert changed(before, of_seed(schema="lookups")) == ("settings",)
+    assert changed(before, of_seed(description="Codes", tags=("a",), csv_path="seeds/moved/s.csv")) == ()

@@ -253,3 +253,23 @@ def test_the_type_of_an_enforced_view_must_be_what_is_declared(make: Any) -> Non
     assert problem.message == "m declares the column id as BIGINT, but its query gives INTEGER"
     table = make.model("m", "SELECT 1 AS id", columns=columns, contract="enforced", materialized=Materialization.TABLE)
     assert make.problems(make.project(table)) == ()
+
+
+def test_the_columns_of_a_seed_are_those_it_declares(make: Any) -> None:
+    seed = make.seed("countries", columns=(Column(name="code", type="VARCHAR"), Column(name="size", type="INTEGER")))
+    mart = make.model("mart", 'SELECT code, size * 2 AS twice FROM __seed("countries") AS c')
+    graph = make.graph(make.project(mart, seed))
+    assert graph.nodes["seed:countries"].relation == Relation("", "dev", "countries")
+    assert names_and_types(graph.nodes["model:mart"].columns) == [("code", "VARCHAR"), ("twice", "INTEGER")]
+    assert graph.nodes["model:mart"].column_lineage["twice"] == (
+        ColumnReference("seed:countries", "size", transform="expression"),
+    )
+    assert graph.nodes["model:mart"].sql == 'SELECT code, size * 2 AS twice FROM "dev"."countries" AS c'
+    (problem,) = make.problems(make.project(make.model("m", 'SELECT cod FROM __seed("countries")'), seed))
+    assert (problem.code, problem.help) == ("UNKNOWN_COLUMN", "did you mean code?")
+
+
+def test_a_seed_that_is_read_by_its_name_is_told_how_to_read_it(make: Any) -> None:
+    graph = make.graph(make.project(make.seed("countries"), make.model("m", "SELECT * FROM dev.countries")))
+    (warning,) = graph.warnings
+    assert (warning.code, warning.help) == ("NAMED_TABLE", 'write __seed("countries")')

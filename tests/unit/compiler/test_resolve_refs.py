@@ -73,12 +73,26 @@ def test_a_python_node_that_is_named_as_a_model_is_told_to_give_the_function(mak
     assert problem.help == "give the function itself in depends_on"
 
 
-def test_seeds_are_not_supported_yet(make: Any) -> None:
+def test_seeds_are_read_by_models_and_python_nodes(make: Any) -> None:
     @task(depends_on=seed("countries"))
     def fetch() -> None: ...
 
-    resolved = resolve_refs(make.project(fetch, make.model("b", 'SELECT * FROM __seed("countries")')))
-    assert [problem.code for problem in resolved.problems] == ["UNSUPPORTED", "UNSUPPORTED"]
+    project = make.project(fetch, make.model("b", 'SELECT * FROM __seed("countries")'), make.seed("countries"))
+    resolved = resolve_refs(project)
+    assert resolved.problems == ()
+    assert resolved.depends_on["model:b"] == resolved.depends_on["task:fetch"] == ("seed:countries",)
+
+
+def test_a_seed_that_is_read_as_a_model_is_told_how_to_read_it(make: Any) -> None:
+    problem = only_problem(make.project(make.seed("countries"), make.model("b", 'SELECT * FROM __ref("countries")')))
+    assert problem.message == 'b reads __ref("countries"), but "countries" is a seed'
+    assert problem.help == 'write __seed("countries")'
+
+
+def test_an_unknown_seed_is_told_with_the_nearest_name(make: Any) -> None:
+    problem = only_problem(make.project(make.seed("countries"), make.model("b", 'SELECT * FROM __seed("country")')))
+    assert problem.message == 'b reads __seed("country"), but there is no seed "country"'
+    assert problem.help == 'did you mean "countries"?'
 
 
 def test_a_function_of_another_project_is_no_node_here(make: Any) -> None:

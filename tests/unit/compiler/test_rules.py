@@ -154,3 +154,16 @@ def test_an_asset_can_name_the_columns_of_another_asset(make: Any) -> None:
 
     (problem,) = make.problems(make.project(first, second))
     assert problem.help == "first has a"
+
+
+def test_a_seed_has_its_table_for_itself(make: Any) -> None:
+    (problem,) = make.problems(make.project(make.seed("s"), make.model("m", alias="s")))
+    assert problem.code == "DUPLICATE_RELATION"
+    (problem,) = make.problems(make.project(make.seed("s"), make.source("raw", table="s")))
+    assert problem.message == "the source raw is the table dev.s, which the seed s replaces"
+    assert problem.help.startswith('read the seed with __seed("s")')
+
+
+def test_pools_and_types_of_a_seed_are_checked(make: Any) -> None:
+    seed = make.seed("s", columns=(Column(name="a", type="INT; DROP"),), pools=("loads",))
+    assert [problem.code for problem in make.problems(make.project(seed))] == ["BAD_TYPE", "UNKNOWN_POOL"]
