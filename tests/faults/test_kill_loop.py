@@ -57,6 +57,11 @@ FIRST_KILL = ("node.recorded", 5)
 
 PROJECT = {
     "sources/raw.yml": "sources:\n  - {name: raw_events, managed: true, write_strategy: append}\n",
+    "seeds/kinds.csv": "kind,label\n0,none\n1,some\n2,all\n",
+    "seeds/kinds.yml": """
+        seeds:
+          - {name: kinds, columns: [{name: kind, type: INTEGER}, {name: label, type: VARCHAR}]}
+    """,
     "models/stg_events.sql": """
         MODEL (materialized view);
         SELECT id, day, id % 3 AS kind FROM __source("raw_events")
@@ -64,7 +69,7 @@ PROJECT = {
     "models/events.sql": 'MODEL (materialized table);\nSELECT id, day, kind FROM __ref("stg_events")\n',
     "models/totals.sql": """
         MODEL (materialized table);
-        SELECT day, kind, count(*) AS events FROM __ref("events") GROUP BY day, kind
+        SELECT day, kind, count(label) AS events FROM __ref("events") JOIN __seed("kinds") USING (kind) GROUP BY day, kind
     """,
     "python/nodes.py": """
         import os
@@ -125,10 +130,11 @@ PROJECT = {
             return ctx.query(f"SELECT sum(events) = count(*) * 100 / 3 FROM {ctx.relation(model('totals'))}").scalar()
     """,
 }
-TABLES = ("raw_events", "stg_events", "events", "totals")
+FIRST_DAY = {"seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n"}
+TABLES = ("kinds", "raw_events", "stg_events", "events", "totals")
 STATE_TABLES = ("_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits")
 NODES = {
-    "loader:raw_events", "model:stg_events", "model:events", "model:totals", "task:opens",
+    "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "task:opens",
     "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",
 }  # fmt: skip
 TRACED = """
@@ -266,9 +272,10 @@ class World:
         root = folder / "built"
         self._built = ProjectFolder(root)
         self._place = self._kept.enter_context(new_place(root, None))
-        self._built.write({**PROJECT, "sqlbuild_project.toml": self._place.settings()})
+        self._built.write({**PROJECT, **FIRST_DAY, "sqlbuild_project.toml": self._place.settings()})
         self._built.environ = environ | {"DAY": "1", "CALLS": str(folder / "calls.txt")}
         self._built.build()
+        self._built.write({name: PROJECT[name] for name in FIRST_DAY})
         # So that every command analyses again, and writes down what it has found.
         (root / "target/sql_analysis.json").unlink()
         self.before = run_ids(root)[-1]
