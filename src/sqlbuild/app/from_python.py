@@ -41,6 +41,7 @@ def build(
     target: str | None = None,
     vars: Mapping[str, object] | None = None,
     only: bool = False,
+    changed: bool = False,
     no_python: bool = False,
     no_audits: bool = False,
     load: bool | None = None,
@@ -67,6 +68,7 @@ def build(
     select, exclude     selectors as `sqb build` takes them: one text, or several; nothing selected is everything
     target, vars        a target of the settings; variables over those of the settings
     only                add no upstream that the target lacks
+    changed             of all this only what is not up to date, and what depends on that
     no_python           leave out assets, tasks and checks; what loaders need still runs
     no_audits           leave out checks
     load, reload        run loaders or none of them, instead of what the settings say; tell them to load everything again
@@ -99,6 +101,7 @@ def build(
         select,
         exclude,
         only=only,
+        changed=changed,
         no_python=no_python,
         no_audits=no_audits,
         load=_load(load, reload),
@@ -134,6 +137,7 @@ async def abuild(
     target: str | None = None,
     vars: Mapping[str, object] | None = None,
     only: bool = False,
+    changed: bool = False,
     no_python: bool = False,
     no_audits: bool = False,
     load: bool | None = None,
@@ -163,6 +167,7 @@ async def abuild(
         select,
         exclude,
         only=only,
+        changed=changed,
         no_python=no_python,
         no_audits=no_audits,
         load=_load(load, reload),
@@ -202,6 +207,7 @@ def _selection(
     exclude: str | Iterable[str],
     *,
     only: bool,
+    changed: bool,
     no_python: bool,
     no_audits: bool,
     load: bool | None,
@@ -211,6 +217,7 @@ def _selection(
         select=split_selectors([select] if isinstance(select, str) else select),
         exclude=split_selectors([exclude] if isinstance(exclude, str) else exclude),
         only=only,
+        changed=changed,
         no_python=no_python,
         no_checks=no_audits,
         load=load,

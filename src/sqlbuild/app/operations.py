@@ -126,7 +126,7 @@ def show(compiled: Compiled, name: str) -> NodeReport:
     """One node by name or `kind:name`. Raises SelectionError for an unknown one."""
     known = known_of(compiled)
     node = one_node(compiled, known.past, name)
-    reason, why = explain(node, known.past)
+    reason, why = explain(node, known.past, newer=known.past.newer_upstream(node, compiled.graph))
     return NodeReport(
         node=node,
         past=known.past.nodes.get(node.id),

@@ -6,7 +6,17 @@ import typer
 
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.run_selection import refuse_two_documents, resume_run, run_selection
-from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.selection_options import (
+    AllowEmpty,
+    Changed,
+    Exclude,
+    Load,
+    NoPython,
+    Only,
+    Select,
+    Selectors,
+    selection_of,
+)
 from sqlbuild.cli.target_options import LockTimeout, finite_seconds
 
 
@@ -23,6 +33,7 @@ def build(
         bool, typer.Option("--reload", help="Tell loaders, by ctx.is_reload, to load everything again.")
     ] = False,
     only: Only = False,
+    changed: Changed = False,
     allow_empty: AllowEmpty = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop the run at the first failure.")] = False,
     strict_async: Annotated[
@@ -69,6 +80,7 @@ def build(
         select,
         exclude,
         only=only,
+        changed=changed,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,

@@ -7,7 +7,17 @@ import typer
 from sqlbuild.app.wording import counted, seconds_text
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
-from sqlbuild.cli.selection_options import AllowEmpty, Exclude, Load, NoPython, Only, Select, Selectors, selection_of
+from sqlbuild.cli.selection_options import (
+    AllowEmpty,
+    Changed,
+    Exclude,
+    Load,
+    NoPython,
+    Only,
+    Select,
+    Selectors,
+    selection_of,
+)
 from sqlbuild.cli.target_options import LockTimeout, patience_of
 from sqlbuild.cli.text_table import table_lines
 
@@ -26,6 +36,7 @@ def plan(
     no_python: NoPython = False,
     load: Load = None,
     only: Only = False,
+    changed: Changed = False,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
     lock_timeout: LockTimeout = 60.0,
@@ -40,6 +51,7 @@ def plan(
         select,
         exclude,
         only=only,
+        changed=changed,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,
@@ -69,6 +81,8 @@ def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
         lines += [*table_lines(("kind", "name", "why", "usually"), rows, right=frozenset({3})), ""]
     lines += [f"warning: {warning}" for warning in made.warnings]
     head = f"{counted(len(made.steps), 'node')} would run on target {made.target}"
+    if not made.steps:
+        return [*lines, head]
     if made.estimated_seconds is None:
         return [*lines, f"{head}; how long is not known before the first run"]
     unknown = sum(made.steps[node].typical_seconds is None for node in made.critical_path)

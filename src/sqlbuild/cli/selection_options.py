@@ -25,6 +25,9 @@ Load = Annotated[
     typer.Option("--load/--no-load", help="Run loaders, or none of them.", show_default="as the settings say: --load"),
 ]
 Only = Annotated[bool, typer.Option("--only", help="Add no upstream that the target lacks.")]
+Changed = Annotated[
+    bool, typer.Option("--changed", help="Of all this only what is not up to date, and what depends on that.")
+]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Succeed if the selection is empty.")]
 NoPython = Annotated[
     bool, typer.Option("--no-python", help="Leave out assets, tasks and checks; what loaders need still runs.")
@@ -37,6 +40,7 @@ def selection_of(
     exclude: list[str] | None,
     *,
     only: bool = False,
+    changed: bool = False,
     allow_empty: bool = False,
     no_python: bool = False,
     no_checks: bool = False,
@@ -50,6 +54,7 @@ def selection_of(
         select=split_selectors([*(selectors or ()), *(select or ())]),
         exclude=split_selectors(exclude or []),
         only=only,
+        changed=changed,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_checks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sqlbuild.domain.graph import Graph, Node
@@ -51,6 +51,26 @@ class Past:
             return key not in self.relations
         return not self._has_success(node)
 
+    def is_outdated(self, node: Node) -> bool:
+        """Whether what this target has of `node` is not what its code gives, or its last run did not succeed."""
+        stored = self.nodes.get(node.id)
+        if stored is None or stored.last_success_run_id is None or self.lacks(node):
+            return True
+        if stored.last_status not in SUCCESSES and stored.last_status is not Status.SKIPPED:
+            return True
+        return bool(node.fingerprint.changed_parts(stored.last_success_fingerprint))
+
+    def newer_upstream(self, node: Node, graph: Graph) -> NodeId | None:
+        """An upstream that succeeded after `node` did last; of a source that is filled here, what fills it."""
+        stored = self.nodes.get(node.id)
+        if stored is None or stored.last_success_at is None:
+            return None
+        for near in behind_sources(graph, node.depends_on):
+            other = self.nodes.get(near)
+            if other is not None and (other.last_success_at or 0.0) > stored.last_success_at:
+                return near
+        return None
+
     def _has_success(self, node: Node) -> bool:
         stored = self.nodes.get(node.id)
         return stored is not None and stored.last_success_run_id is not None
@@ -85,6 +105,16 @@ class Past:
             last_run_id=run.run_id,
             last_run={node: result.status for node, result in run.results.items()},
         )
+
+
+def behind_sources(graph: Graph, nodes: Iterable[NodeId]) -> Iterator[NodeId]:
+    """`nodes` with what fills a source in the place of the source."""
+    for id in nodes:
+        node = graph.nodes[id]
+        if node.kind is NodeKind.SOURCE:
+            yield from node.depends_on
+        else:
+            yield id
 
 
 def _is_managed(node: Node) -> bool:

@@ -26,6 +26,8 @@ class Selection:
     """Nothing but loaders: those that are selected and those of selected sources, and what they need and lack."""
     seeds_alone: bool = False
     """Nothing but the seeds that are selected."""
+    changed: bool = False
+    """Of all this only what is not up to date, and what depends on that."""
     no_checks: bool = False
     """Leave out every check."""
     checks_alone: bool = False
@@ -43,6 +45,8 @@ class Selected:
     """As asked for: nothing to run is no error."""
     warnings: tuple[str, ...] = ()
     """What was left out, and why."""
+    changed: bool = False
+    """Only what is not up to date, and what depends on that."""
 
 
 def split_selectors(values: Iterable[str]) -> tuple[str, ...]:

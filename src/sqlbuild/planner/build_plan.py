@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.past import Past
-from sqlbuild.domain.plans import Plan, Step
+from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.selection import Selected
 from sqlbuild.errors import SelectionError
 from sqlbuild.planner.explain import explain, explain_use
@@ -33,7 +33,9 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     steps: dict[NodeId, Step] = {}
     for id, upstream in in_run.items():
         node, required = graph.nodes[id], id in selected.required
-        reason, why = explain(node, past, required=required)
+        reason, why = explain(node, past, required=required, newer=past.newer_upstream(node, graph))
+        if selected.changed and reason is Reason.SELECTED and upstream:
+            why = f"follows {upstream[0]}"
         steps[id] = Step(
             node=node,
             upstream=upstream,

@@ -5,21 +5,23 @@ from __future__ import annotations
 from typing import assert_never
 
 from sqlbuild.domain.graph import FingerprintPart, Node
-from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Reason
 from sqlbuild.domain.results import FAILURES, SUCCESSES, Status
 
 
-def explain(node: Node, past: Past, *, required: bool = False) -> tuple[Reason, str]:
+def explain(node: Node, past: Past, *, required: bool = False, newer: NodeId | None = None) -> tuple[Reason, str]:
     """Why `node` would run, seen against its last success, and the same in words.
 
     For example `code and upstream changed since run R`; `required` puts that word in front. A change of the code
-    comes before one of the settings, that before one of an upstream.
+    comes before one of the settings, that before one of an upstream. `newer` is an upstream that has succeeded since.
     """
     stored = past.nodes.get(node.id)
     reason = _reason(node, past, stored)
     words = _words(node, stored, reason)
+    if reason is Reason.SELECTED and newer is not None and stored is not None:
+        reason, words = Reason.UPSTREAM_CHANGED, f"{newer} was built since run {stored.last_success_run_id}"
     return reason, f"required: {words}" if required else words
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
-from sqlbuild.domain.past import Past
+from sqlbuild.domain.past import Past, behind_sources
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import SelectionError
 from sqlbuild.selector.checks import checks_of, checks_of_graph, missing_for
@@ -34,6 +34,10 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         chosen -= checks_of_graph(graph)
     if not chosen and not selection.allow_empty:
         raise _empty(graph, past, selection)
+    if selection.changed:
+        chosen = _changed_among(graph, past, chosen)
+        if not chosen:
+            return Selected(nodes=frozenset(), required=frozenset(), allow_empty=True, changed=True)
     required = required_graph(graph, past, chosen, excluded=excluded, only=selection.only)
     nodes = chosen | required
     along = checks_of(graph, nodes) - nodes - excluded if len(nodes) < len(graph.nodes) else set()
@@ -42,8 +46,21 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         nodes=frozenset(nodes | (along - missing.keys())),
         required=required,
         allow_empty=selection.allow_empty,
+        changed=selection.changed,
         warnings=tuple(f"{check} is left out: this target has no {what}" for check, what in sorted(missing.items())),
     )
+
+
+def _changed_among(graph: Graph, past: Past, chosen: set[NodeId]) -> set[NodeId]:
+    """What of `chosen` is not up to date, and what of it depends on that."""
+    changed: set[NodeId] = set()
+    for id, node in graph.nodes.items():
+        if id not in chosen or node.kind is NodeKind.SOURCE:
+            continue
+        follows = any(near in changed for near in behind_sources(graph, node.depends_on))
+        if follows or past.is_outdated(node) or past.newer_upstream(node, graph) is not None:
+            changed.add(id)
+    return changed
 
 
 def _checks_alone(

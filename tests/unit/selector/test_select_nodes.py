@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlbuild.domain.past import Past
-from sqlbuild.domain.selection import Selection
+from sqlbuild.domain.results import Status
+from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import SelectionError
 from sqlbuild.selector.select_nodes import select_nodes, select_only
 
@@ -156,3 +159,42 @@ def test_no_text_breaks_the_selector(shop, shop_past, texts):
     except SelectionError as error:
         help = error.help
     assert help or (selected and selected.required <= selected.nodes <= set(shop.nodes))
+
+
+def names(found: Selected) -> set[str]:
+    return {node.partition(":")[2] for node in found.nodes}
+
+
+def test_changed_means_what_is_not_up_to_date_and_what_depends_on_it(shop, shop_past):
+    found = select_nodes(shop, shop_past, Selection(changed=True))
+    assert names(found) == {"fact_orders", "daily_revenue", "notify", "export_orders", "dashboard"}
+    assert (found.required, found.changed) == (frozenset(), True)
+    narrowed = select_nodes(shop, shop_past, Selection(select=("stg_payments+",), changed=True))
+    assert names(narrowed) == {"fact_orders", "daily_revenue", "notify", "export_orders", "dashboard"}
+
+
+def test_what_was_built_after_its_readers_makes_them_run(shop, shop_past):
+    def past(**later: float) -> Past:
+        times = {f"model:{name}": when for name, when in later.items()}
+        nodes = {
+            id: stored._replace(
+                last_status=Status.SUCCEEDED,
+                last_success_run_id="R2",
+                last_success_at=times.get(id, 100.0),
+                last_success_fingerprint=shop.nodes[id].fingerprint.stored(),
+            )
+            for id, stored in shop_past.nodes.items()
+        }
+        return dataclasses.replace(shop_past, nodes=nodes)
+
+    everything = Selection(changed=True)
+    assert select_nodes(shop, past(), everything).nodes == frozenset()
+    assert names(select_nodes(shop, past(stg_payments=101.0), everything)) == {
+        "fact_orders", "daily_revenue", "notify", "export_orders", "export_payments", "dashboard",
+    }  # fmt: skip
+
+
+def test_nothing_changed_is_no_error_but_an_unknown_name_is(shop, shop_past):
+    assert select_nodes(shop, shop_past, Selection(select=("stg_orders",), changed=True)).nodes == frozenset()
+    with pytest.raises(SelectionError, match="stg_order"):
+        select_nodes(shop, shop_past, Selection(select=("stg_order",), changed=True))
