@@ -59,3 +59,77 @@ def test_other_vars_change_what_reads_them_and_nothing_else(project):
     project.build("--vars", '{"day": "monday"}')
     steps = project.sqb("plan", "--json", "--vars", '{"day": "tuesday"}').json["nodes"]
     assert {step["name"]: step["reason"] for step in steps} == {"reads_vars": "settings changed", "other": "selected"}
+
+
+TARGETS = """
+    name = "shop"
+    adapter = "duckdb"
+    default_target = "dev"
+    [connections.local]
+    database = "shop.duckdb"
+    [connections.other]
+    database = "other.duckdb"
+    [targets.dev]
+    connection = "local"
+    schema = "dev"
+    [targets.prod]
+    connection = "local"
+    schema = "prod"
+    [targets.far]
+    connection = "other"
+    schema = "prod"
+"""
+MODELS = {
+    "sqlbuild_project.toml": TARGETS,
+    "models/a.sql": "MODEL (materialized table);\nSELECT 1 AS id",
+    "models/b.sql": 'MODEL (materialized table);\nSELECT id, 2 AS n FROM __ref("a")',
+    "models/c.sql": 'MODEL (materialized table);\nSELECT n FROM __ref("b")',
+    "tasks/t.py": """
+        from sqlbuild.refs import model
+        from sqlbuild.tasks import task
+
+        @task(depends_on=model("b"))
+        async def reads(ctx):
+            return str(ctx.relation(model("b")))
+    """,
+}
+
+
+def test_only_what_changed_runs(project):
+    folder = project.write(MODELS)
+    folder.build()
+    assert "nothing to run" in folder.build("--changed").out
+    folder.write({"models/b.sql": MODELS["models/b.sql"].replace("2 AS n", "3 AS n")})
+    planned = folder.sqb("plan", "--changed", "--json").json
+    assert {node["name"]: node["reason"] for node in planned["nodes"]} == {
+        "b": "code changed",
+        "c": "upstream changed",
+        "reads": "upstream changed",
+    }
+    folder.build("--changed", "b")
+    assert folder.statuses() == {"model:b": "succeeded"}
+    folder.build("--changed")
+    assert set(folder.statuses()) == {"model:c", "task:reads"}
+    folder.build("a")
+    later = folder.sqb("plan", "--changed", "--json").json
+    assert [(node["name"], node["reason"]) for node in later["nodes"]][0] == ("b", "upstream changed")
+    assert later["nodes"][0]["why"].startswith("model:a was built since run")
+    assert later["nodes"][1]["why"] == "follows model:b"
+
+
+def test_what_is_not_selected_is_read_at_another_target(project):
+    folder = project.write(MODELS)
+    folder.build("--target", "prod")
+    folder.write({"models/b.sql": MODELS["models/b.sql"].replace("2 AS n", "3 AS n")})
+    built = folder.build("c", "reads", "--defer-to", "prod")
+    assert "read from another target: model:b at prod.b" in built.out
+    assert folder.rows("SELECT n FROM dev.c") == [(2,)]
+    assert folder.rows("SELECT payload FROM dev._sqlbuild_node_results WHERE node_id = 'task:reads'") == [
+        ('"\\"prod\\".\\"b\\""',)
+    ]
+    # What is not there either is built as it would be otherwise.
+    assert [node["name"] for node in folder.sqb("plan", "--changed", "--json").json["nodes"]] == ["a", "b", "c", "reads"]
+    for name, help in (("prodd", "did you mean 'prod'?"), ("dev", "name another one"), ("far", "of the same database")):
+        refused = folder.sqb("build", "c", "--defer-to", name)
+        assert refused.code == 2
+        assert help in refused.err

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 import anyio
 import anyio.to_thread
 
+from sqlbuild.app.deferral import deferred
 from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
@@ -118,6 +119,8 @@ async def build_here(
 def plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
     if selection.load is None:
         selection = dataclasses.replace(selection, load=compiled.project.settings.run.auto_load_sources)
+    if selection.defer_to is not None:
+        compiled = deferred(compiled, selection, past)
     selected: Selected = select_nodes(compiled.graph, past, selection)
     return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
 
@@ -176,7 +179,8 @@ async def _build(
         if options.resume is not None:
             options = dataclasses.replace(options, resume=find_again(project.root, options.resume))
             assert options.resume is not None
-            plan = plan_of_run(compiled, past, options.resume, force=options.force)
+            there = compiled if selection.defer_to is None else deferred(compiled, selection, past)
+            plan = plan_of_run(there, past, options.resume, force=options.force)
         else:
             plan = plan_from(compiled, selection, past)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings):

@@ -42,6 +42,7 @@ def build(
     vars: Mapping[str, object] | None = None,
     only: bool = False,
     changed: bool = False,
+    defer_to: str | None = None,
     no_python: bool = False,
     no_audits: bool = False,
     load: bool | None = None,
@@ -69,6 +70,7 @@ def build(
     target, vars        a target of the settings; variables over those of the settings
     only                add no upstream that the target lacks
     changed             of all this only what is not up to date, and what depends on that
+    defer_to            the target at which everything that is not selected is read, as far as it has it
     no_python           leave out assets, tasks and checks; what loaders need still runs
     no_audits           leave out checks
     load, reload        run loaders or none of them, instead of what the settings say; tell them to load everything again
@@ -102,6 +104,7 @@ def build(
         exclude,
         only=only,
         changed=changed,
+        defer_to=defer_to,
         no_python=no_python,
         no_audits=no_audits,
         load=_load(load, reload),
@@ -138,6 +141,7 @@ async def abuild(
     vars: Mapping[str, object] | None = None,
     only: bool = False,
     changed: bool = False,
+    defer_to: str | None = None,
     no_python: bool = False,
     no_audits: bool = False,
     load: bool | None = None,
@@ -168,6 +172,7 @@ async def abuild(
         exclude,
         only=only,
         changed=changed,
+        defer_to=defer_to,
         no_python=no_python,
         no_audits=no_audits,
         load=_load(load, reload),
@@ -208,6 +213,7 @@ def _selection(
     *,
     only: bool,
     changed: bool,
+    defer_to: str | None,
     no_python: bool,
     no_audits: bool,
     load: bool | None,
@@ -218,6 +224,7 @@ def _selection(
         exclude=split_selectors([exclude] if isinstance(exclude, str) else exclude),
         only=only,
         changed=changed,
+        defer_to=defer_to,
         no_python=no_python,
         no_checks=no_audits,
         load=load,

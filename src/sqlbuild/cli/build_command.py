@@ -9,6 +9,7 @@ from sqlbuild.cli.run_selection import refuse_two_documents, resume_run, run_sel
 from sqlbuild.cli.selection_options import (
     AllowEmpty,
     Changed,
+    DeferTo,
     Exclude,
     Load,
     NoPython,
@@ -34,6 +35,7 @@ def build(
     ] = False,
     only: Only = False,
     changed: Changed = False,
+    defer_to: DeferTo = None,
     allow_empty: AllowEmpty = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop the run at the first failure.")] = False,
     strict_async: Annotated[
@@ -81,6 +83,7 @@ def build(
         exclude,
         only=only,
         changed=changed,
+        defer_to=defer_to,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,

@@ -10,6 +10,7 @@ from sqlbuild.cli.output import write_document, write_lines
 from sqlbuild.cli.selection_options import (
     AllowEmpty,
     Changed,
+    DeferTo,
     Exclude,
     Load,
     NoPython,
@@ -37,6 +38,7 @@ def plan(
     load: Load = None,
     only: Only = False,
     changed: Changed = False,
+    defer_to: DeferTo = None,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
     lock_timeout: LockTimeout = 60.0,
@@ -52,6 +54,7 @@ def plan(
         exclude,
         only=only,
         changed=changed,
+        defer_to=defer_to,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,

@@ -28,6 +28,10 @@ Only = Annotated[bool, typer.Option("--only", help="Add no upstream that the tar
 Changed = Annotated[
     bool, typer.Option("--changed", help="Of all this only what is not up to date, and what depends on that.")
 ]
+DeferTo = Annotated[
+    str | None,
+    typer.Option("--defer-to", metavar="TARGET", help="Read what is not selected at this target, as far as it has it."),
+]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Succeed if the selection is empty.")]
 NoPython = Annotated[
     bool, typer.Option("--no-python", help="Leave out assets, tasks and checks; what loaders need still runs.")
@@ -41,6 +45,7 @@ def selection_of(
     *,
     only: bool = False,
     changed: bool = False,
+    defer_to: str | None = None,
     allow_empty: bool = False,
     no_python: bool = False,
     no_checks: bool = False,
@@ -55,6 +60,7 @@ def selection_of(
         exclude=split_selectors(exclude or []),
         only=only,
         changed=changed,
+        defer_to=defer_to,
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_checks,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
 from sqlbuild.compiler.fingerprints import fingerprint_of
-from sqlbuild.compiler.infer_columns import NodeColumns, infer_columns
+from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, NodeColumns, infer_columns
 from sqlbuild.compiler.resolve_refs import Resolved, resolve_refs
 from sqlbuild.compiler.rules import RULES, Checked
 from sqlbuild.compiler.topological_order import order_nodes
 from sqlbuild.domain.columns import ColumnReference
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
-from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
@@ -30,15 +31,19 @@ from sqlbuild.sql.rendering import render_readable_anywhere
 _UNKNOWN = NodeColumns()
 
 
-def compile_project(project: Project, cache: AnalysisCache) -> Graph:
+def compile_project(
+    project: Project, cache: AnalysisCache, deferred: Mapping[NodeId, Relation] = NOWHERE_ELSE
+) -> Graph:
     """Resolve references, order the nodes, infer columns, check all rules and take fingerprints.
+
+    Nodes of `deferred` are read at the relation given there, which another target has built.
 
     Raises ProjectError with every problem that was found, also those found while the project was read. Warnings go to
     `Graph.warnings`. What the cache got new is not written: that is for the caller, who calls `cache.flush()`.
     """
     resolved = resolve_refs(project)
     order = order_nodes(resolved.depends_on)
-    inferred = infer_columns(project, resolved, order.nodes, cache)
+    inferred = infer_columns(project, resolved, order.nodes, cache, deferred)
     checked = Checked(project=project, resolved=resolved, order=order, columns=inferred.nodes)
     found = [*project.problems, *resolved.problems, *inferred.problems]
     for rule in RULES:
@@ -46,7 +51,8 @@ def compile_project(project: Project, cache: AnalysisCache) -> Graph:
     problems = _sorted(found)
     if any(problem.severity == "error" for problem in problems):
         raise ProjectError(problems)
-    return _graph(project, resolved, order.nodes, inferred.nodes, problems)
+    graph = _graph(project, resolved, order.nodes, inferred.nodes, problems)
+    return dataclasses.replace(graph, deferred=deferred) if deferred else graph
 
 
 def _sorted(problems: Iterable[Problem]) -> tuple[Problem, ...]:

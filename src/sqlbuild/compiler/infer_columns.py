@@ -13,7 +13,18 @@ from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_id
-from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Materialization, Model, Seed, Source, Task
+from sqlbuild.domain.nodes import (
+    Asset,
+    Check,
+    Loader,
+    Materialization,
+    Model,
+    Seed,
+    Source,
+    Task,
+    kind_of_declaration,
+    name_of_declaration,
+)
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_in_line
@@ -33,6 +44,7 @@ from sqlbuild.sql.rendering import (
 from sqlbuild.sql.stored_analysis import input_digest
 from sqlbuild.sql.type_names import canonical_type
 
+NOWHERE_ELSE: Mapping[NodeId, Relation] = {}
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
 
@@ -62,13 +74,17 @@ class InferredColumns:
 
 
 def infer_columns(
-    project: Project, resolved: Resolved, order: Iterable[NodeId], cache: AnalysisCache
+    project: Project,
+    resolved: Resolved,
+    order: Iterable[NodeId],
+    cache: AnalysisCache,
+    deferred: Mapping[NodeId, Relation] = NOWHERE_ELSE,
 ) -> InferredColumns:
     """Go through the nodes, upstreams first, and find the columns of each from those before it.
 
-    The analysis of a query comes from `cache` if it is there; only if it is not the SQL parser is loaded.
+    What is `deferred` is read at the relation given there. The analysis of a query comes from `cache` if it is there; only if it is not the SQL parser is loaded.
     """
-    inference = _Inference(project, resolved, cache)
+    inference = _Inference(project, resolved, cache, deferred)
     for node in order:
         declaration = resolved.nodes[node]
         match declaration:
@@ -88,13 +104,27 @@ def infer_columns(
     return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
 
 
+def relation_at(declaration: Model | Source | Seed | Loader, resolved: Resolved, target: Target) -> Relation | None:
+    """Where a target has what is declared; None for a source that is an expression."""
+    if isinstance(declaration, Model):
+        return relation_of_model(declaration, target)
+    if isinstance(declaration, Loader):
+        return relation_of_loader(declaration, resolved.nodes, target)
+    if isinstance(declaration, Seed):
+        return relation_of_seed(declaration, target)
+    return relation_of_source(declaration, target)
+
+
 def relation_of_model(model: Model, target: Target) -> Relation:
     return Relation(model.database or target.database, model.schema or target.schema, model.alias or model.name)
 
 
 class _Inference:
-    def __init__(self, project: Project, resolved: Resolved, cache: AnalysisCache) -> None:
+    def __init__(
+        self, project: Project, resolved: Resolved, cache: AnalysisCache, deferred: Mapping[NodeId, Relation]
+    ) -> None:
         self.project = project
+        self.deferred = deferred
         self.target = project.settings.target
         self.dialect = self.target.connection.adapter
         self.resolved = resolved
@@ -105,8 +135,13 @@ class _Inference:
         self._wrong_lines = _wrong_lines(project)
         self._relations: dict[tuple[str, str], NodeId] | None = None
 
+    def _relation(self, declaration: Model | Source | Seed | Loader) -> Relation | None:
+        """Where it is built or read."""
+        node = node_id(kind_of_declaration(declaration), name_of_declaration(declaration))
+        return self.deferred.get(node) or relation_at(declaration, self.resolved, self.target)
+
     def of_source(self, source: Source) -> NodeColumns:
-        relation = relation_of_source(source, self.target)
+        relation = self._relation(source)
         # A loader casts what it loads, so nothing is left to cast when a managed source is read.
         typed = not source.managed and any(column.type for column in source.columns)
         if relation is not None:
@@ -151,7 +186,7 @@ class _Inference:
         return NodeColumns(
             columns=seed.columns or None,
             complete=bool(seed.columns),
-            relation=relation_of_seed(seed, self.target),
+            relation=self._relation(seed),
             code=seed.content_digest,
         )
 
@@ -159,13 +194,13 @@ class _Inference:
         return NodeColumns(
             columns=loader.columns or None,
             complete=bool(loader.columns),
-            relation=relation_of_loader(loader, self.resolved.nodes, self.target),
+            relation=self._relation(loader),
         )
 
     def of_model(self, node: NodeId, model: Model) -> NodeColumns:
         inputs = self.resolved.depends_on[node]
         sql, expansions = self._rendered(model)
-        relation = relation_of_model(model, self.target)
+        relation = self._relation(model)
         if not model.sql_analysis or self._is_broken(model):
             note = "columns not checked: sql_analysis is off" if not model.sql_analysis else ""
             return NodeColumns(
@@ -240,7 +275,7 @@ class _Inference:
             return found
         declaration = self.resolved.nodes[node]
         assert isinstance(declaration, Model | Source | Seed)
-        relation = self._relation_of(declaration)
+        relation = self._relation(declaration)
         # Only on a cycle is a node read before it is known.
         known = self.known.get(node, NodeColumns())
         alias = relation.name if relation is not None else declaration.name
@@ -317,23 +352,13 @@ class _Inference:
                 )
             )
 
-    def _relation_of(self, declaration: Declaration) -> Relation | None:
-        """Of what SQL can read."""
-        match declaration:
-            case Model():
-                return relation_of_model(declaration, self.target)
-            case Source():
-                return relation_of_source(declaration, self.target)
-            case Seed():
-                return relation_of_seed(declaration, self.target)
-            case _:
-                return None
-
     def _by_relation(self) -> Mapping[tuple[str, str], NodeId]:
         if self._relations is None:
             self._relations = {}
             for node, declaration in self.resolved.nodes.items():
-                relation = self._relation_of(declaration)
+                if not isinstance(declaration, Model | Source | Seed):
+                    continue
+                relation = relation_at(declaration, self.resolved, self.target)
                 if relation is not None:
                     self._relations.setdefault((relation.schema.lower(), relation.name.lower()), node)
         return self._relations

@@ -123,6 +123,8 @@ class Graph:
     nodes: Mapping[NodeId, Node]
     downstream: Mapping[NodeId, tuple[NodeId, ...]]
     warnings: tuple[Problem, ...] = ()
+    deferred: Mapping[NodeId, Relation] = dataclasses.field(default_factory=dict)
+    """What is read where another target has built it, and is not built by this run."""
 
     def upstream(self, node: NodeId) -> tuple[NodeId, ...]:
         return self.nodes[node].depends_on

@@ -43,13 +43,12 @@ class Past:
             return False
         if node.kind is NodeKind.LOADER and not self._has_success(node):
             return True
-        if node.relation is not None:
-            relation = node.relation
-            if relation in self.relations:
-                return False
-            key = Relation(relation.database.lower(), relation.schema.lower(), relation.name.lower())
-            return key not in self.relations
-        return not self._has_success(node)
+        return self.lacks_relation(node.relation) if node.relation is not None else not self._has_success(node)
+
+    def lacks_relation(self, relation: Relation) -> bool:
+        if relation in self.relations:
+            return False
+        return Relation(relation.database.lower(), relation.schema.lower(), relation.name.lower()) not in self.relations
 
     def is_outdated(self, node: Node) -> bool:
         """Whether what this target has of `node` is not what its code gives, or its last run did not succeed."""

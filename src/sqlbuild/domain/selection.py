@@ -28,6 +28,8 @@ class Selection:
     """Nothing but the seeds that are selected."""
     changed: bool = False
     """Of all this only what is not up to date, and what depends on that."""
+    defer_to: str | None = None
+    """The target at which everything that is not selected is read, as far as it has it."""
     no_checks: bool = False
     """Leave out every check."""
     checks_alone: bool = False

@@ -136,8 +136,11 @@ def _warnings(graph: Graph, past: Past, upstreams: Mapping[NodeId, tuple[NodeId,
         for upstream in ups:
             if upstream not in upstreams:
                 readers.setdefault(upstream, []).append(node)
-    warnings: list[str] = []
+    elsewhere = [f"{upstream} at {graph.deferred[upstream]}" for upstream in readers if upstream in graph.deferred]
+    warnings = [f"read from another target: {', '.join(elsewhere)}"] if elsewhere else []
     for upstream, reading in readers.items():
+        if upstream in graph.deferred:
+            continue
         others = f" (and {len(reading) - 1} more)" if len(reading) > 1 else ""
         warning = explain_use(graph.nodes[upstream], past.nodes.get(upstream), f"{reading[0]}{others}")
         if warning is not None:
