@@ -112,7 +112,7 @@ def test_only_what_changed_runs(project):
     assert set(folder.statuses()) == {"model:c", "task:reads"}
     folder.build("a")
     later = folder.sqb("plan", "--changed", "--json").json
-    assert [(node["name"], node["reason"]) for node in later["nodes"]][0] == ("b", "upstream changed")
+    assert (later["nodes"][0]["name"], later["nodes"][0]["reason"]) == ("b", "upstream changed")
     assert later["nodes"][0]["why"].startswith("model:a was built since run")
     assert later["nodes"][1]["why"] == "follows model:b"
 
@@ -128,7 +128,12 @@ def test_what_is_not_selected_is_read_at_another_target(project):
         ('"\\"prod\\".\\"b\\""',)
     ]
     # What is not there either is built as it would be otherwise.
-    assert [node["name"] for node in folder.sqb("plan", "--changed", "--json").json["nodes"]] == ["a", "b", "c", "reads"]
+    assert [node["name"] for node in folder.sqb("plan", "--changed", "--json").json["nodes"]] == [
+        "a",
+        "b",
+        "c",
+        "reads",
+    ]
     for name, help in (("prodd", "did you mean 'prod'?"), ("dev", "name another one"), ("far", "of the same database")):
         refused = folder.sqb("build", "c", "--defer-to", name)
         assert refused.code == 2
