@@ -49,6 +49,8 @@ class Workers:
         self._goes_on = False
         """Whether what is added now is seen by a worker before anything else happens."""
         self._pausing = 0
+        self._turns = 0
+        """Changes whenever a worker has had the event loop."""
         self._stopped = False
         self._tasks: TaskGroup | None = None
         self._context = contextvars.Context()
@@ -96,7 +98,10 @@ class Workers:
                 self._need_worker()
             if not self._begin(attempt):
                 break
+            self._turns = turn = self._turns + 1
             outcome = await self._call(attempt, own_task.guards_scopes)
+            others_ran = self._turns != turn
+            self._turns += 1
             if isinstance(outcome, Cancelled):
                 self._cancelled()
             as_new = own_task.is_as_new() and not attempt.left_scope_open
@@ -112,7 +117,8 @@ class Workers:
             if not as_new:
                 # The next node gets a worker of its own, so that it notices nothing of this one.
                 break
-            if self._clock.monotonic() > slice_ends:
+            # After a node that has waited, one more may begin: if that waits too, the event loop is free.
+            if not others_ran and self._clock.monotonic() > slice_ends:
                 self._settle()
                 if self._standby:
                     # It is the next to have the event loop; two workers would keep it for two slices in each round.

@@ -6,7 +6,9 @@ import itertools
 import anyio
 import pytest
 
-from sqlbuild.runner.workers import SLICE_SECONDS
+from sqlbuild.runner.attempts import Attempt
+from sqlbuild.runner.outcomes import Returned
+from sqlbuild.runner.workers import SLICE_SECONDS, Workers
 from sqlbuild.tasks import AsyncTaskContext, task
 from sqlbuild.testing import VirtualClock
 
@@ -58,3 +60,33 @@ async def test_however_many_workers_there_are_the_event_loop_is_kept_for_one_sli
     longest = max(after - before for before, after in itertools.pairwise(seen))
     # On trio, which takes tasks in any order, two slices may come after each other. Each node that has waited ends once.
     assert longest <= 2 * (SLICE_SECONDS / 0.001 + 2) + waiting
+
+
+async def test_a_worker_whose_node_has_waited_begins_the_next_one_before_it_pauses():
+    clock, left, settled = VirtualClock(jumps=False), list(range(40)), []
+
+    async def call(attempt, _):
+        for _ in range(3):
+            await anyio.lowlevel.checkpoint()
+        clock.advance(2 * SLICE_SECONDS)
+        return Returned()
+
+    def add_another(*_):
+        if left:
+            attempt = Attempt(step=None, node=None, number=left.pop(), need=(), session=None)
+            workers.add(attempt)
+
+    workers = Workers(
+        clock,
+        begin=lambda _: True,
+        call=call,
+        ended=add_another,
+        settle=lambda: settled.append(len(left)),
+        cancelled=lambda: None,
+    )
+    async with anyio.create_task_group() as tasks:
+        workers.open(tasks)
+        add_another()
+        add_another()
+    assert left == []
+    assert settled == [0, 0]
