@@ -29,7 +29,7 @@ class Pending(Coroutine[Any, Any, T]):
         self._function = function
         self._args = args
         self._begun: Coroutine[Any, Any, T] | None = None
-        self._place = place_of_caller()
+        self._place = place_of_caller(2)
         session.note(self, f"{call} at {self._place} was never awaited: write `await {call}`")
 
     def _begin(self) -> Coroutine[Any, Any, T]:

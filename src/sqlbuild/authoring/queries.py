@@ -321,9 +321,13 @@ class _AsyncBatches:
             raise TypeError("this context is an async one: write `async for batch in ctx.query(...).batches()`")
 
 
+_QUERY_DEPTH = 4
+"""place_of_caller, _never_read, Query, ctx.query."""
+
+
 def _never_read(call: str, read: str, instead: str) -> str:
     return (
-        f"{call} at {place_of_caller()} was never read, so it was never sent: read it with {read}, "
+        f"{call} at {place_of_caller(_QUERY_DEPTH)} was never read, so it was never sent: read it with {read}, "
         f"or use {instead} for a statement without rows"
     )
 

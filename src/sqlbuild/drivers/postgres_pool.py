@@ -104,7 +104,7 @@ class ServerConnection(asyncpg.Connection):  # type: ignore[misc]
 
 def _has_something_to_say(socket: Any) -> bool:
     poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
+    poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))
 
 
@@ -179,8 +179,7 @@ class ConnectionPool:
         """What `give_back` does, for one that is in no transaction and as new."""
         if raw in self._taken:
             self._taken.discard(raw)
-            if not raw.is_closed():
-                self._idle.append(raw)
+            self._idle.append(raw)
 
     async def take_back(self, raw: Any, *, quiet: bool = False) -> None:
         """What `give_back` does, by a task that nobody can cancel now. `quiet`: the server was told to cancel nothing."""

@@ -96,14 +96,15 @@ class RunningNode:
     """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
 
     __slots__ = (
+        "_borrowed",
         "_connection",
         "_environment",
         "_exports",
         "_facts",
         "_in_use",
+        "_is_borrowing",
         "_left_undone",
         "_load",
-        "_lock",
         "_node",
         "_work",
         "attempt",
@@ -119,7 +120,9 @@ class RunningNode:
         self._in_use = 0
         self.over = False
         """Whether the attempt has ended: nothing more is done for what it has left behind."""
-        self._lock: anyio.Lock | None = None
+        self._is_borrowing = False
+        self._borrowed: anyio.Event | None = None
+        """Made by who waits for the one that borrows."""
         self._left_undone: dict[int, tuple[object, str]] | None = None
         self._load: NodeLoad | None = None
         self._work: WorkOfNode | None = None
@@ -297,16 +300,27 @@ class RunningNode:
         self._in_use += 1
         try:
             while self._connection is None:
-                # Two statements of one node at once share the slot that the first one is still waiting for.
-                self._lock = self._lock or anyio.Lock(fast_acquire=True)
-                async with self._lock:
-                    if self._connection is None:
-                        await self._take(await self._environment.slots.borrow())
+                if not self._is_borrowing:
+                    await self._borrow()
+                else:
+                    # Two statements of one node at once share the slot that the first one is still waiting for.
+                    self._borrowed = self._borrowed or anyio.Event()
+                    await self._borrowed.wait()
             self._refuse_late()
         except BaseException:
             await self._release()
             raise
         return self._connection
+
+    async def _borrow(self) -> None:
+        self._is_borrowing = True
+        try:
+            await self._take(await self._environment.slots.borrow())
+        finally:
+            self._is_borrowing = False
+            if self._borrowed is not None:
+                self._borrowed.set()
+                self._borrowed = None
 
     def _refuse_late(self) -> None:
         if self.over:

@@ -14,6 +14,7 @@ import uuid
 from sqlbuild.errors import UnstorableResult
 
 MAX_DEPTH = 100
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _ISO = (datetime.datetime, datetime.date, datetime.time)
 _TEXT = (decimal.Decimal, uuid.UUID, pathlib.PurePath)
 
@@ -27,7 +28,7 @@ def plain_json_text(value: object, where: str, max_bytes: int) -> str | None:
     """
     if value is None:
         return None
-    text = json.dumps(_plain(value, where, 0, []), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = _COMPACT.encode(_plain(value, where, 0, []))
     size = len(text) if text.isascii() else len(text.encode())
     if size > max_bytes:
         raise UnstorableResult(
