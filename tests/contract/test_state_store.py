@@ -146,3 +146,16 @@ async def test_it_is_known_which_results_of_a_run_are_kept(store, make_record):
     assert await store.stored_results("r1") == {("task:a", 100.25): Status.SUCCEEDED}
     assert await store.stored_results("r3") == {}
     assert await store.committed("r1") == frozenset()
+
+
+async def test_the_sql_of_models_is_kept_once_for_each_version_of_it(store):
+    first, second = ("model:a", "c1"), ("model:a", "c2")
+    assert await store.sql_of([first]) == {}
+    await store.begin()
+    await store.keep_sql({})
+    await store.keep_sql({first: 'SELECT 1 AS "it\'s"\n', ("model:b", "c1"): "SELECT '\ud800'"})
+    await store.keep_sql({first: "something else", second: "SELECT 2"})
+    assert await store.sql_of([first, second, ("model:b", "c9")]) == {
+        first: 'SELECT 1 AS "it\'s"\n',
+        second: "SELECT 2",
+    }

@@ -11,6 +11,7 @@ import pytest
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.results import ErrorFacts, Status
 from sqlbuild.errors import ProjectError, WarehouseError
+from sqlbuild.state.migrations import SCHEMA_VERSION
 from sqlbuild.state.postgres_statements import POSTGRES_STATEMENTS
 from sqlbuild.warehouses.postgres import PostgresWarehouse
 
@@ -42,7 +43,7 @@ async def test_runs_are_readable_in_sql(state_place, make_store, make_run, make_
     await store.append_run(make_run("r7", (make_result(), make_result("task:b")), exit_code=1))
     sql = "SELECT run_id, target, exit_code, stopped_by, CAST(counts AS JSON)->>'succeeded' FROM dev._sqlbuild_runs"
     assert await rows(state_place, sql) == [("r7", "dev", 1, None, "2")]
-    assert await rows(state_place, "SELECT schema_version FROM dev._sqlbuild_meta") == [(2,)]
+    assert await rows(state_place, "SELECT schema_version FROM dev._sqlbuild_meta") == [(SCHEMA_VERSION,)]
 
 
 async def test_only_beginning_creates_anything(state_place, make_store, make_record):
@@ -54,7 +55,13 @@ async def test_only_beginning_creates_anything(state_place, make_store, make_rec
     with pytest.raises(WarehouseError):
         await store.append_results([make_record()])
     await store.begin()
-    names = ("_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_commits", "_sqlbuild_meta")
+    names = (
+        "_sqlbuild_node_results",
+        "_sqlbuild_runs",
+        "_sqlbuild_commits",
+        "_sqlbuild_fingerprints",
+        "_sqlbuild_meta",
+    )
     assert await state_place.relations() == {Relation("", "dev schema", name) for name in names}
 
 
@@ -124,9 +131,9 @@ async def test_readers_see_whole_batches(state_place, make_store, make_record, r
 async def test_the_state_of_a_newer_version_is_refused(state_place, make_store):
     store = make_store(state_place)
     await store.begin()
-    await state_place.connect().execute("INSERT INTO dev._sqlbuild_meta VALUES (3, NULL)")
+    await state_place.connect().execute(f"INSERT INTO dev._sqlbuild_meta VALUES ({SCHEMA_VERSION + 1}, NULL)")
     for use in ("past", "begin"):
-        with pytest.raises(ProjectError, match="version 3"):
+        with pytest.raises(ProjectError, match=f"version {SCHEMA_VERSION + 1}"):
             await getattr(make_store(state_place), use)()
 
 

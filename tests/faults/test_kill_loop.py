@@ -132,7 +132,9 @@ PROJECT = {
 }
 FIRST_DAY = {"seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n"}
 TABLES = ("kinds", "raw_events", "stg_events", "events", "totals")
-STATE_TABLES = ("_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits")
+STATE_TABLES = (
+    "_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits", "_sqlbuild_fingerprints",
+)  # fmt: skip
 NODES = {
     "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "task:opens",
     "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",

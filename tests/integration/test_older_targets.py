@@ -30,7 +30,7 @@ PROJECT = {
             return {"read": ctx.result_of(export).payload["rows"], "before": len(ctx.results_of(export))}
         """,
 }
-MIGRATED = "the state in main was brought from version 1 to 2"
+MIGRATED = "the state in main was brought from version 1 to 3"
 VERSIONS = "SELECT schema_version FROM _sqlbuild_meta ORDER BY ALL"
 
 
@@ -61,7 +61,7 @@ def test_the_first_command_that_writes_brings_it_to_the_present_version(old):
     before = old.rows("SELECT run_id, node_id, status FROM _sqlbuild_node_results ORDER BY ALL")
     finished = old.build("report", "--only")
     assert finished.out.count(MIGRATED) == 1
-    assert old.rows(VERSIONS) == [(1,), (2,)]
+    assert old.rows(VERSIONS) == [(1,), (2,), (3,)]
     # Its upstream did not run: the stored success is what is read.
     assert old.result("report")["payload"] == {"read": 10, "before": 1}
     after = old.rows("SELECT run_id, node_id, status FROM _sqlbuild_node_results ORDER BY ALL")
@@ -69,7 +69,7 @@ def test_the_first_command_that_writes_brings_it_to_the_present_version(old):
     assert len(after) == len(before) + 1
     again = old.build()
     assert MIGRATED not in again.everything
-    assert old.rows(VERSIONS) == [(1,), (2,)]
+    assert old.rows(VERSIONS) == [(1,), (2,), (3,)]
 
 
 def test_its_history_is_known_after_that(old):
@@ -94,20 +94,20 @@ def test_a_migration_that_is_killed_is_done_by_the_next_command(old, point):
     killed = old.sqb("build", env={"SQB_FAILPOINT": point})
     assert killed.code == -signal.SIGKILL, killed.everything
     versions = old.rows(VERSIONS)
-    assert versions == ([(1,)] if "committing" in point else [(1,), (2,)])
+    assert versions == ([(1,)] if "committing" in point else [(1,), (2,), (3,)])
     columns = old.rows("SELECT count(*) FROM duckdb_columns() WHERE column_name IN ('exports', 'attempt')")
     assert columns == [(1 if versions == [(1,)] else 3,)]
     finished = old.build()
     assert (MIGRATED in finished.out) == (versions == [(1,)])
-    assert old.rows(VERSIONS) == [(1,), (2,)]
+    assert old.rows(VERSIONS) == [(1,), (2,), (3,)]
     assert old.result("report")["payload"] == {"read": 11, "before": 2}
 
 
 def test_a_target_of_a_newer_version_is_left_alone(old):
     old.build()
     with duckdb.connect(str(old.root / "shop.duckdb")) as connection:
-        connection.execute("INSERT INTO _sqlbuild_meta VALUES (3, NULL)")
+        connection.execute("INSERT INTO _sqlbuild_meta VALUES (4, NULL)")
     for command in (("build",), ("plan",), ("retry", "--run", "20990101T000000Z-abcdef")):
         refused = old.sqb(*command)
         assert refused.code == 2, refused.everything
-    assert "the state in main has version 3; this sqlbuild knows up to 2" in old.sqb("build").err
+    assert "the state in main has version 4; this sqlbuild knows up to 3" in old.sqb("build").err

@@ -106,6 +106,11 @@ def test_only_what_changed_runs(project):
         "c": "upstream changed",
         "reads": "upstream changed",
     }
+    told = folder.sqb("plan", "b", "--diff").out.splitlines()
+    assert told[0].startswith("--- model:b  run ")
+    assert told[1:4] == [
+        "+++ model:b  models/b.sql", "@@ -1 +1 @@", '-SELECT id, 2 AS n FROM __ref("a")',
+    ]  # fmt: skip
     folder.build("--changed", "b")
     assert folder.statuses() == {"model:b": "succeeded"}
     folder.build("--changed")

@@ -48,6 +48,7 @@ from sqlbuild.artifacts.run_results_json import streamed_run_results
 from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.domain.events import RunNote, RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
+from sqlbuild.domain.kept_sql import sql_to_keep
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
@@ -192,6 +193,7 @@ async def _build(
                 await warehouse.create_schemas(sorted(_schemas(compiled)))
                 for note in await store.begin():
                     events.publish(RunNote(_now(), note))
+                await store.keep_sql(sql_to_keep((step.node for step in plan.steps.values()), compiled.masker))
             failpoint("run.prepared")
             resumed = None if options.resume is None else options.resume.run_id
             prune_runs(os.path.join(folder, "runs"), project.settings.run.keep_runs, resumed)

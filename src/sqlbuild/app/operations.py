@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from sqlbuild.app.building import build, build_here, plan_from
@@ -13,6 +14,7 @@ from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_
 from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
+from sqlbuild.app.sql_diffs import SqlDiff, sql_diff
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import (
     make_access,
@@ -27,6 +29,7 @@ from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.kept_sql import keys_of_last_success
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult
@@ -50,6 +53,7 @@ __all__ = [
     "ProjectOptions",
     "QueryResult",
     "RunOptions",
+    "SqlDiff",
     "build",
     "build_here",
     "clean",
@@ -59,6 +63,7 @@ __all__ = [
     "losses_of_clean",
     "open_project",
     "plan",
+    "plan_with_diffs",
     "query",
     "query_to_file",
     "select",
@@ -119,6 +124,13 @@ def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:
 
 def plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
     """What a build would do. Reads the warehouse and changes nothing."""
+    return run_async(_plan, compiled, selection, patience, backend="asyncio")[0]  # type: ignore[no-any-return]
+
+
+def plan_with_diffs(
+    compiled: Compiled, selection: Selection, patience: Patience
+) -> tuple[Plan, Mapping[NodeId, SqlDiff]]:
+    """As `plan`, with what has changed in the SQL of models."""
     return run_async(_plan, compiled, selection, patience, backend="asyncio")  # type: ignore[no-any-return]
 
 
@@ -154,15 +166,21 @@ def write_dag(compiled: Compiled, path: str | None) -> str:
     return path
 
 
-async def _plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
+async def _plan(compiled: Compiled, selection: Selection, patience: Patience) -> tuple[Plan, Mapping[NodeId, SqlDiff]]:
     settings = compiled.project.settings
     access = make_access(settings, "sqb plan", patience)
     try:
         await access.wait_until_readable()
         warehouse = make_warehouse(settings, compiled.project.root)
         if not warehouse.exists():
-            return plan_from(compiled, selection, Past())
+            return plan_from(compiled, selection, Past()), {}
         await access.open(warehouse, read_only=True)
-        return plan_from(compiled, selection, await make_store(warehouse, settings).past())
+        store = make_store(warehouse, settings)
+        past = await store.past()
+        made = plan_from(compiled, selection, past)
+        nodes = [step.node for step in made.steps.values()]
+        keys = keys_of_last_success(nodes, past)
+        kept = await store.sql_of(keys.values())
+        return made, {node: sql_diff(compiled.graph.nodes[node], kept.get(key), past) for node, key in keys.items()}
     finally:
         await access.close()

@@ -23,6 +23,10 @@ from sqlbuild.cli.target_options import LockTimeout, patience_of
 from sqlbuild.cli.text_table import table_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlbuild.app.operations import SqlDiff
+    from sqlbuild.domain.ids import NodeId
     from sqlbuild.domain.plans import Plan
 
 SCHEMA_VERSION = 1
@@ -41,10 +45,11 @@ def plan(
     defer_to: DeferTo = None,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what has changed in the SQL of models.")] = False,
     lock_timeout: LockTimeout = 60.0,
 ) -> int:
     """Show what a build would run, and why. Also about how long it would take; changes nothing."""
-    from sqlbuild.app.operations import plan as make_plan
+    from sqlbuild.app.operations import plan_with_diffs
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
@@ -60,11 +65,12 @@ def plan(
         no_checks=no_audits,
         load=load,
     )
-    made = make_plan(compiled, selection, patience_of(options, lock_timeout))
+    made, diffs = plan_with_diffs(compiled, selection, patience_of(options, lock_timeout))
     if options.json:
-        write_document(plan_document(made))
+        write_document(options.masker.plain(plan_document(made, diffs if diff else None)))
     else:
-        write_lines(plan_lines(made, quiet=options.quiet))
+        lines = [line for found in diffs.values() for line in (*found.lines(), "")] if diff else []
+        write_lines(map(options.masker.text, [*lines, *plan_lines(made, quiet=options.quiet)]))
     return 0
 
 
@@ -93,8 +99,8 @@ def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
     return [*lines, f"{head}, about {seconds_text(made.estimated_seconds)} along {_path_text(made)}{guess}"]
 
 
-def plan_document(made: Plan) -> dict[str, Any]:
-    """The plan for programs; durations are seconds."""
+def plan_document(made: Plan, diffs: Mapping[NodeId, SqlDiff] | None = None) -> dict[str, Any]:
+    """The plan for programs; durations are seconds. With `diffs` every node has one, or null where its SQL is the same."""
     return {
         "schema_version": SCHEMA_VERSION,
         "target": made.target,
@@ -109,6 +115,7 @@ def plan_document(made: Plan) -> dict[str, Any]:
                 "required": step.required,
                 "typical_seconds": step.typical_seconds,
                 "priority": step.priority,
+                **({} if diffs is None else {"diff": diffs[id].document() if id in diffs else None}),
             }
             for id, step in made.steps.items()
         ],

@@ -58,6 +58,12 @@ class StateStore(Protocol):
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
         """What the node's latest success that kept a cursor under `key` has kept (see `NodeResult.exports`)."""
 
+    async def keep_sql(self, texts: Mapping[tuple[NodeId, str], str]) -> None:
+        """Keep the SQL of models under the digest of it that is part of their fingerprints; what is kept already stays."""
+
+    async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
+        """What `keep_sql` was given, as far as it was."""
+
     async def begin(self) -> tuple[str, ...]:
         """Create the state tables if they do not exist, bring those of an earlier version to the present one, and
         forget markers that tell nothing any more; what the user should know of it. A read-only command never calls it.

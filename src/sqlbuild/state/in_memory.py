@@ -72,6 +72,7 @@ class InMemoryStateStore:
         self.relations = frozenset(relations)
         self.runs: list[RunResult] = []
         self._results: dict[NodeId, list[NodeResult]] = {}
+        self._sql: Mapping[tuple[NodeId, str], str] = {}
         self._last_run_id: str | None = None
 
     async def past(self) -> Past:
@@ -98,6 +99,12 @@ class InMemoryStateStore:
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
         cursors = (cursor_in(result.exports, key) for result in _successes(self._results.get(node, [])))
         return next((cursor for cursor in cursors if cursor is not None), None)
+
+    async def keep_sql(self, texts: Mapping[tuple[NodeId, str], str]) -> None:
+        self._sql = {**texts, **self._sql}
+
+    async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
+        return {key: self._sql[key] for key in wanted if key in self._sql}
 
     async def begin(self) -> tuple[str, ...]:
         """Nothing to create."""
@@ -139,6 +146,12 @@ class ReadOnlyStateStore:
 
     async def last_cursor(self, node: NodeId, key: str) -> str | None:
         return await self._store.last_cursor(node, key)
+
+    async def keep_sql(self, texts: Mapping[tuple[NodeId, str], str]) -> None:
+        """It is only read."""
+
+    async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
+        return await self._store.sql_of(wanted)
 
     async def begin(self) -> tuple[str, ...]:
         """Nothing is created."""

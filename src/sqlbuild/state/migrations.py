@@ -19,9 +19,16 @@ MIGRATIONS: Sequence[tuple[int, Sequence[str]]] = (
             "ALTER TABLE {commits} ADD COLUMN IF NOT EXISTS attempt INTEGER",
         ),
     ),
+    (
+        3,
+        (
+            "CREATE TABLE IF NOT EXISTS {fingerprints} "
+            "(node_id VARCHAR, code VARCHAR, sql VARCHAR, stored_at TIMESTAMP)",
+        ),
+    ),
 )
-"""The version that the statements lead to, from the one before; `{results}`, `{runs}` and `{commits}` are the quoted names
-of the tables."""
+"""The version that the statements lead to, from the one before; `{results}`, `{runs}`, `{commits}` and `{fingerprints}` are
+the quoted names of the tables."""
 
 SCHEMA_VERSION = MIGRATIONS[-1][0]
 

@@ -1,7 +1,8 @@
 """The lasting state of a target: append-only tables beside its data, readable in SQL.
 
 `_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_commits`
-one per load, table and view that took effect, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at`
+one per load, table and view that took effect, `_sqlbuild_fingerprints` the SQL of models by the digest of it that is part of
+their fingerprints, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at`
 orders rows. Newest means latest stored: a node that never started has no time of its own.
 """
 
@@ -26,6 +27,7 @@ from sqlbuild.state.node_result_json import (
     cursor_in,
     dumps,
     result_from_fields,
+    storable,
     time_from_text,
 )
 from sqlbuild.state.statements import StateStatements
@@ -38,6 +40,8 @@ _CREATE_RUNS = """
 """
 
 _VERSION_WITH_EXPORTS = 2
+_VERSION_WITH_SQL = 3
+_CREATE_FINGERPRINTS = "node_id {key_type}, code VARCHAR, sql VARCHAR, stored_at TIMESTAMP"
 
 COMMITS_TABLE = "_sqlbuild_commits"
 """One row for each load, table and view that took effect, written in the very transaction in which it did."""
@@ -69,6 +73,7 @@ class WarehouseStateStore:
         self._results = Relation(database, schema, "_sqlbuild_node_results")
         self._runs = Relation(database, schema, "_sqlbuild_runs")
         self._commits = Relation(database, schema, COMMITS_TABLE)
+        self._fingerprints = Relation(database, schema, "_sqlbuild_fingerprints")
         self._meta = Relation(database, schema, "_sqlbuild_meta")
         self._now = now
         self._last_stored_at: datetime.datetime | None = None
@@ -129,6 +134,27 @@ class WarehouseStateStore:
         rows = await self._rows(sql, [node, f"{json.dumps(key)}:"])
         return cursor_in(rows[0][0], key) if rows else None
 
+    async def keep_sql(self, texts: Mapping[tuple[NodeId, str], str]) -> None:
+        if not texts:
+            return
+        rows = await self._rows(f"SELECT node_id, code FROM {quote_relation(self._fingerprints)}")
+        known = {(NodeId(node), code) for node, code in rows}
+        records = [
+            dumps(storable({"node_id": node, "code": code, "sql": text}))
+            for (node, code), text in texts.items()
+            if (node, code) not in known
+        ]
+        if records:
+            await self._append(self._fingerprints, records)
+
+    async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
+        asked = set(wanted)
+        if not asked or await self._version() < _VERSION_WITH_SQL:
+            return {}
+        rows = await self._rows(f"SELECT node_id, code, sql FROM {quote_relation(self._fingerprints)}")
+        found = {(NodeId(node), code): text for node, code, text in rows}
+        return {key: found[key] for key in asked if key in found}
+
     async def begin(self) -> tuple[str, ...]:
         version = await self._version()
         if not version:
@@ -156,6 +182,10 @@ class WarehouseStateStore:
                 (f"CREATE TABLE IF NOT EXISTS {tables['results']} ({results})", None),
                 (f"CREATE TABLE IF NOT EXISTS {tables['runs']} ({_CREATE_RUNS.format(key_type=key_type)})", None),
                 (f"CREATE TABLE IF NOT EXISTS {tables['commits']} ({_CREATE_COMMITS.format(key_type=key_type)})", None),
+                (
+                    f"CREATE TABLE IF NOT EXISTS {tables['fingerprints']} ({_CREATE_FINGERPRINTS.format(key_type=key_type)})",
+                    None,
+                ),
                 (f"CREATE TABLE IF NOT EXISTS {tables['meta']} (schema_version INTEGER, created_at TIMESTAMP)", None),
                 *self._indexes(),
                 (f"INSERT INTO {tables['meta']} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
@@ -182,6 +212,7 @@ class WarehouseStateStore:
             "results": quote_relation(self._results),
             "runs": quote_relation(self._runs),
             "commits": quote_relation(self._commits),
+            "fingerprints": quote_relation(self._fingerprints),
             "meta": quote_relation(self._meta),
         }
 
