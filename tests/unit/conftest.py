@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
-from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, Source, Task, UnitTest
 
 settings.register_profile("unit", settings(deadline=None))
 settings.load_profile("unit")
@@ -22,6 +22,7 @@ _FOLDERS = {
     NodeKind.ASSET: ("assets", "py"),
     NodeKind.LOADER: ("loaders", "py"),
     NodeKind.CHECK: ("checks", "py"),
+    NodeKind.TEST: ("tests/unit", "sql"),
 }
 _RECORDS = {NodeKind.TASK: Task, NodeKind.ASSET: Asset, NodeKind.LOADER: Loader, NodeKind.CHECK: Check}
 
@@ -41,6 +42,8 @@ def _declaration(node_id: NodeId, place: Place, values: Mapping[str, object]) ->
             return Source(name=name, place=place, **{"table": name, **values})
         case NodeKind.MODEL:
             return Model(name=name, place=place, **{"sql": "SELECT 1", "sql_line": 1, **values})
+        case NodeKind.TEST:
+            return UnitTest(name=name, place=place, **{"block": name, **values})
         case kind:
             own = {key: value for key, value in values.items() if key in ("columns", "column_lineage", "severity")}
             rest = {key: value for key, value in values.items() if key not in own}

@@ -16,6 +16,7 @@ import anyio.to_thread
 from sqlbuild.app.deferral import deferred
 from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
+from sqlbuild.app.history_sources import TESTS_FOLDER
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
@@ -29,9 +30,11 @@ from sqlbuild.app.resuming import (
 from sqlbuild.app.run_folders import prune_runs
 from sqlbuild.app.run_to_its_end import run_to_its_end
 from sqlbuild.app.target_access import Patience, TargetAccess
+from sqlbuild.app.unit_tests import with_time_limit
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
     make_access,
+    make_comparing,
     make_copying,
     make_empty_warehouse,
     make_loading,
@@ -44,8 +47,9 @@ from sqlbuild.app.wiring import (
     state_json,
     target_folder,
 )
+from sqlbuild.artifacts.junit_xml import junit_document
 from sqlbuild.artifacts.run_results_json import streamed_run_results
-from sqlbuild.artifacts.write_json import write_json
+from sqlbuild.artifacts.write_json import write_json, write_text
 from sqlbuild.domain.events import RunNote, RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
 from sqlbuild.domain.kept_sql import sql_to_keep
@@ -67,10 +71,10 @@ from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.rates import Rate
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes
-from sqlbuild.state.in_memory import InMemoryJournal, ReadOnlyStateStore
+from sqlbuild.state.in_memory import InMemoryJournal, InMemoryStateStore, ReadOnlyStateStore
 from sqlbuild.state.journal import FileJournal
 from sqlbuild.state.node_logs import LOGS_FOLDER, NodeLogFiles
-from sqlbuild.state.past_file import write_past
+from sqlbuild.state.past_file import read_past, write_past
 from sqlbuild.state.warehouse_tables import COMMITS_TABLE
 
 LEAVE_SECONDS = 0.3
@@ -81,6 +85,7 @@ LEFT_BEHIND_SECONDS = 1.0
 
 def build(compiled: Compiled, selection: Selection, options: RunOptions, sinks: Sequence[EventSink]) -> RunResult:
     """Run a selection to its end; writes results, target/run_results.json and target/state.json."""
+    compiled = with_time_limit(compiled, options.test_timeout)
     dispatcher = EventDispatcher(sinks, compiled.masker)
 
     def leave_now(exit_code: int) -> None:
@@ -151,6 +156,8 @@ async def _build(
     events: EventDispatcher,
     leave_now: Callable[[int], None],
 ) -> RunResult:
+    if selection.tests_alone:
+        return await _test(compiled, selection, options, events, leave_now)
     project, graph = compiled.project, compiled.graph
     folder = "" if options.dry_run else target_folder(project.root)
     patience = Patience(seconds=options.lock_timeout, publish=events.publish)
@@ -217,6 +224,48 @@ async def _build(
         await access.close()
 
 
+async def _test(
+    compiled: Compiled,
+    selection: Selection,
+    options: RunOptions,
+    events: EventDispatcher,
+    leave_now: Callable[[int], None],
+) -> RunResult:
+    """Unit tests alone: nothing of the target is read or written, nor is it locked."""
+    settings, root = compiled.project.settings, compiled.project.root
+    folder = os.path.join(target_folder(root), TESTS_FOLDER)
+    past, _ = read_past(state_json(root), settings.target.name)
+    plan = plan_from(compiled, selection, past)
+    for problem in compiled.graph.warnings:
+        events.publish(RunWarning(_now(), problem.message))
+    patience = Patience(seconds=options.lock_timeout, publish=events.publish)
+    access = TargetAccess(None, target=settings.target.name, command=options.command, patience=patience)
+    is_server = settings.target.connection.adapter == "postgres"
+    warehouse = make_warehouse(settings, root) if is_server else make_empty_warehouse(settings, root)
+    try:
+        await access.open(warehouse, read_only=is_server)
+        os.makedirs(folder, exist_ok=True)
+        prune_runs(folder, settings.run.keep_runs, None)
+        prepared = _Prepared(
+            compiled=compiled,
+            options=options,
+            selection=selection,
+            plan=plan,
+            past=past,
+            warehouse=warehouse,
+            store=InMemoryStateStore(),
+            providers=None,
+            runs=TESTS_FOLDER,
+            events=events,
+            leave_now=leave_now,
+            access=access,
+        )
+        with contextlib.nullcontext(HeldInterrupts()) if options.embedded else held_interrupts() as held:
+            return await run_to_its_end(functools.partial(_run, prepared), already_asked=lambda: held.heard)
+    finally:
+        await access.close()
+
+
 @contextlib.contextmanager
 def _writing_to(target: str) -> Iterator[None]:
     """What goes wrong before any node starts is wrong with the target, such as a user who may only read."""
@@ -248,6 +297,8 @@ class _Prepared:
     warehouse: Warehouse
     store: StateStore
     providers: ProviderSet | None
+    runs: str = "runs"
+    """The folder of target/ with the journals of such runs."""
     events: EventDispatcher
     leave_now: Callable[[int], None]
     access: TargetAccess
@@ -263,11 +314,11 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         journal: Journal = InMemoryJournal(run_id=run_id, target=run.plan.target)
     else:
         await run.access.tell_run(run_id)
-        folder = os.path.join(target_folder(compiled.project.root), "runs", run_id)
+        folder = os.path.join(target_folder(compiled.project.root), run.runs, run_id)
         journal = _journal(run, run_id, folder)
     logs = NodeLogFiles(
         None if folder is None else os.path.join(folder, LOGS_FOLDER),
-        f"target/runs/{run_id}/{LOGS_FOLDER}",
+        f"target/{run.runs}/{run_id}/{LOGS_FOLDER}",
         show=run.events.publish_log,
         warn=lambda text: run.events.publish(RunWarning(_now(), text)),
         masker=compiled.masker,
@@ -292,6 +343,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             logs=logs,
             loading=make_loading(compiled.project.settings),
             copying=make_copying(compiled.project.settings),
+            comparing=make_comparing(compiled.project.settings),
             staging=make_staging(compiled.project.settings),
             leave_now=leave_now,
             abandon=abandon,
@@ -310,6 +362,8 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         journal.close()
     failpoint("run.closed")
     _write_artifacts(compiled, result, run.past)
+    if run.options.junit is not None:
+        write_text(run.options.junit, junit_document(compiled.project.settings.name, result, compiled.graph))
     failpoint("run.described")
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import socket
@@ -26,6 +27,9 @@ from sqlbuild.state.past_file import read_past
 from sqlbuild.state.run_journal import RunJournal
 from sqlbuild.state.stored_history import StoredHistory
 
+TESTS_FOLDER = "tests"
+"""The folder of target/ with the journals of unit tests that were run alone: they lock no target and leave nothing in it."""
+
 Found = TypeVar("Found")
 
 
@@ -48,11 +52,11 @@ def ask_warehouse(
 
 def journals_of(root: str, target: str) -> dict[str, str]:
     """Run id -> path of its journal, of the runs of `target` and of those that do not tell whose they are."""
-    runs = os.path.join(root, "target", "runs")
-    try:
-        paths = {run: os.path.join(runs, run, FILE_NAME) for run in os.listdir(runs)}
-    except OSError:
-        return {}
+    paths: dict[str, str] = {}
+    for folder in ("runs", TESTS_FOLDER):
+        runs = os.path.join(root, "target", folder)
+        with contextlib.suppress(OSError):
+            paths |= {run: os.path.join(runs, run, FILE_NAME) for run in os.listdir(runs)}
     return {
         run: path for run, path in paths.items() if os.path.isfile(path) and target_of_journal(path) in (target, None)
     }
@@ -64,8 +68,15 @@ def goes_on(journal: RunJournal, live_run_id: str | None, settings: Settings) ->
         return False
     if journal.run_id == live_run_id:
         return True
+    if ran_tests_alone(journal):
+        return is_process_alive(journal)
     # Without a lock there is nobody to ask but the system.
     return make_lock(settings) is None and is_process_alive(journal)
+
+
+def ran_tests_alone(journal: RunJournal) -> bool:
+    """Whether it was `sqb test`."""
+    return journal.request is not None and bool(journal.request["selection"].get("tests_alone"))
 
 
 def is_process_alive(journal: RunJournal) -> bool:

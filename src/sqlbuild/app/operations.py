@@ -16,6 +16,7 @@ from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
 from sqlbuild.app.sql_diffs import SqlDiff, sql_diff
 from sqlbuild.app.target_access import Patience
+from sqlbuild.app.unit_tests import selected_tests
 from sqlbuild.app.wiring import (
     make_access,
     make_store,
@@ -67,6 +68,7 @@ __all__ = [
     "query",
     "query_to_file",
     "select",
+    "selected_tests",
     "show",
     "show_logs",
     "write_dag",

@@ -46,6 +46,10 @@ class RunOptions:
     """Loaders are told to load everything again."""
     dry_run: bool = False
     """Call only nodes that are declared for it, read what is there, and write nothing."""
+    test_timeout: float | None = None
+    """Replaces the time limit of every unit test: seconds, infinitely many for none."""
+    junit: str | None = None
+    """Where the results are written as JUnit XML."""
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """Those of the command line, kept with the run for whoever goes on with it."""
     resume: RunJournal | None = None

@@ -109,7 +109,9 @@ def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool)
 
 def can_be_resumed(past: Past, run: RunJournal) -> bool:
     """Whether `sqb retry --run ID` would go on with a run that nobody has in hand."""
-    return run.ended_with != 0 and run.request is not None and bool(run.planned) and _overtaken(past, run) is None
+    if run.ended_with == 0 or run.request is None or run.request["selection"].get("tests_alone"):
+        return False
+    return bool(run.planned) and _overtaken(past, run) is None
 
 
 def order_of_resumed(order: RunOrder, plan: Plan, run: RunJournal) -> RunOrder:

@@ -24,6 +24,7 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
 from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
+from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
@@ -115,6 +116,17 @@ def make_staging(settings: Settings) -> Staging:
             return PostgresStaging(lock_seconds(settings.target.connection))
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
+def make_comparing(settings: Settings) -> Comparing:
+    """What knows the columns of queries of the chosen target's warehouse."""
+    if settings.target.connection.adapter == "postgres":
+        from sqlbuild.warehouses.postgres_comparing import PostgresComparing
+
+        return PostgresComparing()
+    from sqlbuild.warehouses.duckdb_comparing import DuckDBComparing
+
+    return DuckDBComparing()
 
 
 def make_copying(settings: Settings) -> Copying:
@@ -211,6 +223,7 @@ def make_services(
     logs: NodeLogs,
     loading: Loading,
     copying: Copying,
+    comparing: Comparing,
     staging: Staging,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
@@ -230,6 +243,7 @@ def make_services(
         logs=logs,
         loading=loading,
         copying=copying,
+        comparing=comparing,
         staging=staging,
         make_executor=ThreadLane,
         make_processes=make_processes,

@@ -8,7 +8,8 @@ from sqlbuild.artifacts.plain_json import plain_json
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import Relation, name_of
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Seed, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Seed, Source, Task, UnitTest
+from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.retries import RetryPolicy
 
 SCHEMA_VERSION = 1
@@ -29,6 +30,16 @@ def dag_document(project_name: str, graph: Graph) -> dict[str, Any]:
             for node in graph.nodes.values()
             if isinstance(node.declaration, Check)
         ],
+        "tests": [_test(node, node.unit_test) for node in graph.nodes.values() if node.unit_test is not None],
+    }
+
+
+def _test(node: Node, plan: UnitTestPlan) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "tests": list(node.tests),
+        "runs": [f"model:{name}" for name in plan.models],
+        "mocks": [f"{'model' if role == 'ref' else role}:{name}" for role, name in plan.mocks],
     }
 
 
@@ -70,7 +81,11 @@ def _running(node: Node) -> tuple[RetryPolicy | None, float | None, tuple[str, .
     match node.declaration:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             return declared.retry, declared.timeout, declared.pools
-        case Model(retry=retry, timeout=timeout, pools=pools) | Seed(retry=retry, timeout=timeout, pools=pools):
+        case (
+            Model(retry=retry, timeout=timeout, pools=pools)
+            | Seed(retry=retry, timeout=timeout, pools=pools)
+            | UnitTest(retry=retry, timeout=timeout, pools=pools)
+        ):
             return retry, timeout, pools
         case Source():
             return None, None, ()

@@ -24,6 +24,11 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
     Whoever reads meanwhile sees the old file or the new one. Raises ProjectError if the file cannot be written; then
     what was there stays.
     """
+    write_text(path, _pieces(document))
+
+
+def write_text(path: str, pieces: Iterable[str]) -> None:
+    """The same for any text."""
     final = pathlib.Path(path)
     unfinished = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     try:
@@ -31,7 +36,7 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
         try:
             # A lone surrogate becomes its \uXXXX escape, which is what JSON has for it.
             with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-                file.writelines(_pieces(document))
+                file.writelines(pieces)
             failpoint("artifact.written")
             unfinished.replace(final)
         finally:

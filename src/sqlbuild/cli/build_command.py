@@ -18,7 +18,7 @@ from sqlbuild.cli.selection_options import (
     Selectors,
     selection_of,
 )
-from sqlbuild.cli.target_options import LockTimeout, finite_seconds
+from sqlbuild.cli.target_options import LockTimeout, TestTimeout, finite_seconds
 
 
 def build(
@@ -26,7 +26,7 @@ def build(
     selectors: Selectors = None,
     select: Select = None,
     exclude: Exclude = None,
-    no_tests: Annotated[bool, typer.Option("--no-tests", help="Leave unit tests out.")] = False,  # noqa: ARG001
+    no_tests: Annotated[bool, typer.Option("--no-tests", help="Leave unit tests out.")] = False,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     no_python: NoPython = False,
     load: Load = None,
@@ -61,6 +61,7 @@ def build(
     connections: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Run at most N SQL statements at once.")
     ] = None,
+    test_timeout: TestTimeout = None,
     lock_timeout: LockTimeout = 60.0,
     grace: Annotated[
         float,
@@ -71,7 +72,7 @@ def build(
     backend: Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop that runs it.")] = "asyncio",
     events: Annotated[bool, typer.Option("--events", help="Print one JSON object per event on stdout.")] = False,
 ) -> int:
-    """Run loaders, models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
+    """Run loaders, unit tests, models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
     refuse_two_documents(options, events=events)
     if reload and load is False:
         raise typer.BadParameter("--reload and --no-load contradict each other; give one of them")
@@ -87,6 +88,7 @@ def build(
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,
+        no_tests=no_tests,
         load=True if reload else load,
     )
     run_options = RunOptions(
@@ -97,6 +99,7 @@ def build(
         strict_async=strict_async,
         grace=grace,
         lock_timeout=lock_timeout,
+        test_timeout=test_timeout,
         backend=backend,
         debug=options.debug,
         reload=reload,

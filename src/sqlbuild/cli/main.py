@@ -30,6 +30,7 @@ from sqlbuild.cli.query_command import query
 from sqlbuild.cli.retry_command import retry
 from sqlbuild.cli.seed_command import seed
 from sqlbuild.cli.show_command import show
+from sqlbuild.cli.test_command import run_tests
 from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import SqlbuildError
 
@@ -80,6 +81,7 @@ def make_app() -> typer.Typer:
     app.command()(with_shared_options(build))
     app.command()(with_shared_options(plan))
     app.command()(with_shared_options(retry))
+    app.command("test")(with_shared_options(run_tests))
     app.command()(with_shared_options(check))
     app.command()(with_shared_options(load))
     app.command()(with_shared_options(seed))

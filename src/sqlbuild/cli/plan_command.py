@@ -43,6 +43,7 @@ def plan(
     only: Only = False,
     changed: Changed = False,
     defer_to: DeferTo = None,
+    no_tests: Annotated[bool, typer.Option("--no-tests", help="Leave unit tests out.")] = False,
     no_audits: Annotated[bool, typer.Option("--no-audits", help="Leave audits and checks out.")] = False,
     allow_empty: AllowEmpty = False,
     diff: Annotated[bool, typer.Option("--diff", help="Show what has changed in the SQL of models.")] = False,
@@ -63,6 +64,7 @@ def plan(
         allow_empty=allow_empty,
         no_python=no_python,
         no_checks=no_audits,
+        no_tests=no_tests,
         load=load,
     )
     made, diffs = plan_with_diffs(compiled, selection, patience_of(options, lock_timeout))

@@ -15,7 +15,7 @@ from sqlbuild.cli.target_options import running_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Seed, Source, Task
+from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Seed, Source, Task, UnitTest
 
 if TYPE_CHECKING:
     from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
@@ -105,6 +105,8 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
             facts += [("built as", model.materialized), *_attempt_facts(model)]
         case Seed() as seed:
             facts += [("file", seed.csv_path), *_attempt_facts(seed)]
+        case UnitTest() as test:
+            facts += [("mode", test.mode), *_attempt_facts(test), *_facts_of_test(node)]
         case Source():
             pass
     if node.relation is not None:
@@ -120,7 +122,16 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
     return facts
 
 
-def _attempt_facts(declared: PythonFunction | Model | Seed) -> list[tuple[str, str]]:
+def _facts_of_test(node: Node) -> list[tuple[str, str]]:
+    plan = node.unit_test
+    if plan is None:
+        return []
+    mocks = [f"{role} {name}" for role, name in plan.mocks]
+    found = [("tests", node.tests), ("runs", plan.models), ("mocks", mocks)]
+    return [(label, ", ".join(names)) for label, names in found if names]
+
+
+def _attempt_facts(declared: PythonFunction | Model | Seed | UnitTest) -> list[tuple[str, str]]:
     facts = []
     if declared.retry is not None:
         facts.append(("retry", f"up to {counted(declared.retry.max_attempts, 'attempt')}"))

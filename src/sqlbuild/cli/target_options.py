@@ -27,6 +27,26 @@ def finite_seconds(text: str) -> float:
     return seconds
 
 
+def time_limit_of_tests(text: str) -> float:
+    """Seconds, infinitely many for `disabled`. Raises typer.BadParameter."""
+    from sqlbuild.app.unit_tests import time_limit
+
+    try:
+        return time_limit(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+TestTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--test-timeout",
+        parser=time_limit_of_tests,
+        metavar="DURATION",
+        help="Time limit of each unit test, such as 45s or 2m, or `disabled`.",
+        show_default="as the settings say: 30s",
+    ),
+]
 LockTimeout = Annotated[
     float,
     typer.Option(parser=finite_seconds, metavar="SECONDS", help="Wait so long for a target another run writes to."),

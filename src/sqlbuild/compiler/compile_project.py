@@ -11,9 +11,10 @@ from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, NodeColumns, infer_col
 from sqlbuild.compiler.resolve_refs import Resolved, resolve_refs
 from sqlbuild.compiler.rules import RULES, Checked
 from sqlbuild.compiler.topological_order import order_nodes
+from sqlbuild.compiler.unit_tests import CompiledUnitTest, compile_unit_tests
 from sqlbuild.domain.columns import ColumnReference
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
-from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.ids import NodeId, NodeKind, Relation, kind_of
 from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
@@ -48,10 +49,14 @@ def compile_project(
     found = [*project.problems, *resolved.problems, *inferred.problems]
     for rule in RULES:
         found.extend(rule(checked))
+    tests: Mapping[NodeId, CompiledUnitTest] = {}
+    if not order.cycles:
+        compiled = compile_unit_tests(project, resolved, inferred.nodes, cache)
+        tests, found = compiled.tests, [*found, *compiled.problems]
     problems = _sorted(found)
     if any(problem.severity == "error" for problem in problems):
         raise ProjectError(problems)
-    graph = _graph(project, resolved, order.nodes, inferred.nodes, problems)
+    graph = _graph(project, resolved, order.nodes, inferred.nodes, tests, problems)
     return dataclasses.replace(graph, deferred=deferred) if deferred else graph
 
 
@@ -67,6 +72,7 @@ def _graph(
     resolved: Resolved,
     order: Iterable[NodeId],
     columns: Mapping[NodeId, NodeColumns],
+    tests: Mapping[NodeId, CompiledUnitTest],
     warnings: tuple[Problem, ...],
 ) -> Graph:
     nodes: dict[NodeId, Node] = {}
@@ -74,10 +80,12 @@ def _graph(
     fingerprints: dict[NodeId, Fingerprint] = {}
     dialect = project.settings.target.connection.adapter
     vars_text = json.dumps(project.settings.vars, sort_keys=True, default=str)
-    for node in order:
+    tested_by = _tested_by(tests)
+    for node in _tests_first(order, tested_by):
         declaration = resolved.nodes[node]
         upstream = resolved.depends_on[node]
-        known = columns.get(node)
+        test = tests.get(node)
+        known = columns.get(node) if test is None else NodeColumns(code=test.code)
         fingerprint = fingerprint_of(
             node, declaration, known, project.code.get(node), [fingerprints[each] for each in upstream], vars=vars_text
         )
@@ -86,10 +94,35 @@ def _graph(
         for each in upstream:
             downstream[each].append(node)
         facts = project.code.get(node)
-        nodes[node] = _node(
-            node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts, dialect
-        )
+        made = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts, dialect)
+        if test is not None:
+            made = dataclasses.replace(made, tests=test.tests, unit_test=test.plan)
+        elif node in tested_by:
+            made = dataclasses.replace(made, tested_by=tuple(tested_by[node]))
+        nodes[node] = made
     return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
+
+
+def _tested_by(tests: Mapping[NodeId, CompiledUnitTest]) -> dict[NodeId, list[NodeId]]:
+    tested_by: dict[NodeId, list[NodeId]] = {}
+    for node, test in tests.items():
+        for model in test.tests:
+            tested_by.setdefault(model, []).append(node)
+    return tested_by
+
+
+def _tests_first(order: Iterable[NodeId], tested_by: Mapping[NodeId, list[NodeId]]) -> list[NodeId]:
+    """The same order, but every test before the first model that waits for it."""
+    placed: dict[NodeId, None] = {}
+    rest: list[NodeId] = []
+    for node in order:
+        if kind_of(node) is NodeKind.TEST:
+            rest.append(node)
+        else:
+            placed.update(dict.fromkeys(tested_by.get(node, ())))
+            placed[node] = None
+    placed.update(dict.fromkeys(rest))
+    return list(placed)
 
 
 def _node(

@@ -25,6 +25,7 @@ from sqlbuild.domain.nodes import (
     Seed,
     Source,
     Task,
+    UnitTest,
 )
 from sqlbuild.domain.project import CodeFacts
 
@@ -114,6 +115,8 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
             )
         case Check(declared=declared):
             return (*_of_function(declared), declaration.severity.value)
+        case UnitTest():
+            return (_version(declaration.meta),)
 
 
 def _of_function(declared: PythonFunction) -> tuple[object, ...]:

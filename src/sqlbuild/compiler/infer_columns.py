@@ -22,6 +22,7 @@ from sqlbuild.domain.nodes import (
     Seed,
     Source,
     Task,
+    UnitTest,
     kind_of_declaration,
     name_of_declaration,
 )
@@ -99,7 +100,7 @@ def infer_columns(
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
             case Loader():
                 inference.known[node] = inference.of_loader(declaration)
-            case Task() | Check():
+            case Task() | Check() | UnitTest():
                 pass
     return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
 

@@ -32,6 +32,7 @@ from sqlbuild.domain.nodes import (
     Seed,
     Source,
     Task,
+    UnitTest,
     kind_of_declaration,
     name_of_declaration,
     place_of_declaration,
@@ -92,6 +93,9 @@ def loaders_fill_sources(checked: Checked) -> Iterable[Problem]:
 def names_are_snake_case(checked: Checked) -> Iterator[Problem]:
     for node, declaration in checked.resolved.nodes.items():
         name = name_of(node)
+        if isinstance(declaration, UnitTest):
+            # No relation is called like it: it may be a sentence.
+            continue
         if not _NAME.fullmatch(name):
             message = f'the name of the {kind_of(node)} "{name}" is not lowercase snake_case'
             help = "use lowercase letters, digits and _ only, and no digit at the start"
@@ -109,7 +113,7 @@ def pools_exist(checked: Checked) -> Iterator[Problem]:
     for node, declaration in checked.resolved.nodes.items():
         named: tuple[str, ...] = ()
         match declaration:
-            case Model(pools=pools_of_model) | Seed(pools=pools_of_model):
+            case Model(pools=pools_of_model) | Seed(pools=pools_of_model) | UnitTest(pools=pools_of_model):
                 named = pools_of_model
             case (
                 Task(declared=declared)
@@ -174,7 +178,7 @@ def there_are_no_cycles(checked: Checked) -> Iterator[Problem]:
 def column_types_are_types(checked: Checked) -> Iterator[Problem]:
     """A declared type becomes SQL: it must not be anything else."""
     for node, declaration in checked.resolved.nodes.items():
-        columns: tuple[Column, ...] = () if isinstance(declaration, Task | Check) else declaration.columns
+        columns: tuple[Column, ...] = () if isinstance(declaration, Task | Check | UnitTest) else declaration.columns
         for column in columns:
             if column.type is not None and not _is_type(column.type):
                 message = f"{name_of(node)}: {column.type!r} is not a type, of the column {column.name}"

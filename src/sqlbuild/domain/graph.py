@@ -8,8 +8,9 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
-from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Seed, Source
+from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Seed, Source, UnitTest
 from sqlbuild.domain.source_map import Expansion
+from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.errors import Problem
 
 _STALE = "stale"
@@ -93,6 +94,11 @@ class Node:
     """Names of the providers that a Python node may use: by its parameters, or as `ctx.providers.name`."""
     notes: tuple[str, ...] = ()
     """For example `columns not checked: PIVOT`."""
+    tested_by: tuple[NodeId, ...] = ()
+    """Unit tests of a model: it waits for those that are in a run, and reads nothing of them."""
+    tests: tuple[NodeId, ...] = ()
+    """Of a unit test: the models that wait for it."""
+    unit_test: UnitTestPlan | None = None
     fingerprint: Fingerprint
 
     @property
@@ -112,8 +118,8 @@ class Node:
         return _common(self.declaration).meta
 
 
-def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed:
-    return declaration if isinstance(declaration, Model | Source | Seed) else declaration.declared
+def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed | UnitTest:
+    return declaration if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class NodeKind(enum.StrEnum):
     ASSET = "asset"
     LOADER = "loader"
     CHECK = "check"
+    TEST = "test"
 
 
 PYTHON_KINDS = frozenset({NodeKind.TASK, NodeKind.ASSET, NodeKind.LOADER, NodeKind.CHECK})

@@ -12,6 +12,8 @@ from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
+from sqlbuild.domain.sql_reference import SqlReference as SqlReference
+from sqlbuild.domain.unit_tests import UnitTest as UnitTest
 from sqlbuild.refs import Reference
 from sqlbuild.retries import RetryPolicy
 
@@ -40,19 +42,6 @@ class Severity(enum.StrEnum):
 
     ERROR = "error"
     WARN = "warn"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SqlReference:
-    """A `__ref("x")`, `__source("x")` or `__seed("x")` call in SQL text.
-
-    `start` and `end` are offsets into the text that holds the call; `place` is where it stands in the file.
-    """
-
-    reference: Reference
-    start: int
-    end: int
-    place: Place
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +205,7 @@ class Check:
 
 
 PythonNode = Task | Asset | Loader | Check
-Declaration = Model | Source | Seed | Task | Asset | Loader | Check
+Declaration = Model | Source | Seed | UnitTest | Task | Asset | Loader | Check
 
 
 def kind_of_declaration(declaration: Declaration) -> NodeKind:
@@ -235,11 +224,15 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
             return NodeKind.LOADER
         case Check():
             return NodeKind.CHECK
+        case UnitTest():
+            return NodeKind.TEST
 
 
 def name_of_declaration(declaration: Declaration) -> str:
-    return declaration.name if isinstance(declaration, Model | Source | Seed) else declaration.declared.name
+    return declaration.name if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared.name
 
 
 def place_of_declaration(declaration: Declaration) -> Place:
-    return declaration.place if isinstance(declaration, Model | Source | Seed) else declaration.declared.place
+    return (
+        declaration.place if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared.place
+    )

@@ -32,6 +32,12 @@ class Selection:
     """The target at which everything that is not selected is read, as far as it has it."""
     no_checks: bool = False
     """Leave out every check."""
+    no_tests: bool = False
+    """Leave out every unit test."""
+    tests_alone: bool = False
+    """Nothing but unit tests: those that are selected, and those of what is selected."""
+    case: str | None = None
+    """Of unit tests that have cases, only this one."""
     checks_alone: bool = False
     """Nothing but checks: those that are selected, and those of what is selected, against what exists."""
 

@@ -54,6 +54,10 @@ class RunSettings:
     """`implicit`: the columns that a model declares must be in its query. `explicit`: only with `contract enforced`."""
     auto_load_sources: bool = True
     """Whether `sqb build` runs loaders if neither --load nor --no-load is given."""
+    unit_test_max_real_models: int = 10
+    """Of so many models one unit test may run the real SQL."""
+    test_timeout: float | None = 30.0
+    """Seconds for one attempt of a unit test that says nothing else; None for no limit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

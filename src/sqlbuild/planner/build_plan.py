@@ -26,7 +26,11 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     upstreams = upstreams_of(graph, selected.nodes)
     if not upstreams and selected.nodes and not selected.allow_empty:
         raise _only_sources(graph, selected)
-    in_run = {node: tuple(near for near in ups if near in upstreams) for node, ups in upstreams.items()}
+    in_run = {
+        # A model waits for its tests too, though it reads nothing of them.
+        node: tuple(near for near in (*ups, *graph.nodes[node].tested_by) if near in upstreams)
+        for node, ups in upstreams.items()
+    }
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
     priorities, following = _longest_paths(in_run, seconds)
     stale = _readers_of_stale(graph, past, upstreams)

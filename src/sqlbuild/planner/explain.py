@@ -62,9 +62,8 @@ def _words(node: Node, past: PastNode | None, reason: Reason) -> str:
     run = past.last_success_run_id if past is not None else None
     match reason:
         case Reason.FIRST_RUN:
-            return (
-                "never built" if past is None else f"never built, {_ended(past.last_status)} in run {past.last_run_id}"
-            )
+            never = "never run" if node.kind is NodeKind.TEST else "never built"
+            return never if past is None else f"{never}, {_ended(past.last_status)} in run {past.last_run_id}"
         case Reason.RELATION_MISSING:
             return f"built in run {run}, but {node.relation} is missing now"
         case Reason.CODE_CHANGED | Reason.SETTINGS_CHANGED | Reason.UPSTREAM_CHANGED:

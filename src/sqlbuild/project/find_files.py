@@ -20,6 +20,7 @@ _SUFFIXES = {
     "checks": (".py",),
     "python": (".py",),
     "providers": (".py",),
+    "tests/unit": (".sql",),
 }
 _PYTHON_FOLDERS = ("assets", "tasks", "loaders", "checks", "python")
 
@@ -35,6 +36,7 @@ class ProjectFiles:
     providers: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
     """CSV files, and the YAML files that declare them."""
+    tests: tuple[str, ...] = ()
 
 
 def find_project_root(start: str) -> str:
@@ -65,6 +67,7 @@ def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
         python=tuple(path for folder in _PYTHON_FOLDERS for path in found[folder]),
         providers=tuple(found["providers"]),
         seeds=tuple(found["seeds"]),
+        tests=tuple(found["tests/unit"]),
     )
 
 

@@ -85,13 +85,13 @@ IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
 }
 RUN_KEYS = _words(
     """concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources
-    export_paths column_contract_mode"""
+    export_paths column_contract_mode unit_test_max_real_models test_timeout"""
 )
 IGNORED_RUN_KEYS: Mapping[str, str] = {
     **_ignored(
         ADDS_CHECKS,
         """sql_analysis require_sql_analysis default_audit_severity default_audit_run_scope
-        unit_test_max_real_models test_timeout scenario_timeout""",
+        scenario_timeout""",
     ),
     **_ignored(
         _NO_EFFECT,

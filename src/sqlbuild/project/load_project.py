@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
 from sqlbuild.domain.masking import Masker
-from sqlbuild.domain.nodes import Model, Source
+from sqlbuild.domain.nodes import Model, Source, UnitTest
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
@@ -20,6 +21,7 @@ from sqlbuild.project.path_defaults import matching_keys
 from sqlbuild.project.read_python import close_python, read_python
 from sqlbuild.project.read_seeds import read_seeds
 from sqlbuild.project.read_sql import read_model
+from sqlbuild.project.read_unit_tests import read_unit_tests
 from sqlbuild.project.read_yaml import read_sources
 from sqlbuild.project.settings_file import PROJECT_FILE, read_settings
 from sqlbuild.project.sql_references import Visible
@@ -53,6 +55,8 @@ def load_project(
         models = _read_models(folder, files.models, settings, problems, macros)
         sources = _read_sources(folder, files.sources, problems)
         seeds = read_seeds(folder, files.seeds, settings, problems)
+        paths = {model.name.lower(): model.place.path for model in models}
+        tests = _read_tests(folder, files.tests, settings.run.test_timeout, problems, macros, paths)
     except BaseException:
         close_python(folder)
         raise
@@ -60,7 +64,7 @@ def load_project(
     return Project(
         root=str(folder),
         settings=settings,
-        declarations=(*sources, *seeds, *models, *python.nodes),
+        declarations=(*sources, *seeds, *models, *python.nodes, *tests),
         code=python.code,
         providers=python.providers,
         problems=(*settings_problems, *sorted((*problems, *macros.problems), key=_place), *python.problems),
@@ -125,3 +129,19 @@ def _unused(key: str) -> Problem:
 def _read_sources(root: Path, paths: tuple[str, ...], problems: list[Problem]) -> list[Source]:
     files = (read_text_file(root, path, problems) for path in paths)
     return [source for file in files if file is not None for source in read_sources(file, problems)]
+
+
+def _read_tests(
+    root: Path,
+    paths: tuple[str, ...],
+    timeout: float | None,
+    problems: list[Problem],
+    macros: Macros,
+    models: Mapping[str, str],
+) -> list[UnitTest]:
+    files = (read_text_file(root, path, problems) for path in paths)
+    tests = [test for file in files if file is not None for test in read_unit_tests(file, problems, macros, models)]
+    return [
+        dataclasses.replace(test, timeout=timeout) if test.timeout is None and test.has_time_limit else test
+        for test in tests
+    ]

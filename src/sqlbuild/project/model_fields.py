@@ -23,6 +23,9 @@ from sqlbuild.project.located import Located, describe
 from sqlbuild.project.relation_fields import read_grants, read_indexes
 from sqlbuild.retries import RetryPolicy
 
+DISABLED = "disabled"
+"""What stands for no time limit."""
+
 ModelFields = Mapping[str, object]
 """Checked values by the name of their field in `domain.nodes.Model`; None takes back what a lower layer says."""
 
@@ -35,7 +38,7 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
     fields: dict[str, object] = {
         _FIELD_OF_KEY.get(key, key): None
         for key, entry in reader.entries.items()
-        if key in known and (entry.value is None or (key == "max_duration" and entry.value == "disabled"))
+        if key in known and (entry.value is None or (key == "max_duration" and entry.value == DISABLED))
     }
     found = {
         "description": fold_prose(reader.text("description", empty=True)),
@@ -235,13 +238,23 @@ def read_timeout(reader: FieldReader) -> float | None:
         reader.refuse("max_duration", "`max_duration` and `timeout` mean the same", "keep one of them", at_key=True)
     seconds: float | None = None
     for key in keys:
-        written = reader.entries[key].value
-        if not isinstance(written, str):
-            seconds = reader.number(key, above=0.0)
-        elif (key != "max_duration" or written != "disabled") and (seconds := duration_seconds(written)) is None:
-            reader.refuse(
-                key,
-                f"`{reader.name_of(key)}` must be a number of seconds or a duration, not {describe(written)}",
-                f'write for example {key} 90 or {key} "1h30m"',
-            )
+        seconds = read_duration(reader, key, may_be_disabled=key == "max_duration")
+    return seconds
+
+
+def read_duration(reader: FieldReader, key: str, *, may_be_disabled: bool = True) -> float | None:
+    """Seconds; None where nothing is written, it is wrong, or it is `disabled`."""
+    entry = reader.entries.get(key)
+    if entry is None:
+        return None
+    written = entry.value
+    if not isinstance(written, str):
+        return reader.number(key, above=0.0)
+    seconds = duration_seconds(written)
+    if seconds is None and not (may_be_disabled and written == DISABLED):
+        reader.refuse(
+            key,
+            f"`{reader.name_of(key)}` must be a number of seconds or a duration, not {describe(written)}",
+            f'write for example {key} 90 or {key} "1h30m"',
+        )
     return seconds

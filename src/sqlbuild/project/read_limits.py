@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -9,9 +10,17 @@ from sqlbuild.domain.settings import Pool, RunSettings
 from sqlbuild.project.field_reader import FieldReader, is_finite
 from sqlbuild.project.known_keys import IGNORED_RUN_KEYS, POOL_KEYS, RUN_KEYS
 from sqlbuild.project.located import Located, describe
+from sqlbuild.project.model_fields import DISABLED, read_duration
 from sqlbuild.project.placeholders import Placeholders
 
-_WHOLE_NUMBERS = ("concurrency", "threads", "connections", "keep_runs", "max_payload_bytes")
+_WHOLE_NUMBERS = (
+    "concurrency",
+    "threads",
+    "connections",
+    "keep_runs",
+    "max_payload_bytes",
+    "unit_test_max_real_models",
+)
 _RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
@@ -25,13 +34,18 @@ def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Place
     written["fsync"] = reader.boolean("fsync")
     written["auto_load_sources"] = reader.boolean("auto_load_sources")
     written["column_contract_mode"] = reader.choice("column_contract_mode", ("implicit", "explicit"))
+    written["test_timeout"] = read_duration(reader, "test_timeout")
     written["export_paths"] = reader.texts("export_paths")
     written["secret_env"] = reader.texts("secret_env")
     for name in written["secret_env"] or ():
         placeholders.hide_variable(name, reader.entries["secret_env"])
     if (limit := target.whole_number("concurrency", minimum=1)) is not None:
         written["concurrency"] = limit
-    return RunSettings(**{key: value for key, value in written.items() if value is not None})
+    settings = RunSettings(**{key: value for key, value in written.items() if value is not None})
+    disabled = reader.entries.get("test_timeout")
+    if disabled is not None and disabled.value == DISABLED:
+        settings = dataclasses.replace(settings, test_timeout=None)
+    return settings
 
 
 def read_pools(top: FieldReader) -> dict[str, Pool]:

@@ -29,12 +29,13 @@ from sqlbuild.reporting.failures import error_text, failure_lines, place_text
 from sqlbuild.reporting.loads import loaded_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
+from sqlbuild.reporting.unit_tests import tested_text
 from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text, waiting_text
 
 _WHOLE_FAILURES = 20
 """So many failures are shown with their traceback; the others get one line, or a bad day fills the disk."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_SAY_MORE = frozenset({NodeKind.CHECK, NodeKind.LOADER, NodeKind.SEED})
+_SAY_MORE = frozenset({NodeKind.CHECK, NodeKind.LOADER, NodeKind.SEED, NodeKind.TEST})
 _CASCADES = frozenset({Status.BLOCKED, Status.SKIPPED, Status.NOT_STARTED})
 
 
@@ -137,7 +138,7 @@ class RunLines:
         elif result.skip_reason:
             text += f"  {result.skip_mode or 'soft'}: {one_line(result.skip_reason)}"
         if result.kind in _SAY_MORE:
-            said = said_text(result) if result.kind is NodeKind.CHECK else loaded_text(result)
+            said = _said(result)
             text += f"  {said}" if said else ""
         if self._verbose and result.waited >= 0.0005:
             text += f"  waited {seconds_text(result.waited)}"
@@ -235,3 +236,13 @@ class RunLines:
 
 def _words(status: Status) -> str:
     return status.value.replace("_", " ")
+
+
+def _said(result: NodeResult) -> str:
+    match result.kind:
+        case NodeKind.CHECK:
+            return said_text(result)
+        case NodeKind.TEST:
+            return tested_text(result)
+        case _:
+            return loaded_text(result)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
 from collections.abc import Mapping, Sequence
 
 from sqlbuild.domain.check_results import message_of
-from sqlbuild.domain.ids import NodeId, name_of
-from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
+from sqlbuild.domain.ids import NodeId, NodeKind, name_of
+from sqlbuild.domain.results import FAILURES, ErrorFacts, NodeResult, RunResult, Status
+from sqlbuild.domain.unit_test_results import NOT_AS_EXPECTED
 from sqlbuild.reporting.failures import error_text, place_text
 from sqlbuild.reporting.wording import Paint, Style, counted, first_few, one_line, plain, seconds_text
 
@@ -77,6 +79,8 @@ def _next_steps(run: RunResult) -> list[str]:
     counts = run.counts()
     if not any(counts.get(status) for status in (*FAILURES, Status.CANCELLED, Status.NOT_STARTED)):
         return []
+    if all(result.kind is NodeKind.TEST for result in run.results.values()):
+        return ["next: sqb test result:failed    (runs those again that failed)"]
     return [
         "next: sqb retry    (goes on with this run: what did not succeed, and what depends on it)",
         "      target/run_results.json holds every result with its error",
@@ -93,7 +97,7 @@ def _failures(run: RunResult, paint: Paint) -> list[str]:
         facts = [str(result.node_id)]
         if result.error is not None:
             place = place_text(result.error)
-            facts += ([place] if place else []) + [error_text(result.error)]
+            facts += ([place] if place else []) + [_error_of(result.error)]
         else:
             facts.append(result.status.replace("_", " "))
         if result.attempt > 1:
@@ -105,6 +109,13 @@ def _failures(run: RunResult, paint: Paint) -> list[str]:
     if len(failed) > _FAILURE_LIMIT:
         lines.append(f"  and {len(failed) - _FAILURE_LIMIT:,} more: sqb list --select result:failed")
     return lines
+
+
+def _error_of(error: ErrorFacts) -> str:
+    """Of a unit test only what is wrong: how its rows differ is shown where it failed."""
+    if error.type != NOT_AS_EXPECTED:
+        return error_text(error)
+    return error_text(dataclasses.replace(error, message=error.message.split("\n")[0]))
 
 
 def _never_ran(run: RunResult) -> list[str]:

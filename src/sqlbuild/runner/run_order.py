@@ -11,6 +11,7 @@ from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.clock import Clock
+from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.executor import Executor
 from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.loading import Loading
@@ -90,6 +91,8 @@ class RunServices:
     """Of a run whose nodes may write files."""
     loading: Loading | None = None
     """Of a run that may have loaders."""
+    comparing: Comparing | None = None
+    """Of a run that may have unit tests."""
     staging: Staging | None = None
     """Of a run whose models may have gates."""
     logs: NodeLogs | None = None

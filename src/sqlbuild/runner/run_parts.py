@@ -44,6 +44,7 @@ def make_scheduler(plan: Plan) -> Scheduler:
             for node, step in plan.steps.items()
             if isinstance(step.node.declaration, PythonNode)
         },
+        not_read={(test, node) for node, step in plan.steps.items() for test in step.node.tested_by},
     )
 
 

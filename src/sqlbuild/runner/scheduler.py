@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import Requires
@@ -78,13 +78,15 @@ _NO_GATES: Mapping[NodeId, NodeId] = {}
 
 class Scheduler:
     """`upstream` maps every node of the run to its upstreams inside the run, in a topological order; `gates` maps each
-    gate to the one of its upstreams that it guards."""
+    gate to the one of its upstreams that it guards. `not_read` are pairs of an upstream and a node that only waits for it:
+    whether it was skipped says nothing of what the node reads."""
 
     def __init__(
         self,
         upstream: Mapping[NodeId, tuple[NodeId, ...]],
         requires: Mapping[NodeId, Requires],
         gates: Mapping[NodeId, NodeId] = _NO_GATES,
+        not_read: Container[tuple[NodeId, NodeId]] = frozenset(),
     ) -> None:
         self._waiting: dict[NodeId, _Waiting] = {}
         self._downstream: dict[NodeId, list[NodeId]] = {}
@@ -93,7 +95,8 @@ class Scheduler:
         self._guards = gates
         self._gated: dict[NodeId, _Gated] = {}
         for node, parents in upstream.items():
-            self._waiting[node] = _Waiting(parents, requires.get(node, "any"), len(parents))
+            read = tuple(parent for parent in parents if (parent, node) not in not_read)
+            self._waiting[node] = _Waiting(read, requires.get(node, "any"), len(parents))
             for parent in parents:
                 self._downstream.setdefault(parent, []).append(node)
         for gate, node in gates.items():

@@ -11,6 +11,7 @@ from typing import assert_never, cast
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind, name_of, node_id
+from sqlbuild.domain.nodes import UnitTest
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.results import FAILURES, Status
 from sqlbuild.errors import SelectionError
@@ -54,7 +55,16 @@ class NodeFinder:
 
     @functools.cached_property
     def _names(self) -> dict[str, list[NodeId]]:
-        return _index((node.name, node.id) for node in self._graph.nodes.values())
+        names = _index((node.name, node.id) for node in self._graph.nodes.values())
+        for block, cases in self._blocks.items():
+            names.setdefault(block, cases)
+        return names
+
+    @functools.cached_property
+    def _blocks(self) -> dict[str, list[NodeId]]:
+        """Name of a unit test -> its cases."""
+        declared = ((node.id, node.declaration) for node in self._graph.nodes.values())
+        return _index((test.block, id) for id, test in declared if isinstance(test, UnitTest) and test.case is not None)
 
     @functools.cached_property
     def _tags(self) -> dict[str, list[NodeId]]:
@@ -70,8 +80,10 @@ class NodeFinder:
         return _index((node.place.path, node.id) for node in self._graph.nodes.values())
 
     def _by_name(self, value: str) -> set[NodeId]:
-        if _is_glob(value):
+        if value not in self._names and _is_glob(value):
             found = _matching(self._names, _glob(value))
+            # A test is meant by a pattern of names only if nothing else is.
+            found = {id for id in found if self._graph.nodes[id].kind is not NodeKind.TEST} or found
             if not found and value != "*":
                 raise SelectionError(f"no name in this project matches {value!r}", help=self._name_help(value))
             return found
@@ -84,6 +96,10 @@ class NodeFinder:
         if exact in self._graph.nodes:
             return {exact}
         names = {name_of(id): [id] for id in self._graph.nodes if id.startswith(f"{kind}:")}
+        if kind == "test":
+            if value in self._blocks:
+                return set(self._blocks[value])
+            names |= self._blocks
         found = _matching(names, _glob(value)) if _is_glob(value) else set()
         if found or value == "*":
             return found

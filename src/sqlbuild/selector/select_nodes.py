@@ -14,6 +14,7 @@ from sqlbuild.selector.grammar import Term, parse
 from sqlbuild.selector.loaders import loaders_of, loaders_of_graph, no_loader, python_that_reads
 from sqlbuild.selector.methods import NodeFinder
 from sqlbuild.selector.required_graph import required_graph
+from sqlbuild.selector.unit_tests import select_tests, tests_of, tests_of_graph, tests_of_models
 
 
 def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
@@ -29,9 +30,11 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         return _loaders_alone(graph, past, selection, chosen, excluded)
     if selection.seeds_alone:
         return _seeds_alone(graph, selection, chosen)
+    if selection.tests_alone:
+        return select_tests(graph, selection, chosen, excluded)
     if excluded and not selection.select:
-        # Everything was meant: a check whose inputs are all excluded is not.
-        chosen -= checks_of_graph(graph)
+        # Everything was meant: a check whose inputs are all excluded is not, and no test of what is excluded.
+        chosen -= checks_of_graph(graph) | tests_of_models(graph)
     if not chosen and not selection.allow_empty:
         raise _empty(graph, past, selection)
     if selection.changed:
@@ -42,6 +45,7 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
     nodes = chosen | required
     along = checks_of(graph, nodes) - nodes - excluded if len(nodes) < len(graph.nodes) else set()
     missing = missing_for(graph, past, along, nodes)
+    along |= tests_of(graph, nodes) - nodes - excluded
     return Selected(
         nodes=frozenset(nodes | (along - missing.keys())),
         required=required,
@@ -107,6 +111,8 @@ def _chosen_and_excluded(graph: Graph, past: Past, selection: Selection) -> tupl
     excluded = _union(graph, finder, selection.exclude, with_checks=True)
     if selection.no_checks:
         excluded |= checks_of_graph(graph)
+    if selection.no_tests:
+        excluded |= tests_of_graph(graph)
     if selection.no_python:
         # A loader that comes in because the target lacks it may still bring what it needs.
         excluded |= python_that_reads(graph, loaders_of_graph(graph))
@@ -166,6 +172,7 @@ def _empty(graph: Graph, past: Past, selection: Selection) -> SelectionError:
     given = (
         ("--exclude", selection.exclude),
         ("--no-python", selection.no_python),
+        ("--no-tests", selection.no_tests and not named.isdisjoint(tests_of_graph(graph))),
         ("--no-audits", selection.no_checks and not named.isdisjoint(checks_of_graph(graph))),
     )
     options = [option for option, value in given if value]

@@ -14,6 +14,7 @@ COMMANDS = (
     "build",
     "plan",
     "retry",
+    "test",
     "check",
     "load",
     "compile",

@@ -14,7 +14,7 @@ from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import Place, node_id
-from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, SqlReference, kind_of_declaration
+from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, SqlReference, UnitTest, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.domain.settings import Connection, Pool, Settings, Target
 from sqlbuild.errors import Problem, ProjectError
@@ -69,9 +69,9 @@ def make_project(
     declarations: list[Declaration] = []
     facts: dict[str, CodeFacts] = {}
     for line, item in enumerate(items, 1):
-        declaration = item if isinstance(item, Model | Source | Seed) else _placed(item, line)
+        declaration = item if isinstance(item, Model | Source | Seed | UnitTest) else _placed(item, line)
         declarations.append(declaration)
-        if not isinstance(declaration, Model | Source | Seed):
+        if not isinstance(declaration, Model | Source | Seed | UnitTest):
             found = node_id(kind_of_declaration(declaration), declaration.declared.name)
             facts[found] = CodeFacts(source_digest=f"code of {found}")
     return Project(
@@ -85,7 +85,7 @@ def make_project(
 
 def _placed(item: object, line: int) -> Declaration:
     declaration = declaration_of(item) if callable(item) else item
-    assert not isinstance(declaration, Model | Source | None)
+    assert not isinstance(declaration, Model | Source | UnitTest | None)
     declared = dataclasses.replace(declaration.declared, place=Place("tasks/jobs.py", line))
     return dataclasses.replace(declaration, declared=declared)
 

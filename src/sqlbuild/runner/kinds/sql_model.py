@@ -9,13 +9,14 @@ from collections.abc import Container, Mapping
 from sqlbuild.domain.events import NodeLogged
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId, Place, Relation
-from sqlbuild.domain.nodes import Materialization, Model, Seed
+from sqlbuild.domain.nodes import Materialization, Model, Seed, UnitTest
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Warehouse
 from sqlbuild.runner.kinds.contract import check_contract
 from sqlbuild.runner.kinds.seed import load_seed
+from sqlbuild.runner.kinds.unit_test import run_unit_test
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
@@ -25,7 +26,8 @@ _LINE = re.compile(r"\bLINE (\d+):")
 
 
 class ModelBuilder:
-    """Builds the models of one run, and loads its seeds; `results` has every node of `plan` that has ended."""
+    """Builds the models of one run, loads its seeds and runs its unit tests; `results` has every node of `plan` that has
+    ended."""
 
     def __init__(self, plan: Plan, order: RunOrder, services: RunServices, results: Container[NodeId]) -> None:
         self._plan = plan
@@ -41,6 +43,10 @@ class ModelBuilder:
             loading = self._services.loading
             assert loading is not None
             return await load_seed(node, self._services.warehouse, loading, self._order, attempt, how)
+        if isinstance(model, UnitTest):
+            comparing = self._services.comparing
+            assert comparing is not None
+            return await run_unit_test(node, self._services.warehouse, comparing, self._order.max_payload_bytes)
         assert isinstance(model, Model)
         order = BuildOrder(
             indexes=model.indexes,

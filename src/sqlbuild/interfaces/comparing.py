@@ -1,0 +1,30 @@
+"""What a warehouse knows of the columns of a query before it runs, for those that compare its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+from sqlbuild.interfaces.warehouse import Connection
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class QueryColumn:
+    """One column of a query; `type` is spelled as it may stand in a CAST."""
+
+    name: str
+    type: str
+    is_text: bool = False
+    compared_as: str | None = None
+    """What its values are cast to, to be compared: not every type can be."""
+
+
+class Comparing(Protocol):
+    """An interface of a warehouse beside `interfaces.warehouse`; awaited on the event loop. Errors are `WarehouseError`."""
+
+    @property
+    def folds_names(self) -> bool:
+        """Whether names of columns are the same in upper and lower case."""
+
+    async def columns(self, connection: Connection, sql: str) -> tuple[QueryColumn, ...]:
+        """Of one query, which is not run."""

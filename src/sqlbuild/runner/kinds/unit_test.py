@@ -1,0 +1,156 @@
+"""Unit tests of SQL: rows that models give for mocked inputs, compared with those that were expected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sqlbuild.domain.graph import Node
+from sqlbuild.domain.ids import Place
+from sqlbuild.domain.nodes import UnitTest
+from sqlbuild.domain.results import ErrorFacts, Status
+from sqlbuild.domain.row_differences import Row, aligned
+from sqlbuild.domain.unit_test_results import (
+    NOT_AS_EXPECTED,
+    Asserted,
+    Compared,
+    Verified,
+    document_of,
+    lines_of,
+)
+from sqlbuild.domain.unit_tests import ACTUAL, EXPECTED, Verification
+from sqlbuild.errors import WarehouseError
+from sqlbuild.interfaces.comparing import Comparing, QueryColumn
+from sqlbuild.interfaces.warehouse import Connection, Extent, Warehouse
+from sqlbuild.runner.outcomes import Checked
+from sqlbuild.runner.plain_json import plain_json_text
+from sqlbuild.sql.compare_rows import FACTS, ComparedColumn, compare_rows, count_rows
+
+ROWS_READ = 100
+"""Rows that are looked at in each direction, to find those that belong together."""
+_LINE = re.compile(r"\bLINE (\d+):")
+
+
+async def run_unit_test(node: Node, warehouse: Warehouse, comparing: Comparing, max_bytes: int) -> Checked:
+    """Everything that a test verifies, over a connection of its own. Raises WarehouseError where trying again may help."""
+    test, plan = node.declaration, node.unit_test
+    assert isinstance(test, UnitTest)
+    assert plan is not None
+    verified: list[Verified] = []
+    error: ErrorFacts | None = None
+    connection = warehouse.connect()
+    try:
+        for verification in plan.verifications:
+            try:
+                verified.append(await _verified(verification, connection, comparing))
+            except WarehouseError as raised:
+                if raised.transient:
+                    raise
+                error = _of_sql(raised, verification)
+                break
+    finally:
+        await connection.close()
+    failed = [each for each in verified if not each.passed]
+    if error is None and failed:
+        message = "\n".join(line for index, each in enumerate(failed) for line in (*[""][:index], *lines_of(each)))
+        place = failed[0].place
+        error = ErrorFacts(type=NOT_AS_EXPECTED, message=message, path=place.path, line=place.line)
+    said = {
+        "checks": [document_of(each) for each in verified],
+        "real_models": list(plan.models),
+        **({"test": test.block, "case": test.case, "parameters": dict(test.parameters)} if test.case else {}),
+    }
+    payload = plain_json_text(said, "what the test found", max_bytes)
+    return Checked(Status.SUCCEEDED if error is None else Status.FAILED, payload, None, error)
+
+
+async def _verified(verification: Verification, connection: Connection, comparing: Comparing) -> Verified:
+    if verification.compares:
+        return await _compared(verification, connection, comparing)
+    statement = count_rows(verification.ctes.text, ACTUAL, ROWS_READ)
+    columns, rows = await _rows(connection, statement)
+    return Asserted(
+        name=verification.name,
+        place=verification.place,
+        columns=columns[1:],
+        rows=int(rows[0][0]) if rows else 0,
+        samples=tuple(row[1:] for row in rows),
+    )
+
+
+async def _compared(verification: Verification, connection: Connection, comparing: Comparing) -> Compared:
+    ctes = verification.ctes.text
+    expected = await comparing.columns(connection, f"{ctes}\nSELECT * FROM {EXPECTED}")
+    actual = await comparing.columns(connection, f"{ctes}\nSELECT * FROM {ACTUAL}")
+    given = {_key(column.name, comparing): column for column in actual}
+    unknown = tuple(column.name for column in expected if _key(column.name, comparing) not in given)
+    if unknown:
+        return Compared(
+            model=verification.name,
+            place=verification.place,
+            unknown_columns=unknown,
+            given_columns=tuple(column.name for column in actual),
+        )
+    columns = [_column(each, given[_key(each.name, comparing)]) for each in expected]
+    statement = compare_rows(ctes, EXPECTED, ACTUAL, columns, ROWS_READ)
+    _, rows = await _rows(connection, statement)
+    missing = [(row[FACTS:], int(row[0] - row[1])) for row in rows if row[0] > row[1]]
+    unexpected = [(row[FACTS:], int(row[1] - row[0])) for row in rows if row[1] > row[0]]
+    totals = [int(number) for number in rows[0][2:6]] if rows else [0, 0, 0, 0]
+    return Compared(
+        model=verification.name,
+        place=verification.place,
+        columns=tuple(column.name for column in expected),
+        expected_rows=totals[0],
+        actual_rows=totals[1],
+        missing=totals[2],
+        unexpected=totals[3],
+        differences=aligned(missing, unexpected),
+    )
+
+
+def _key(name: str, comparing: Comparing) -> str:
+    return name.lower() if comparing.folds_names else name
+
+
+def _column(expected: QueryColumn, actual: QueryColumn) -> ComparedColumn:
+    """Text and what is no text have no type in common: what was expected is then read as the model gives it."""
+    actual_type = actual.compared_as
+    expected_type = expected.compared_as
+    if expected.is_text != actual.is_text:
+        expected_type = actual_type or actual.type
+    elif actual_type is not None or expected_type is not None:
+        actual_type = expected_type = actual_type or expected_type
+    return ComparedColumn(
+        expected=expected.name, actual=actual.name, expected_type=expected_type, actual_type=actual_type
+    )
+
+
+async def _rows(connection: Connection, sql: str) -> tuple[tuple[str, ...], Sequence[Row]]:
+    result = await connection.query(sql, extent=Extent.WHOLE)
+    try:
+        return result.columns, await result.fetch()
+    finally:
+        await result.close()
+
+
+def _of_sql(error: WarehouseError, verification: Verification) -> ErrorFacts:
+    """An error of the warehouse at the line of the file that the wrong SQL comes from."""
+    message = str(error.args[0]) if error.args else ""
+    found = _LINE.search(message)
+    place: Place | None = None
+    if found is not None:
+        # What stands before the CTEs stands on their first line.
+        place = verification.ctes.place(int(found[1]))
+        message = message[: found.start()].rstrip() if place is None else _with_place(message, found, place)
+    place = place or verification.place
+    return ErrorFacts(type=type(error).__name__, message=message, path=place.path, line=place.line, help=error.help)
+
+
+def _with_place(message: str, found: re.Match[str], place: Place) -> str:
+    written = f"{place.path}:{place.line}:"
+    quoted, newline, below = message[found.end() :].partition("\n")
+    caret = below.find("^")
+    if caret >= 0 and not below[:caret].strip():
+        below = " " * max(0, caret + len(written) - len(found[0])) + below[caret:]
+    return message[: found.start()] + written + quoted + newline + below
