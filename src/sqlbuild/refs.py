@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-ReferenceKind = Literal["model", "source", "seed"]
+ReferenceKind = Literal["model", "source", "seed", "function"]
 
-CALLS: Mapping[str, str] = MappingProxyType({"model": "__ref", "source": "__source", "seed": "__seed"})
+CALLS: Mapping[str, str] = MappingProxyType(
+    {"model": "__ref", "source": "__source", "seed": "__seed", "function": "__udf"}
+)
 """What a reference of each kind is called in SQL."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reference:
-    """A model, source or seed, by kind and name."""
+    """A model, source, seed or SQL function, by kind and name."""
 
     kind: ReferenceKind
     name: str

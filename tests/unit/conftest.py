@@ -10,7 +10,18 @@ from hypothesis import settings
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
-from sqlbuild.domain.nodes import Asset, Check, Declaration, Loader, Model, PythonFunction, Source, Task, UnitTest
+from sqlbuild.domain.nodes import (
+    Asset,
+    Check,
+    Declaration,
+    Function,
+    Loader,
+    Model,
+    PythonFunction,
+    Source,
+    Task,
+    UnitTest,
+)
 
 settings.register_profile("unit", settings(deadline=None))
 settings.load_profile("unit")
@@ -18,6 +29,7 @@ settings.load_profile("unit")
 _FOLDERS = {
     NodeKind.SOURCE: ("sources", "yml"),
     NodeKind.MODEL: ("models", "sql"),
+    NodeKind.FUNCTION: ("functions/sql", "sql"),
     NodeKind.TASK: ("tasks", "py"),
     NodeKind.ASSET: ("assets", "py"),
     NodeKind.LOADER: ("loaders", "py"),
@@ -42,6 +54,8 @@ def _declaration(node_id: NodeId, place: Place, values: Mapping[str, object]) ->
             return Source(name=name, place=place, **{"table": name, **values})
         case NodeKind.MODEL:
             return Model(name=name, place=place, **{"sql": "SELECT 1", "sql_line": 1, **values})
+        case NodeKind.FUNCTION:
+            return Function(name=name, place=place, **{"sql": "1", "sql_line": 1, "returns": "INTEGER", **values})
         case NodeKind.TEST:
             return UnitTest(name=name, place=place, **{"block": name, **values})
         case kind:

@@ -37,6 +37,7 @@ from sqlbuild.app.wiring import (
     make_comparing,
     make_copying,
     make_empty_warehouse,
+    make_functions,
     make_loading,
     make_providers,
     make_services,
@@ -345,6 +346,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             copying=make_copying(compiled.project.settings),
             comparing=make_comparing(compiled.project.settings),
             staging=make_staging(compiled.project.settings),
+            functions=make_functions(compiled.project.settings),
             leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
@@ -426,7 +428,7 @@ def _schemas(compiled: Compiled) -> set[str]:
     return schemas | {
         node.relation.schema
         for node in compiled.graph.nodes.values()
-        if node.kind in (NodeKind.MODEL, NodeKind.SEED, NodeKind.LOADER) and node.relation
+        if node.kind in (NodeKind.MODEL, NodeKind.FUNCTION, NodeKind.SEED, NodeKind.LOADER) and node.relation
     }
 
 

@@ -26,6 +26,7 @@ from sqlbuild.executors.local import ThreadLane
 from sqlbuild.executors.process import ProcessLane
 from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.exporting import Copying
+from sqlbuild.interfaces.functions import FunctionBuilding
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
@@ -98,6 +99,21 @@ def make_loading(settings: Settings) -> Loading:
             from sqlbuild.warehouses.postgres_loading import PostgresLoading
 
             return PostgresLoading(lock_seconds(settings.target.connection))
+        case adapter:
+            raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
+def make_functions(settings: Settings) -> FunctionBuilding:
+    """What makes SQL functions in the chosen target's warehouse."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb_functions import DuckDBFunctions
+
+            return DuckDBFunctions()
+        case "postgres":
+            from sqlbuild.warehouses.postgres_functions import PostgresFunctions
+
+            return PostgresFunctions()
         case adapter:
             raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
 
@@ -225,6 +241,7 @@ def make_services(
     copying: Copying,
     comparing: Comparing,
     staging: Staging,
+    functions: FunctionBuilding,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -245,6 +262,7 @@ def make_services(
         copying=copying,
         comparing=comparing,
         staging=staging,
+        functions=functions,
         make_executor=ThreadLane,
         make_processes=make_processes,
         encode=result_to_json,

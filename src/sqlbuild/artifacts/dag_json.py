@@ -8,7 +8,7 @@ from sqlbuild.artifacts.plain_json import plain_json
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import Relation, name_of
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Seed, Source, Task, UnitTest
+from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.retries import RetryPolicy
 
@@ -87,7 +87,7 @@ def _running(node: Node) -> tuple[RetryPolicy | None, float | None, tuple[str, .
             | UnitTest(retry=retry, timeout=timeout, pools=pools)
         ):
             return retry, timeout, pools
-        case Source():
+        case Source() | Function():
             return None, None, ()
 
 

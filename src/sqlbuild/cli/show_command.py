@@ -15,7 +15,7 @@ from sqlbuild.cli.target_options import running_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, PythonFunction, Seed, Source, Task, UnitTest
+from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, PythonFunction, Seed, Source, Task, UnitTest
 
 if TYPE_CHECKING:
     from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
@@ -107,6 +107,9 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
             facts += [("file", seed.csv_path), *_attempt_facts(seed)]
         case UnitTest() as test:
             facts += [("mode", test.mode), *_attempt_facts(test), *_facts_of_test(node)]
+        case Function() as function:
+            returns = f"table of {counted(len(function.columns), 'column')}" if function.is_table else function.returns
+            facts += [("called as", function.written()), ("returns", str(returns))]
         case Source():
             pass
     if node.relation is not None:

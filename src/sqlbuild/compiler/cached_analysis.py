@@ -12,6 +12,7 @@ from sqlbuild.sql.stored_analysis import (
     analysis_from_json,
     analysis_key,
     analysis_to_json,
+    input_digest,
     parser_version,
 )
 
@@ -30,9 +31,15 @@ class CachedAnalysis:
         references: Sequence[InputReference] = (),
         inputs: Sequence[QueryInput] = (),
         digests: Sequence[bytes] = (),
+        arguments: QueryInput | None = None,
     ) -> QueryAnalysis:
-        """What can be found out about `sql`; `digests` are those of the `inputs` that its result depends on."""
+        """What can be found out about `sql`; `digests` are those of the `inputs` that its result depends on.
+
+        `arguments` are those of the function whose query it is.
+        """
         self._parser = self._parser or parser_version()
+        if arguments is not None:
+            digests = (*digests, b"arguments", input_digest(arguments))
         key = analysis_key(sql, references, digests, dialect=self._dialect, parser=self._parser)
         cached = self._cache.load(key)
         if cached is not None:
@@ -40,6 +47,6 @@ class CachedAnalysis:
                 return analysis_from_json(cached)
             except UnreadableAnalysis:
                 pass
-        analysis = analyse_query(sql, references, inputs, self._dialect)
+        analysis = analyse_query(sql, references, inputs, self._dialect, arguments)
         self._cache.store(key, analysis_to_json(analysis))
         return analysis

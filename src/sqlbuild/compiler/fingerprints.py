@@ -18,6 +18,7 @@ from sqlbuild.domain.nodes import (
     Asset,
     Check,
     Declaration,
+    Function,
     Loader,
     Model,
     PythonFunction,
@@ -84,6 +85,15 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 _version(declaration.meta),
                 *_of_relation(declaration),
                 *(("contract", declaration.contract) if declaration.contract is not None else ()),
+            )
+        case Function():
+            return (
+                declaration.schema,
+                declaration.database,
+                _columns(declaration.arguments),
+                declaration.returns,
+                _columns(declaration.columns),
+                _version(declaration.meta),
             )
         case Source():
             return (_columns(declaration.columns), _version(declaration.meta))

@@ -7,6 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.contracts import contract_problems, missing_columns
+from sqlbuild.compiler.function_columns import (
+    BEHIND,
+    SELECT,
+    arguments_of,
+    declared_columns,
+    described_function,
+    is_query,
+    moved_back,
+    returned_problems,
+)
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import expansions_in, model_query
 from sqlbuild.compiler.resolve_refs import Resolved
@@ -16,6 +26,7 @@ from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_
 from sqlbuild.domain.nodes import (
     Asset,
     Check,
+    Function,
     Loader,
     Materialization,
     Model,
@@ -40,6 +51,7 @@ from sqlbuild.sql.rendering import (
     quote_relation,
     render_casts,
     render_columns,
+    render_references,
     render_source_expression,
 )
 from sqlbuild.sql.stored_analysis import input_digest
@@ -95,6 +107,8 @@ def infer_columns(
                 inference.known[node] = inference.of_seed(declaration)
             case Model():
                 inference.known[node] = inference.of_model(node, declaration)
+            case Function():
+                inference.known[node] = inference.of_function(node, declaration)
             case Asset(columns=columns):
                 if columns:
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
@@ -118,6 +132,10 @@ def relation_at(declaration: Model | Source | Seed | Loader, resolved: Resolved,
 
 def relation_of_model(model: Model, target: Target) -> Relation:
     return Relation(model.database or target.database, model.schema or target.schema, model.alias or model.name)
+
+
+def relation_of_function(function: Function, target: Target) -> Relation:
+    return Relation(function.database or target.database, function.schema or target.schema, function.name)
 
 
 class _Inference:
@@ -212,9 +230,9 @@ class _Inference:
                 expansions=expansions,
                 code=canonical_digest(model.sql),
             )
-        analysis = self._analysis_of_model(model, inputs)
+        analysis = self._analysis_of_sql(model, inputs)
         for finding in analysis.findings:
-            problem = _problem_in_model(finding, model)
+            problem = _problem_in_sql(finding, model)
             if not finding.certain:
                 problem = dataclasses.replace(problem, help=f"{problem.help}; {NOT_UNDERSTOOD}")
             self.problems.append(problem)
@@ -235,6 +253,32 @@ class _Inference:
             code=analysis.canonical_digest,
         )
 
+    def of_function(self, node: NodeId, function: Function) -> NodeColumns:
+        inputs = self.resolved.depends_on[node]
+        sql, expansions = self._rendered(function)
+        columns = declared_columns(function, self.dialect)
+        known = NodeColumns(
+            columns=columns or None,
+            complete=function.is_table,
+            relation=relation_of_function(function, self.target),
+            sql=sql,
+            expansions=expansions,
+            code=canonical_digest(function.sql),
+        )
+        if not function.readable or self._is_broken(function):
+            return known
+        select, behind = ("", "") if is_query(function) else (SELECT, BEHIND)
+        analysis = self._analysis_of_sql(function, inputs, arguments_of(function, self.dialect), (select, behind))
+        for finding in analysis.findings:
+            problem = _problem_in_sql(moved_back(finding, select), function)
+            severity = "error" if finding.certain else "warning"
+            self.problems.append(dataclasses.replace(problem, severity=severity))
+        if analysis.findings or analysis.columns is None:
+            return dataclasses.replace(known, notes=analysis.notes)
+        self.problems.extend(returned_problems(function, columns, analysis.columns, self.dialect))
+        lineage = self._lineage(analysis, columns, inputs) if len(columns) == len(analysis.columns) else {}
+        return dataclasses.replace(known, lineage=lineage, notes=analysis.notes)
+
     def _notes_on_types(self, model: Model, found: Sequence[OutputColumn] | None) -> list[str]:
         if model.materialized is Materialization.TABLE or found is None or not model.columns:
             return []
@@ -247,26 +291,42 @@ class _Inference:
             and wanted != column.type
         ]
 
-    def _rendered(self, model: Model) -> tuple[str, tuple[Expansion, ...]]:
+    def _rendered(self, declared: Model | Function) -> tuple[str, tuple[Expansion, ...]]:
         readables: dict[Reference, Readable] = {}
-        for each in model.references:
+        for each in declared.references:
             upstream = node_id(each.reference.kind, each.reference.name)
             if upstream in self.resolved.nodes:
                 readables[each.reference] = self._readable(upstream)[0]
-        sql = model_query(model, readables, self.dialect)
-        return sql, expansions_in(sql, model, readables) if model.expansions else ()
+        if isinstance(declared, Model):
+            sql = model_query(declared, readables, self.dialect)
+        else:
+            sql = render_references(declared.sql, declared.references, readables)
+        return sql, expansions_in(sql, declared, readables) if declared.expansions else ()
 
-    def _analysis_of_model(self, model: Model, inputs: Sequence[NodeId]) -> QueryAnalysis:
+    def _analysis_of_sql(
+        self,
+        declared: Model | Function,
+        inputs: Sequence[NodeId],
+        arguments: QueryInput | None = None,
+        around: tuple[str, str] = ("", ""),
+    ) -> QueryAnalysis:
+        """Of its SQL with something before and behind it."""
+        before, behind = around
         places = {upstream: place for place, upstream in enumerate(inputs)}
         references = []
-        for each in model.references:
+        by = len(before)
+        for each in declared.references:
             place = places.get(node_id(each.reference.kind, each.reference.name))
             # What is unknown is a problem already; an input without columns keeps the rest of the query checked.
-            references.append(InputReference(each.start, each.end, len(inputs) if place is None else place))
+            references.append(InputReference(each.start + by, each.end + by, len(inputs) if place is None else place))
         known = [self._readable(upstream) for upstream in inputs]
         unknown = QueryInput(label="an unknown node", alias="")
         return self.analysis.analyse(
-            model.sql, references, [each[1] for each in known] + [unknown], [each[2] for each in known]
+            f"{before}{declared.sql}{behind}" if before else declared.sql,
+            references,
+            [each[1] for each in known] + [unknown],
+            [each[2] for each in known],
+            arguments,
         )
 
     def _readable(self, node: NodeId) -> tuple[Readable, QueryInput, bytes]:
@@ -275,7 +335,11 @@ class _Inference:
         if found is not None:
             return found
         declaration = self.resolved.nodes[node]
-        assert isinstance(declaration, Model | Source | Seed)
+        assert isinstance(declaration, Model | Source | Seed | Function)
+        if isinstance(declaration, Function):
+            named = relation_of_function(declaration, self.target)
+            described = described_function(declaration, self.dialect)
+            return Readable(alias="", relation=named), described, input_digest(described)
         relation = self._relation(declaration)
         # Only on a cycle is a node read before it is known.
         known = self.known.get(node, NodeColumns())
@@ -329,7 +393,7 @@ class _Inference:
     def _key(self, name: str) -> str:
         return name.lower() if self.dialect == "duckdb" else name
 
-    def _is_broken(self, model: Model) -> bool:
+    def _is_broken(self, model: Model | Function) -> bool:
         """Whether something was found wrong in the model's SQL when it was read: then that is said, and no more."""
         return any(line is None or line >= model.sql_line for line in self._wrong_lines.get(model.place.path, ()))
 
@@ -378,7 +442,7 @@ def _wrong_lines(project: Project) -> dict[str, list[int | None]]:
     return lines
 
 
-def place_of_sql(model: Model) -> Place:
+def place_of_sql(model: Model | Function) -> Place:
     return Place(model.place.path, model.sql_line, model.sql_column)
 
 
@@ -391,7 +455,7 @@ def _at(place: Place, line: int | None, column: int | None) -> Place:
     return Place(place.path, place.line + line - 1, column)
 
 
-def _problem_in_model(finding: Finding, model: Model) -> Problem:
+def _problem_in_sql(finding: Finding, model: Model | Function) -> Problem:
     """In SQL that a macro gave, at the place of its call."""
     begin = place_of_sql(model)
     if not model.expansions or finding.line is None:

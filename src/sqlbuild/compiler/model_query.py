@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.domain.nodes import Function, Materialization, Model
 from sqlbuild.domain.source_map import Expansion, shifted
 from sqlbuild.refs import Reference
 from sqlbuild.sql.rendering import Readable, in_brackets, reference_edits, render_casts, render_references
@@ -21,8 +21,8 @@ def model_query(model: Model, readables: Mapping[Reference, Readable], dialect: 
     return sql
 
 
-def expansions_in(sql: str, model: Model, readables: Mapping[Reference, Readable]) -> tuple[Expansion, ...]:
-    """What macros gave of `sql`, which `model_query` gave for this model."""
+def expansions_in(sql: str, model: Model | Function, readables: Mapping[Reference, Readable]) -> tuple[Expansion, ...]:
+    """What macros gave of `sql`, in which the references of a model, or of a function, were replaced."""
     plain = render_references(model.sql, model.references, readables)
     moved = shifted(model.expansions, reference_edits(model.sql, model.references, readables))
     before = sql.index(plain)

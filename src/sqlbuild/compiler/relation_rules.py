@@ -10,7 +10,17 @@ from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, Relation, name_of
-from sqlbuild.domain.nodes import Asset, Declaration, Loader, Materialization, Model, Seed, Source, place_of_declaration
+from sqlbuild.domain.nodes import (
+    Asset,
+    Declaration,
+    Function,
+    Loader,
+    Materialization,
+    Model,
+    Seed,
+    Source,
+    place_of_declaration,
+)
 from sqlbuild.domain.relation_options import MAX_NAME_BYTES, Index, index_names
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_at
@@ -66,7 +76,7 @@ def other_databases(nodes: Mapping[NodeId, Declaration], target: Target) -> Iter
     if target.connection.adapter != "postgres":
         return
     for node, declaration in nodes.items():
-        if isinstance(declaration, Model | Source | Seed) and declaration.database:
+        if isinstance(declaration, Model | Source | Seed | Function) and declaration.database:
             message = (
                 f"{name_of(node)} names the database {declaration.database}: a connection to PostgreSQL reaches its own"
             )
@@ -149,7 +159,7 @@ def files_read_on_postgres(nodes: Mapping[NodeId, Declaration], target: Target) 
         expansions: tuple[Expansion, ...] = ()
         if isinstance(declaration, Source) and declaration.expression:
             sql, line = declaration.expression, declaration.expression_line
-        elif isinstance(declaration, Model):
+        elif isinstance(declaration, Model | Function):
             sql, line, expansions = declaration.sql, declaration.sql_line, declaration.expansions
         else:
             continue

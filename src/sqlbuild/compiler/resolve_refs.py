@@ -13,6 +13,7 @@ from sqlbuild.domain.nodes import (
     Asset,
     Check,
     Declaration,
+    Function,
     Loader,
     Model,
     PythonNode,
@@ -62,8 +63,8 @@ def resolve_refs(project: Project) -> Resolved:
     depends_on: dict[NodeId, tuple[NodeId, ...]] = {}
     for found, declaration in nodes.items():
         match declaration:
-            case Model():
-                depends_on[found] = resolver.of_model(declaration)
+            case Model() | Function():
+                depends_on[found] = resolver.of_sql(declaration)
             case (
                 Task(declared=declared)
                 | Asset(declared=declared)
@@ -98,10 +99,10 @@ class _Resolver:
         self.kinds = {kind_of(found) for found in by_name.values()}
         self.unread = _UnreadFiles(project)
 
-    def of_model(self, model: Model) -> tuple[NodeId, ...]:
+    def of_sql(self, declared: Model | Function) -> tuple[NodeId, ...]:
         found = [
-            self.reference(each.reference, model.name, each.place, in_sql=True)
-            for each in (*model.references, *model.passed)
+            self.reference(each.reference, declared.name, each.place, call=each.call or CALLS[each.reference.kind])
+            for each in (*declared.references, *declared.passed)
         ]
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
@@ -111,28 +112,29 @@ class _Resolver:
         found: list[NodeId | None] = []
         for upstream in upstreams:
             if isinstance(upstream, Reference):
-                found.append(self.reference(upstream, name, place, in_sql=False))
+                found.append(self.reference(upstream, name, place))
             else:
                 known = self.functions.get(id(upstream))
                 found.append(known if known is not None else self.function(upstream, name, place))
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
-    def reference(self, reference: Reference, reader: str, place: Place, *, in_sql: bool) -> NodeId | None:
-        """The node that `reference` means, for the node called `reader`; None with a problem."""
+    def reference(self, reference: Reference, reader: str, place: Place, *, call: str = "") -> NodeId | None:
+        """The node that `reference` means, for the node called `reader`; None with a problem.
+
+        `call` is the word it is written with in SQL, empty outside of that.
+        """
         found = node_id(reference.kind, reference.name)
         if found in self.nodes:
             return found
         other = self.by_name.get(reference.name)
         if other is not None:
-            self._problem(*_wrong_kind(reference, reader, kind_of(other), in_sql), place)
+            self._problem(*_wrong_kind(reference, reader, kind_of(other), call), place)
         elif not self.unread.may_hold(reference):
             otherwise = f"declare a {reference.kind} of that name"
             if reference.kind not in self.kinds:
                 otherwise += "; the project has none yet"
             help = self.nearest.help(reference.name, otherwise)
-            message = (
-                f'{reader} reads {_written(reference, in_sql)}, but there is no {reference.kind} "{reference.name}"'
-            )
+            message = f'{reader} reads {_written(reference, call)}, but there is no {reference.kind} "{reference.name}"'
             self._problem("UNKNOWN_REFERENCE", message, help, place)
         return None
 
@@ -156,18 +158,25 @@ class _Resolver:
         )
 
 
-def _written(reference: Reference, in_sql: bool) -> str:
-    return f'{CALLS[reference.kind]}("{reference.name}")' if in_sql else repr(reference).replace("'", '"')
+def _written(reference: Reference, call: str) -> str:
+    return f'{call}("{reference.name}")' if call else repr(reference).replace("'", '"')
 
 
-def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, in_sql: bool) -> tuple[str, str, str]:
+def _wrong_kind(reference: Reference, reader: str, kind: NodeKind, call: str) -> tuple[str, str, str]:
     """Code, message and help for a reference to a node of another kind."""
-    written = _written(reference, in_sql)
+    written = _written(reference, call)
     message = f'{reader} reads {written}, but "{reference.name}" is {_with_article(kind)}'
     readable = _READABLE.get(kind)
     if readable is not None:
-        return "UNKNOWN_REFERENCE", message, f"write {_written(Reference(readable, reference.name), in_sql)}"
-    if in_sql:
+        return (
+            "UNKNOWN_REFERENCE",
+            message,
+            f"write {_written(Reference(readable, reference.name), CALLS[readable] if call else '')}",
+        )
+    if kind is NodeKind.FUNCTION:
+        help = f'call it: __udf("{reference.name}")(...), or __table_fn if it gives a table'
+        return "UNKNOWN_REFERENCE", message, help
+    if call:
         help = (
             "SQL models read only models, sources and seeds, never Python nodes: "
             "declare a source with `managed: true` and let a @loader of its name fill it"
@@ -195,7 +204,7 @@ class _UnreadFiles:
                 return self._sources
             case "seed":
                 return self._seeds
-            case "model":
+            case "model" | "function":
                 return reference.name in self._models
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlbuild.compiler.check_rules import check_boundaries
+from sqlbuild.compiler.function_rules import call_problems
 from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
@@ -27,6 +28,7 @@ from sqlbuild.domain.nodes import (
     Asset,
     Check,
     Declaration,
+    Function,
     Loader,
     Model,
     Seed,
@@ -179,9 +181,13 @@ def column_types_are_types(checked: Checked) -> Iterator[Problem]:
     """A declared type becomes SQL: it must not be anything else."""
     for node, declaration in checked.resolved.nodes.items():
         columns: tuple[Column, ...] = () if isinstance(declaration, Task | Check | UnitTest) else declaration.columns
-        for column in columns:
-            if column.type is not None and not _is_type(column.type):
-                message = f"{name_of(node)}: {column.type!r} is not a type, of the column {column.name}"
+        typed = [(column.type, f"the column {column.name}") for column in columns]
+        if isinstance(declaration, Function):
+            typed += [(each.type, f"the argument {each.name}") for each in declaration.arguments]
+            typed.append((declaration.returns or None, "what it returns"))
+        for type_name, what in typed:
+            if type_name is not None and not _is_type(type_name):
+                message = f"{name_of(node)}: {type_name!r} is not a type, of {what}"
                 help = "write a type of the warehouse, for example INTEGER or DECIMAL(10, 2)"
                 yield _problem("BAD_TYPE", message, help, place_of_declaration(declaration))
 
@@ -191,6 +197,10 @@ def asset_lineage_exists(checked: Checked) -> Iterator[Problem]:
     for node, declaration in checked.resolved.nodes.items():
         if isinstance(declaration, Asset) and declaration.column_lineage:
             yield from _lineage_of_asset(checked, node, declaration)
+
+
+def functions_are_called_as_declared(checked: Checked) -> Iterable[Problem]:
+    return call_problems(checked.resolved.nodes)
 
 
 def checks_come_last(checked: Checked) -> Iterable[Problem]:
@@ -222,6 +232,7 @@ RULES: tuple[Rule, ...] = (
     there_are_no_cycles,
     column_types_are_types,
     asset_lineage_exists,
+    functions_are_called_as_declared,
     checks_come_last,
 )
 
@@ -252,8 +263,8 @@ def _lineage_of_asset(checked: Checked, node: NodeId, asset: Asset) -> Iterator[
 
 
 def _place_of_dependency(declaration: Declaration, upstream: NodeId) -> Place:
-    """The reference in a model's SQL; for Python nodes the node itself."""
-    if isinstance(declaration, Model):
+    """The reference in SQL; for Python nodes the node itself."""
+    if isinstance(declaration, Model | Function):
         for found in (*declaration.references, *declaration.passed):
             if found.reference.kind == kind_of(upstream) and found.reference.name == name_of(upstream):
                 return found.place

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
-from sqlbuild.domain.nodes import Declaration, Model, PythonFunction, Seed, Source, UnitTest
+from sqlbuild.domain.nodes import Declaration, Function, Model, PythonFunction, Seed, Source, UnitTest
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.errors import Problem
@@ -80,7 +80,7 @@ class Node:
     declaration: Declaration
     depends_on: tuple[NodeId, ...] = ()
     relation: Relation | None = None
-    """The relation a model or seed builds or a table source names; None for expression sources and Python nodes."""
+    """The relation a model or seed builds or a table source names; for a function its own qualified name. None for expression sources and Python nodes."""
     sql: str | None = None
     """Models: the query with every reference replaced by what it reads; it begins on the line of the model's query and
     keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
@@ -118,8 +118,8 @@ class Node:
         return _common(self.declaration).meta
 
 
-def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed | UnitTest:
-    return declaration if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared
+def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed | Function | UnitTest:
+    return declaration if isinstance(declaration, Model | Source | Seed | Function | UnitTest) else declaration.declared
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

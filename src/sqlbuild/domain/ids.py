@@ -15,6 +15,7 @@ class NodeKind(enum.StrEnum):
     SOURCE = "source"
     SEED = "seed"
     MODEL = "model"
+    FUNCTION = "function"
     TASK = "task"
     ASSET = "asset"
     LOADER = "loader"

@@ -81,6 +81,46 @@ class Model:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """One `functions/**/*.sql` file: a function that the warehouse keeps and SQL calls."""
+
+    name: str
+    place: Place
+    sql: str
+    """An expression, or the query of a table function, as written without the header, its macros expanded."""
+    sql_line: int
+    sql_column: int = 1
+    references: tuple[SqlReference, ...] = ()
+    passed: tuple[SqlReference, ...] = ()
+    expansions: tuple[Expansion, ...] = ()
+    arguments: tuple[Column, ...] = ()
+    """All with a type."""
+    returns: str | None = None
+    """A type; None for a table function, which has `columns`."""
+    columns: tuple[Column, ...] = ()
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    schema: str | None = None
+    database: str | None = None
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    pools: tuple[str, ...] = ()
+    readable: bool = True
+    """False if its header or a macro in it could not be read: then nothing else is said of it."""
+
+    @property
+    def is_table(self) -> bool:
+        return self.returns is None
+
+    def written(self) -> str:
+        """How it is called, for messages and people."""
+        arguments = ", ".join(f"{each.name} {each.type}" for each in self.arguments)
+        return f'{"__table_fn" if self.is_table else "__udf"}("{self.name}")({arguments})'
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
     """How rows get into a table, as declared by `@loader` or in the source's YAML. What is None was not declared."""
 
@@ -205,7 +245,7 @@ class Check:
 
 
 PythonNode = Task | Asset | Loader | Check
-Declaration = Model | Source | Seed | UnitTest | Task | Asset | Loader | Check
+Declaration = Model | Source | Seed | Function | UnitTest | Task | Asset | Loader | Check
 
 
 def kind_of_declaration(declaration: Declaration) -> NodeKind:
@@ -216,6 +256,8 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
             return NodeKind.SOURCE
         case Seed():
             return NodeKind.SEED
+        case Function():
+            return NodeKind.FUNCTION
         case Task():
             return NodeKind.TASK
         case Asset():
@@ -229,10 +271,16 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
 
 
 def name_of_declaration(declaration: Declaration) -> str:
-    return declaration.name if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared.name
+    return (
+        declaration.name
+        if isinstance(declaration, Model | Source | Seed | Function | UnitTest)
+        else declaration.declared.name
+    )
 
 
 def place_of_declaration(declaration: Declaration) -> Place:
     return (
-        declaration.place if isinstance(declaration, Model | Source | Seed | UnitTest) else declaration.declared.place
+        declaration.place
+        if isinstance(declaration, Model | Source | Seed | Function | UnitTest)
+        else declaration.declared.place
     )

@@ -36,14 +36,17 @@ class Past:
     def lacks(self, node: Node) -> bool:
         """Whether whoever reads `node` would find nothing in this target.
 
-        A model and a managed source are there if their relation exists, a task or asset if a success of it is stored,
+        A model and a managed source are there if their relation exists, a function, task or asset if a success of it is
+        stored,
         a loader if both are so; any other source always is.
         """
         if node.kind is NodeKind.SOURCE and not _is_managed(node):
             return False
         if node.kind is NodeKind.LOADER and not self._has_success(node):
             return True
-        return self.lacks_relation(node.relation) if node.relation is not None else not self._has_success(node)
+        if node.relation is not None and node.kind is not NodeKind.FUNCTION:
+            return self.lacks_relation(node.relation)
+        return not self._has_success(node)
 
     def lacks_relation(self, relation: Relation) -> bool:
         if relation in self.relations:
@@ -60,11 +63,14 @@ class Past:
         return bool(node.fingerprint.changed_parts(stored.last_success_fingerprint))
 
     def newer_upstream(self, node: Node, graph: Graph) -> NodeId | None:
-        """An upstream that succeeded after `node` did last; of a source that is filled here, what fills it."""
+        """An upstream that succeeded after `node` did last; of a source that is filled here, what fills it.
+
+        A function has no rows: what it reads counts for what calls it, however often it is made anew.
+        """
         stored = self.nodes.get(node.id)
-        if stored is None or stored.last_success_at is None:
+        if node.kind is NodeKind.FUNCTION or stored is None or stored.last_success_at is None:
             return None
-        for near in behind_sources(graph, node.depends_on):
+        for near in behind_sources(graph, _behind_functions(graph, node.depends_on)):
             other = self.nodes.get(near)
             if other is not None and (other.last_success_at or 0.0) > stored.last_success_at:
                 return near
@@ -104,6 +110,20 @@ class Past:
             last_run_id=run.run_id,
             last_run={node: result.status for node, result in run.results.items()},
         )
+
+
+def _behind_functions(graph: Graph, upstreams: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    """The upstreams, with those of functions in the place of the functions."""
+    if not any(graph.nodes[near].kind is NodeKind.FUNCTION for near in upstreams):
+        return upstreams
+    found: dict[NodeId, None] = {}
+    pending = list(reversed(upstreams))
+    while pending:
+        near = pending.pop()
+        if near not in found and graph.nodes[near].kind is NodeKind.FUNCTION:
+            pending += reversed(graph.nodes[near].depends_on)
+        found[near] = None
+    return tuple(near for near in found if graph.nodes[near].kind is not NodeKind.FUNCTION)
 
 
 def behind_sources(graph: Graph, nodes: Iterable[NodeId]) -> Iterator[NodeId]:

@@ -10,7 +10,7 @@ from sqlbuild.refs import Reference
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SqlReference:
-    """A `__ref("x")`, `__source("x")` or `__seed("x")` call in SQL text.
+    """A `__ref("x")`, `__source("x")`, `__seed("x")`, `__udf("x")` or `__table_fn("x")` in SQL text.
 
     `start` and `end` are offsets into the text that holds the call; `place` is where it stands in the file.
     """
@@ -19,3 +19,5 @@ class SqlReference:
     start: int
     end: int
     place: Place
+    call: str = ""
+    """The word it is written with, where that does not follow from its kind: `__udf` or `__table_fn`."""

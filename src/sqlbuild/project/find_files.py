@@ -14,6 +14,7 @@ _SUFFIXES = {
     "models": (".sql",),
     "sources": (".yml", ".yaml"),
     "seeds": (".csv", ".yml", ".yaml"),
+    "functions": (".sql", ".py"),
     "assets": (".py",),
     "tasks": (".py",),
     "loaders": (".py",),
@@ -37,6 +38,7 @@ class ProjectFiles:
     seeds: tuple[str, ...] = ()
     """CSV files, and the YAML files that declare them."""
     tests: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
 
 
 def find_project_root(start: str) -> str:
@@ -68,6 +70,7 @@ def find_files(root: str, problems: list[Problem]) -> ProjectFiles:
         providers=tuple(found["providers"]),
         seeds=tuple(found["seeds"]),
         tests=tuple(found["tests/unit"]),
+        functions=tuple(found["functions"]),
     )
 
 

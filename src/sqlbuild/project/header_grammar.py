@@ -6,6 +6,8 @@
            | word "(" arguments ")"
     arguments = as entries, but a value may stand without a key
 
+In a FUNCTION header `arguments` is a table of types, and `returns` is a type or `table` and a table of types.
+
 Strings are "...", '...' or three double quotes on each side. The value of a key `type` is SQL and goes up to the next
 comma or closing bracket, and so does what stands in a list `columns` or `include` of `indexes`. SQL comments may stand
 wherever blanks may.
@@ -37,6 +39,7 @@ _TRIPLE_END = re.compile(r'"""(?:""(?!")|"(?!"))?')
 _BLANKS = re.compile(r"\s+")
 _RAW_STOP = re.compile(r"""[()\[\],;"'$]|--|/\*""")
 _END_OF_HEADER = (re.compile(r"^[ \t]*\)[ \t]*;", re.MULTILINE), re.compile(r"\)\s*;"))
+_TABLE = re.compile(r"table(?=\s*+\()", re.IGNORECASE)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _PAIRS = {"(": ")", "[": "]"}
 _SQL_LISTS = {"indexes": frozenset({"columns", "include"})}
@@ -58,13 +61,16 @@ class _Wrong(Exception):
         self.help = help
 
 
-def parse_header(file: TextFile, start: int, problems: list[Problem]) -> Header:
+def parse_header(
+    file: TextFile, start: int, problems: list[Problem], *, of_types: frozenset[str] = frozenset()
+) -> Header:
     """The header whose opening bracket stands at `start`.
 
     The first syntax error ends the header: it is a problem, what was read before it is kept, and the header is taken
-    to end at the next line `);`, else at the next `);`.
+    to end at the next line `);`, else at the next `);`. Values of the keys `of_types`, or those in their tables, are
+    types as SQL writes them.
     """
-    parser = _Parser(file, problems)
+    parser = _Parser(file, problems, of_types)
     entries: dict[str, Located] = {}
     try:
         end = skip_blank(file.text, parser.entries(start, entries, depth=0))
@@ -82,11 +88,14 @@ def parse_header(file: TextFile, start: int, problems: list[Problem]) -> Header:
 class _Parser:
     """Each method takes the offset where something begins and returns the offset behind it, or also its value."""
 
-    __slots__ = ("file", "problems", "sql_lists", "text")
+    __slots__ = ("file", "of_types", "problems", "sql_lists", "text", "typed")
 
-    def __init__(self, file: TextFile, problems: list[Problem]) -> None:
+    def __init__(self, file: TextFile, problems: list[Problem], of_types: frozenset[str]) -> None:
         self.file = file
         self.sql_lists: frozenset[str] = frozenset()
+        self.of_types = of_types
+        self.typed = False
+        """Inside of one of `of_types`."""
         self.text = file.text
         self.problems = problems
 
@@ -116,6 +125,7 @@ class _Parser:
             raise _Wrong(start, f"`{key}` has no value", f"write `{key}`, a blank and its value")
         if depth == 0:
             self.sql_lists = _SQL_LISTS.get(key, frozenset())
+            self.typed = key in self.of_types
         value, position = self.value(position, depth=depth + 1, key=key, key_offset=start)
         self.keep(found, key, value)
         return position
@@ -172,7 +182,10 @@ class _Parser:
             end = self.entries(position, value, depth=depth)
         elif here == "[":
             value, end = self.list(position, depth=depth, of_sql=key in self.sql_lists)
-        elif key == "type":
+        elif self.typed and key is not None and (table := _TABLE.match(text, position)):
+            value = {}
+            end = self.entries(skip_blank(text, table.end()), value, depth=depth)
+        elif key == "type" or (self.typed and key is not None):
             value, end = self.raw(position)
         else:
             word = _WORD.match(text, position)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sqlbuild.domain.masking import Masker
-from sqlbuild.domain.nodes import Model, Source, UnitTest
+from sqlbuild.domain.nodes import Function, Model, Source, UnitTest
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
@@ -18,6 +18,7 @@ from sqlbuild.project.located import located
 from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.path_defaults import matching_keys
+from sqlbuild.project.read_function import read_function
 from sqlbuild.project.read_python import close_python, read_python
 from sqlbuild.project.read_seeds import read_seeds
 from sqlbuild.project.read_sql import read_model
@@ -55,6 +56,7 @@ def load_project(
         models = _read_models(folder, files.models, settings, problems, macros)
         sources = _read_sources(folder, files.sources, problems)
         seeds = read_seeds(folder, files.seeds, settings, problems)
+        functions = _read_functions(folder, files.functions, problems, macros)
         paths = {model.name.lower(): model.place.path for model in models}
         tests = _read_tests(folder, files.tests, settings.run.test_timeout, problems, macros, paths)
     except BaseException:
@@ -64,7 +66,7 @@ def load_project(
     return Project(
         root=str(folder),
         settings=settings,
-        declarations=(*sources, *seeds, *models, *python.nodes, *tests),
+        declarations=(*sources, *seeds, *functions, *models, *python.nodes, *tests),
         code=python.code,
         providers=python.providers,
         problems=(*settings_problems, *sorted((*problems, *macros.problems), key=_place), *python.problems),
@@ -124,6 +126,24 @@ def _unused(key: str) -> Problem:
         path=PROJECT_FILE,
         severity="warning",
     )
+
+
+def _read_functions(root: Path, paths: tuple[str, ...], problems: list[Problem], macros: Macros) -> list[Function]:
+    functions: list[Function] = []
+    for path in paths:
+        if path.endswith(".py"):
+            problems.append(
+                Problem(
+                    code="UNSUPPORTED",
+                    message="functions in Python are not supported yet: this one is not made",
+                    help="write it in SQL, in functions/sql/",
+                    path=path,
+                    severity="warning",
+                )
+            )
+        elif (file := read_text_file(root, path, problems)) is not None:
+            functions.append(read_function(file, problems, Visible(macros, (path,))))
+    return functions
 
 
 def _read_sources(root: Path, paths: tuple[str, ...], problems: list[Problem]) -> list[Source]:

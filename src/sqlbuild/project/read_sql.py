@@ -25,7 +25,7 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], m
 
     It is returned whatever is wrong with it, so that references to it can be resolved.
     """
-    begin = _start_of_text(file)
+    begin = start_of_text(file)
     header = _HEADER.match(file.text, begin)
     fields: ModelFields = {}
     query = Query(sql="", start=begin)
@@ -50,7 +50,7 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], m
     )
 
 
-def _start_of_text(file: TextFile) -> int:
+def start_of_text(file: TextFile) -> int:
     try:
         return skip_blank(file.text, 0)
     except Unclosed as unclosed:

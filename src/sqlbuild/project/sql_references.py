@@ -1,4 +1,5 @@
-"""Finds the end of a query and the `__ref("x")`, `__source("x")` and `__seed("x")` calls in it, and expands its macros."""
+"""Finds the end of a query and the `__ref("x")`, `__source("x")`, `__seed("x")`, `__udf("x")` and `__table_fn("x")` calls in
+it, and expands its macros."""
 
 from __future__ import annotations
 
@@ -17,7 +18,14 @@ from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted, s
 from sqlbuild.project.text_file import TextFile
 from sqlbuild.refs import Reference, ReferenceKind, SqlResourceRef
 
-_KINDS: dict[str, ReferenceKind] = {"__ref": "model", "__source": "source", "__seed": "seed"}
+_KINDS: dict[str, ReferenceKind] = {
+    "__ref": "model",
+    "__source": "source",
+    "__seed": "seed",
+    "__udf": "function",
+    "__table_fn": "function",
+}
+_FUNCTIONS = frozenset({"__udf", "__table_fn"})
 
 _INTERESTING = re.compile(
     r"""(?P<quote>['"$])|(?P<line_comment>--[^\n]*+)|(?P<comment>/\*)|(?P<semicolon>;)"""
@@ -32,8 +40,6 @@ _LOOSE_CALL = re.compile(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLA
 _WRITTEN_NAME = re.compile(r"[\w.]+")
 
 _UNSUPPORTED_CALLS = {
-    "__udf": "SQL functions",
-    "__table_fn": "SQL functions",
     "__dbt_ref": "references to dbt projects",
     "__cursor_start": "incremental models",
     "__cursor_end": "incremental models",
@@ -254,7 +260,10 @@ class _Scan:
         name = _NAME.match(self.file.text, position)
         if name is None or word not in _KINDS:
             return _refuse_malformed(self.file, found.start(), position, word, self.problems)
-        self.found.references.append(self.reference(Reference(kind, name.group(1)), found.start(), name.end()))
+        reference = self.reference(Reference(kind, name.group(1)), found.start(), name.end())
+        if word in _FUNCTIONS:
+            reference = dataclasses.replace(reference, call=word)
+        self.found.references.append(reference)
         return name.end()
 
     def reference(self, reference: Reference, start: int, end: int) -> SqlReference:
@@ -304,7 +313,7 @@ class _Scan:
             return returned, end
         found = _INTERESTING.search(text, start)
         kind = _KINDS.get(found.group().lower()) if found is not None and found.start() == start else None
-        if kind is None or found is None:
+        if kind is None or kind == "function" or found is None:
             shown = text[start : start + 40].split("(")[0]
             raise WrongArguments(start, f"`{shown}` is no value that a macro can be given", WHAT_IS_ALLOWED)
         name = _NAME.match(text, found.end()) if found.group() in _KINDS else None

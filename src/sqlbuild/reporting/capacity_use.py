@@ -14,7 +14,7 @@ from sqlbuild.domain.events import (
     RunStarted,
 )
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.domain.nodes import Asset, Check, Loader, Model, Seed, Source, Task, UnitTest
+from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
 from sqlbuild.domain.plans import Step
 
 
@@ -110,7 +110,7 @@ def lane_and_pools(step: Step) -> tuple[str, ...]:
     match declaration:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             lane, pools = "concurrency" if declared.is_async else "threads", declared.pools
-        case Model() | Seed() | UnitTest():
+        case Model() | Seed() | Function() | UnitTest():
             lane, pools = "connections", declaration.pools
         case Source():
             return ()

@@ -14,7 +14,7 @@ import anyio
 from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import PYTHON_KINDS
-from sqlbuild.domain.nodes import Model, PythonFunction, PythonNode, Seed, UnitTest
+from sqlbuild.domain.nodes import Function, Model, PythonFunction, PythonNode, Seed, UnitTest
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
@@ -95,12 +95,12 @@ def lane_of(node: Node) -> Lane:
     return Lane.CONNECTIONS
 
 
-def limits_of(node: Node) -> PythonFunction | Model | Seed | UnitTest:
+def limits_of(node: Node) -> PythonFunction | Model | Seed | Function | UnitTest:
     """Where the node's retry policy, time limit and pools are declared."""
     declaration = node.declaration
     if isinstance(declaration, PythonNode):
         return declaration.declared
-    assert isinstance(declaration, Model | Seed | UnitTest)
+    assert isinstance(declaration, Model | Seed | Function | UnitTest)
     return declaration
 
 

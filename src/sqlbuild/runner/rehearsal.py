@@ -64,6 +64,6 @@ class Rehearsal:
             return "is not loaded yet" if filled_here and missing else ""
         if node.relation is None or upstream not in self._plan.steps:
             return ""
-        if past.lacks(node):
+        if node.kind is not NodeKind.FUNCTION and past.lacks(node):
             return "does not exist yet"
         return "" if self._plan.steps[upstream].reason in _UNCHANGED else "changes in this run"

@@ -14,6 +14,7 @@ from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.executor import Executor
 from sqlbuild.interfaces.exporting import Copying
+from sqlbuild.interfaces.functions import FunctionBuilding
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
@@ -91,6 +92,8 @@ class RunServices:
     """Of a run whose nodes may write files."""
     loading: Loading | None = None
     """Of a run that may have loaders."""
+    functions: FunctionBuilding | None = None
+    """Of a run whose project may have SQL functions."""
     comparing: Comparing | None = None
     """Of a run that may have unit tests."""
     staging: Staging | None = None

@@ -19,7 +19,7 @@ from typing import Literal, cast, get_args
 from sqlbuild.domain.results import Status
 from sqlbuild.errors import SelectionError
 
-KindWord = Literal["source", "model", "task", "asset", "seed", "loader", "check", "test", "audit"]
+KindWord = Literal["source", "model", "function", "task", "asset", "seed", "loader", "check", "test", "audit"]
 Method = Literal["name", "tag", "group", "path", "state", "result"] | KindWord
 State = Literal["new", "changed", "failed"]
 

@@ -48,7 +48,7 @@ class NodeFinder:
                 return self._by_state(cast(State, value))
             case "result":
                 return self._by_result(Status(value))
-            case "source" | "model" | "task" | "asset" | "seed" | "loader" | "check" | "test" | "audit":
+            case "source" | "model" | "function" | "task" | "asset" | "seed" | "loader" | "check" | "test" | "audit":
                 return self._by_kind(match.method, value)
             case _:
                 assert_never(match.method)

@@ -21,7 +21,8 @@ def required_graph(
     only: bool = False,
     alone: bool = False,
 ) -> frozenset[NodeId]:
-    """Every upstream of `chosen` that the target lacks, and theirs; what exists is used as it stands.
+    """Every upstream of `chosen` that the target lacks, and theirs; what exists is used as it stands, but functions
+    are made anew.
 
     `alone`: `chosen` are the checks of a command that builds nothing.
 
@@ -45,6 +46,10 @@ def required_graph(
                 if upstream not in missing:
                     missing[upstream] = past.lacks(graph.nodes[upstream])
                 if not missing[upstream]:
+                    # What calls a function goes with the function as it is written now; to make it costs nothing.
+                    if graph.nodes[upstream].kind is NodeKind.FUNCTION and not only and upstream not in excluded:
+                        required.add(upstream)
+                        following.append(upstream)
                     continue
                 if only or upstream in excluded:
                     refused.append((upstream, node))

@@ -11,9 +11,15 @@ from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInpu
 
 
 def analyse_query(
-    sql: str, references: Sequence[InputReference], inputs: Sequence[QueryInput], dialect: str
+    sql: str,
+    references: Sequence[InputReference],
+    inputs: Sequence[QueryInput],
+    dialect: str,
+    arguments: QueryInput | None = None,
 ) -> QueryAnalysis:
     """Output columns, column lineage and what is wrong with `sql`, a query with `references` in it.
+
+    `arguments` are what names can also mean that are no columns, in the SQL of a function.
 
     Only when it is called the SQL parser is loaded: who finds the answer in a cache (see `stored_analysis`) never does.
     Never raises for the text of a query: what cannot be analysed has no columns and a note.
@@ -22,7 +28,7 @@ def analyse_query(
 
     digest = canonical_digest(sql)
     text = mask_references(sql, references)
-    found = find_output_columns(text, inputs, dialect)
+    found = find_output_columns(text, inputs, dialect, arguments)
     return dataclasses.replace(found, canonical_digest=digest)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sqlglot import exp
 
-from sqlbuild.sql.query_analysis import Finding
+from sqlbuild.sql.query_analysis import Finding, masked_input
 from sqlbuild.sql.scopes import NO_SOURCES, Field, Found, FromItem, Scope, Shape, Sources
 
 _SPECIAL_NAMES = """
@@ -47,8 +47,12 @@ class _Visit(NamedTuple):
 class Tracer:
     """Follows the names of expressions; collects `findings` and `notes` on the way."""
 
-    def __init__(self, read_query: Callable[[exp.Expr, Scope], Shape]) -> None:
+    def __init__(
+        self, read_query: Callable[[exp.Expr, Scope], Shape], functions: Mapping[int, str | None] | None = None
+    ) -> None:
+        """`functions`: index of an input that is a function -> the type of its value."""
         self.read_query = read_query
+        self.functions = functions or {}
         self.findings: dict[tuple[int, int], Finding] = {}
         self.notes: dict[str, None] = {}
 
@@ -75,6 +79,8 @@ class Tracer:
             else:
                 if isinstance(node, (exp.Explode, exp.Unnest)):
                     traced.unnested.append(node)
+                elif isinstance(node, exp.Anonymous) and (called := masked_input(node.name)) is not None:
+                    traced.types[id(node)] = self.functions.get(called)
                 stack.extend(self._parts(node, visit, scope, traced, sources))
         traced.sources = frozenset(sources)
         return traced

@@ -134,6 +134,10 @@ class FromReader:
             inner = node.this
             if isinstance(inner, (exp.Subquery, exp.Unnest)) and not node.args.get("ordinality"):
                 return self._relation(inner, scope, ctes)
+            if isinstance(inner, exp.Anonymous) and not node.args.get("ordinality"):
+                item = self._function(inner, scope)
+                if item is not None:
+                    return item
             return FromItem("", "", unknown_shape("a table function"))
         if isinstance(node, exp.Subquery):
             if _is_query(node):
@@ -149,6 +153,8 @@ class FromReader:
         name = node.this
         if isinstance(name, exp.GenerateSeries) and not node.args.get("ordinality"):
             return self._series(node, name, scope)
+        if isinstance(name, exp.Anonymous) and (item := self._function(name, scope)) is not None:
+            return item
         if not isinstance(name, exp.Identifier):
             called = name.name if isinstance(name, exp.Anonymous) else _function_name(name)
             return FromItem("", f"{called.lower()}()", unknown_shape("a table function"))
@@ -161,6 +167,16 @@ class FromReader:
             if key in ctes:
                 return FromItem(key, self.written(name), ctes[key])
         return self._named_table(node, name)
+
+    def _function(self, called: exp.Anonymous, scope: Scope) -> FromItem | None:
+        """A table function of the project; None for any other."""
+        found = masked_input(called.name)
+        if found is None or found >= len(self.inputs) or self.inputs[found].scalar:
+            return None
+        for argument in called.expressions:
+            self.tracer.trace(argument, scope)
+        given = self.inputs[found]
+        return FromItem(self.names.key(given.alias), given.label, self._input(found))
 
     def _series(self, node: exp.Table, series: exp.GenerateSeries, scope: Scope) -> FromItem:
         """range() and generate_series(): one column, called like the relation."""

@@ -16,6 +16,7 @@ from sqlbuild.sql.nullability import may_be_null
 from sqlbuild.sql.parsing import parse_query
 from sqlbuild.sql.query_analysis import OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.scopes import NO_SOURCES, Field, FromItem, Names, Scope, Shape, unknown_shape
+from sqlbuild.sql.type_names import canonical_type
 
 Ctes = Mapping[str, Shape]
 
@@ -23,15 +24,20 @@ MAX_RECURSION_ROUNDS = 20
 """How often a recursive CTE is read again until its lineage does not grow any more."""
 
 
-def find_output_columns(text: str, inputs: Sequence[QueryInput], dialect: str) -> QueryAnalysis:
-    """Analyse a query whose references are masked (see `mask_references`); its digest is left empty."""
+def find_output_columns(
+    text: str, inputs: Sequence[QueryInput], dialect: str, arguments: QueryInput | None = None
+) -> QueryAnalysis:
+    """Analyse a query whose references are masked (see `mask_references`); its digest is left empty.
+
+    `arguments` are those of the function whose query it is.
+    """
     parsed = parse_query(text, dialect)
     if parsed.tree is None:
         unparsed = [f"columns not checked: {parsed.note}"] if parsed.note else []
         return QueryAnalysis(canonical_digest="", findings=parsed.findings, notes=tuple(unparsed))
     reader = _QueryReader(inputs, dialect)
     try:
-        shape = reader.query(parsed.tree, None, {})
+        shape = reader.query(parsed.tree, reader.around(arguments), {})
     except RecursionError:
         return QueryAnalysis(canonical_digest="", notes=("columns not checked: the query is nested too deeply",))
     columns, reason = _columns_of(shape, reader.names)
@@ -72,8 +78,24 @@ class _QueryReader:
         aliases = tuple(given.alias for given in inputs)
         self.names = Names(case_sensitive=not duckdb, renames_duplicates=duckdb, aliases=aliases)
         self.ctes: list[Ctes] = [{}]
-        self.tracer = Tracer(lambda query, scope: self.query(query, scope, self.ctes[-1]))
+        self.tracer = Tracer(
+            lambda query, scope: self.query(query, scope, self.ctes[-1]),
+            {
+                index: canonical_type(given.columns[0][1], dialect)
+                for index, given in enumerate(inputs)
+                if given.scalar and given.columns
+            },
+        )
         self.relations = FromReader(inputs, self.names, self.tracer, self.query, dialect)
+
+    def around(self, arguments: QueryInput | None) -> Scope | None:
+        """What a whole query can see besides its inputs."""
+        if arguments is None:
+            return None
+        scope = Scope(self.names)
+        fields = [Field(name, canonical_type(type_name, self.dialect)) for name, type_name in arguments.columns]
+        scope.items.append(FromItem(self.names.key(arguments.alias), arguments.label, Shape(fields)))
+        return scope
 
     def query(self, node: exp.Expr, parent: Scope | None, ctes: Ctes) -> Shape:
         """The columns of a SELECT, a set operation, a VALUES list or any of these in brackets."""

@@ -21,6 +21,9 @@ class QueryInput:
     nullable: Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """By column, where it is known: False means that it never holds a NULL."""
 
+    scalar: bool = False
+    """A function that gives one value: the type of its only column."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class InputReference:

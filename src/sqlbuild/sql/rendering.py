@@ -56,6 +56,15 @@ def query_of_expression(expression: str) -> str:
     return f"SELECT * FROM {expression}"
 
 
+def is_query_text(sql: str) -> bool:
+    """Whether it begins as a query does, and not as an expression; one in brackets may be either."""
+    try:
+        first = next(tokens(sql), None)
+    except UnclosedText:
+        return False
+    return first is not None and first.text != "(" and first.text.lower() in _STARTS_OF_A_QUERY
+
+
 def render_references(sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]) -> str:
     """`sql` with every reference that `readables` knows replaced; line breaks stay where they are."""
     parts: list[str] = []

@@ -16,6 +16,8 @@ ANALYSIS_VERSION = 3
 def input_digest(query_input: QueryInput) -> bytes:
     """Changes with everything about an input that can change an analysis."""
     parts = [query_input.label, query_input.alias, "complete" if query_input.complete else "open"]
+    if query_input.scalar:
+        parts.append("scalar")
     for name, type_name in query_input.columns:
         parts += (name, type_name or "")
     for name, nullable in sorted(query_input.nullable.items()):

@@ -25,3 +25,26 @@ FAILED = PastNode(last_status=Status.FAILED, last_run_id="R2")
 )
 def test_a_target_lacks_what_a_reader_would_not_find(make_node, id, past, lacks):
     assert past.lacks(make_node(id)) is lacks
+
+
+def test_what_a_function_reads_is_newer_for_what_calls_it_and_the_function_itself_never(make_graph):
+    graph = make_graph(
+        {
+            "model:fact": [],
+            "function:inner": ["model:fact"],
+            "function:f": ["function:inner"],
+            "model:mart": ["function:f"],
+        }
+    )
+
+    def newer(**at: float) -> str | None:
+        nodes = {
+            f"{'model' if name in ('fact', 'mart') else 'function'}:{name}": PastNode(
+                last_status=Status.SUCCEEDED, last_run_id="R", last_success_run_id="R", last_success_at=when
+            )
+            for name, when in at.items()
+        }
+        return Past(nodes=nodes).newer_upstream(graph.nodes["model:mart"], graph)
+
+    assert newer(fact=1, inner=5, f=6, mart=3) is None
+    assert newer(fact=4, inner=1, f=1, mart=3) == "model:fact"

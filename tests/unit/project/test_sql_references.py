@@ -124,8 +124,6 @@ def test_all_malformed_references_are_reported_at_once():
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ('__udf("f")(x)', "`__udf()`: SQL functions are not supported yet"),
-        ('__table_fn("f")(x)', "`__table_fn()`: SQL functions are not supported yet"),
         ('@py.cents("x")', "`@py.`: macros here are not supported yet"),
         ('@sql.cents("x")', "`@sql.`: SQL macros are not supported yet"),
         ('@enum("e").A', "`@enum`: enums are not supported yet"),

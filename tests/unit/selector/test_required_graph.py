@@ -135,3 +135,17 @@ def test_the_required_graph_is_that_of_the_naive_recursion(make_graph, data):
             required_graph(graph, past, chosen, excluded=excluded)
     else:
         assert required_graph(graph, past, chosen, excluded=excluded) == expected
+
+
+@pytest.fixture
+def calling(make_graph):
+    return make_graph({"model:fact": [], "function:f": ["model:fact"], "model:mart": ["function:f"]})
+
+
+def test_a_function_goes_with_what_calls_it_and_what_it_reads_only_if_it_is_missing(calling):
+    relations = frozenset(Relation("", "main", name) for name in ("fact", "mart"))
+    past = Past(nodes={"function:f": SUCCEEDED}, relations=relations)
+    assert _required(calling, past, "mart") == {"function:f"}
+    assert _required(calling, past, "mart", only=True) == set()
+    assert _required(calling, past, "mart", exclude=("f",)) == set()
+    assert _required(calling, Past(), "mart") == {"function:f", "model:fact"}

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Container, Mapping
 
 from sqlbuild.domain.events import NodeLogged
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.ids import NodeId, Place, Relation
-from sqlbuild.domain.nodes import Materialization, Model, Seed, UnitTest
+from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.nodes import Function, Materialization, Model, Seed, UnitTest
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Warehouse
 from sqlbuild.runner.kinds.contract import check_contract
 from sqlbuild.runner.kinds.seed import load_seed
+from sqlbuild.runner.kinds.sql_function import build_function
+from sqlbuild.runner.kinds.sql_place import placed
 from sqlbuild.runner.kinds.unit_test import run_unit_test
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
 PART = "table"
-
-_LINE = re.compile(r"\bLINE (\d+):")
 
 
 class ModelBuilder:
@@ -37,6 +35,8 @@ class ModelBuilder:
 
     async def build(self, node: Node, attempt: int) -> Outcome:
         """Raises WarehouseError, of a seed SeedError too."""
+        if isinstance(node.declaration, Function):
+            return await build_function(node, node.declaration, self._services)
         model = node.declaration
         if isinstance(model, Seed):
             how = BuildOrder(is_built_later=self._is_built_later, tell=functools.partial(self._tell, node, attempt))
@@ -134,73 +134,3 @@ async def explain_model(node: Node, warehouse: Warehouse) -> None:
         raise placed(error, node) from error
     finally:
         await connection.close()
-
-
-def placed(error: WarehouseError, node: Node) -> WarehouseError:
-    """The same error with the place in the model's file instead of the line of the statement.
-
-    Line n of the node's SQL is line n of the query as written, whatever stands before it in the statement, unless
-    macros gave some of it: an error in what a macro gave is at the place of its call.
-    """
-    model, sql = node.declaration, node.sql
-    assert isinstance(model, Model)
-    assert sql is not None
-    message = str(error.args[0]) if error.args else ""
-    found = _LINE.search(message)
-    start = error.sql.find(sql) if found else -1
-    if found is None or start < 0:
-        line: int | None = model.sql_line
-    else:
-        written = _written(found, message, error.sql, start, node)
-        line = written.place.line
-        place = f"{model.place.path}:{line}:"
-        rest = _shift_caret(message[found.end() :], len(place) - len(found[0]))
-        message = message[: found.start()] + place + rest
-        if written.expansion is not None:
-            message += f"\nThis is {written.expansion.told()}, which is called at {written.place}."
-    told = WarehouseError(message, help=error.help, sql=error.sql, transient=error.transient)
-    told.line = line
-    return told
-
-
-def _written(found: re.Match[str], message: str, statement: str, start: int, node: Node) -> Written:
-    """Where the line of `statement` that `message` quotes was written; the node's SQL begins at `start` of it."""
-    model, sql = node.declaration, node.sql
-    assert isinstance(model, Model)
-    assert sql is not None
-    begin = Place(model.place.path, model.sql_line, model.sql_column)
-    number = int(found[1])
-    if node.expansions:
-        at = offset_of_line(statement, number) + _quoted_column(message[found.end() :], statement, number)
-        return written_at(sql, begin, node.expansions, min(max(at - start, 0), len(sql)))
-    return Written(Place(model.place.path, number - statement.count("\n", 0, start) + model.sql_line - 1))
-
-
-def _quoted_column(rest: str, statement: str, line: int) -> int:
-    """Where in the line, from 0, the caret below its quotation points; the first visible place if there is none.
-
-    A long line is quoted in part, with dots for what is left out.
-    """
-    quoted, _, below = rest.partition("\n")
-    below = below.partition("\n")[0]
-    begin = offset_of_line(statement, line)
-    whole = statement[begin:].partition("\n")[0]
-    blanks = len(whole) - len(whole.lstrip())
-    caret = below.find("^")
-    if caret < 0 or below[:caret].strip():
-        return blanks
-    # The caret stands below a line that begins with `LINE n:`, which `rest` does not have.
-    inner = quoted.strip().removeprefix("...").removesuffix("...")
-    there = whole.find(inner)
-    if there < 0 or not inner:
-        return blanks
-    return there + max(caret - len(f"LINE {line}:") - quoted.find(inner), 0)
-
-
-def _shift_caret(rest: str, by: int) -> str:
-    """Under a quoted line stands a line with only a caret: it moves with what stands before the quotation."""
-    quoted, newline, below = rest.partition("\n")
-    caret = below.find("^")
-    if caret < 0 or below[:caret].strip():
-        return rest
-    return quoted + newline + " " * max(0, caret + by) + below[caret:]
