@@ -12,6 +12,7 @@ PUBLIC = {
     "sqlbuild.tasks": {"task", "TaskContext", "AsyncTaskContext", "SkipMode"},
     "sqlbuild.checks": {"check", "CheckContext", "AsyncCheckContext", "Severity", "SkipMode"},
     "sqlbuild.factories": {"factory"},
+    "sqlbuild.hooks": {"hook", "HookContext", "AsyncHookContext", "HookDestination", "SkipMode"},
     "sqlbuild.providers": {"Provider", "ProviderContext"},
     "sqlbuild.loaders": {
         "AsyncLoaderContext",

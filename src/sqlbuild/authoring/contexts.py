@@ -136,9 +136,7 @@ class NodeContext:
 
     def log(self, message: str, level: Level = "info", **fields: object) -> None:
         """Write a line to the node's log. Raises ValueError for an unknown level."""
-        if level not in _LEVELS:
-            raise ValueError(f"ctx.log(): level must be one of {', '.join(_LEVELS)}, not {level!r}")
-        self._session.log(str(message), level, fields)
+        self._session.log(str(message), checked_level(level), fields)
 
 
 class AssetContext(NodeContext, Blocking):
@@ -316,6 +314,12 @@ def _results_of(
     session: NodeSession, node_function: Callable[..., object], limit: int
 ) -> Coroutine[Any, Any, list[UpstreamResult]]:
     return Pending(session, "ctx.results_of(...)", session.results_of, node_function, checked_limit(limit))
+
+
+def checked_level(level: Level) -> Level:
+    if level not in _LEVELS:
+        raise ValueError(f"ctx.log(): level must be one of {', '.join(_LEVELS)}, not {level!r}")
+    return level
 
 
 def checked_limit(limit: object) -> int:

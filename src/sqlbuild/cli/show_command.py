@@ -103,6 +103,8 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
                 facts.append(("requires", declared.requires))
         case Model() as model:
             facts += [("built as", model.materialized), *_attempt_facts(model)]
+            hooks = [hook.label for hook in (*model.pre_hooks, *model.post_hooks)]
+            facts += [("hooks", ", ".join(hooks))] if hooks else []
         case Seed() as seed:
             facts += [("file", seed.csv_path), *_attempt_facts(seed)]
         case UnitTest() as test:

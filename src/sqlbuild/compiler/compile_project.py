@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.compiler.fingerprints import fingerprint_of
 from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, NodeColumns, infer_columns
+from sqlbuild.compiler.model_hooks import compile_hooks, hook_facts, hooks_of, providers_of_hooks
 from sqlbuild.compiler.resolve_refs import Resolved, resolve_refs
 from sqlbuild.compiler.rules import RULES, Checked
 from sqlbuild.compiler.topological_order import order_nodes
@@ -18,6 +19,7 @@ from sqlbuild.domain.ids import NodeId, NodeKind, Relation, kind_of
 from sqlbuild.domain.nodes import (
     Asset,
     Declaration,
+    Model,
     PythonNode,
     Source,
     kind_of_declaration,
@@ -87,7 +89,13 @@ def _graph(
         test = tests.get(node)
         known = columns.get(node) if test is None else NodeColumns(code=test.code)
         fingerprint = fingerprint_of(
-            node, declaration, known, project.code.get(node), [fingerprints[each] for each in upstream], vars=vars_text
+            node,
+            declaration,
+            known,
+            project.code.get(node),
+            [fingerprints[each] for each in upstream],
+            vars=vars_text,
+            hooks=hook_facts(declaration, project) if isinstance(declaration, Model) else (),
         )
         fingerprints[node] = fingerprint
         downstream[node] = []
@@ -99,6 +107,9 @@ def _graph(
             made = dataclasses.replace(made, tests=test.tests, unit_test=test.plan)
         elif node in tested_by:
             made = dataclasses.replace(made, tested_by=tuple(tested_by[node]))
+        if isinstance(declaration, Model) and hooks_of(declaration):
+            hooks = compile_hooks(declaration, project, nodes)
+            made = dataclasses.replace(made, hooks=hooks, providers=providers_of_hooks(declaration, project))
         nodes[node] = made
     return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
 

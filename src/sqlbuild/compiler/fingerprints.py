@@ -41,15 +41,16 @@ def fingerprint_of(
     facts: CodeFacts | None,
     upstream: Iterable[Fingerprint],
     vars: str = "",
+    hooks: tuple[object, ...] = (),
 ) -> Fingerprint:
     """`vars` is the text of the project's vars, which counts where a node's code reads them. `columns.code` is the digest of a model's or source's SQL, `facts` what is known of a Python node's code;
-    `upstream` are the fingerprints of what the node depends on, in any order."""
+    `upstream` are the fingerprints of what the node depends on, in any order; `hooks` is what a model's hooks are made of."""
     if isinstance(declaration, PythonNode):
         code = _digest_of_code(facts or _NO_FACTS)
     else:
         code = columns.code if columns is not None else ""
     read_vars = vars if facts is not None and facts.reads_vars else ""
-    settings = _digest(repr(_settings(declaration)) + read_vars)
+    settings = _digest(repr(_settings(declaration)) + read_vars + (repr(hooks) if hooks else ""))
     totals = sorted(each.total for each in upstream)
     upstream_digest = _digest("".join(totals)) if totals else _NOTHING
     total = _digest(f"{node}\x1f{code}\x1f{settings}\x1f{upstream_digest}")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.compiler.managed_sources import loader_of, merge_managed
+from sqlbuild.compiler.model_hooks import reads_of_hooks
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, node_id
 from sqlbuild.domain.nodes import (
@@ -91,6 +92,7 @@ class _Resolver:
         by_name: Mapping[str, NodeId],
         functions: Mapping[int, NodeId],
     ) -> None:
+        self.project = project
         self.nodes = nodes
         self.by_name = by_name
         self.functions = functions
@@ -104,6 +106,11 @@ class _Resolver:
             self.reference(each.reference, declared.name, each.place, call=each.call or CALLS[each.reference.kind])
             for each in (*declared.references, *declared.passed)
         ]
+        if isinstance(declared, Model):
+            found += [
+                self.reference(read, declared.name, place, call=call)
+                for read, place, call in reads_of_hooks(declared, self.project)
+            ]
         return tuple(dict.fromkeys(each for each in found if each is not None))
 
     def of_python(

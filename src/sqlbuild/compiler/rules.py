@@ -11,6 +11,7 @@ from sqlbuild.compiler.function_rules import call_problems
 from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
+from sqlbuild.compiler.model_hooks import hooks_of
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.relation_rules import (
     files_read_on_postgres,
@@ -23,6 +24,7 @@ from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.hooks import SqlHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, name_of
 from sqlbuild.domain.nodes import (
     Asset,
@@ -268,6 +270,10 @@ def _place_of_dependency(declaration: Declaration, upstream: NodeId) -> Place:
         for found in (*declaration.references, *declaration.passed):
             if found.reference.kind == kind_of(upstream) and found.reference.name == name_of(upstream):
                 return found.place
+        for hook in hooks_of(declaration) if isinstance(declaration, Model) else ():
+            for found in hook.references if isinstance(hook, SqlHook) else ():
+                if found.reference.kind == kind_of(upstream) and found.reference.name == name_of(upstream):
+                    return found.place
     return place_of_declaration(declaration)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
+from sqlbuild.domain.hooks import CompiledHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.nodes import Declaration, Function, Model, PythonFunction, Seed, Source, UnitTest
 from sqlbuild.domain.source_map import Expansion
@@ -92,6 +93,8 @@ class Node:
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
     providers: tuple[str, ...] = ()
     """Names of the providers that a Python node may use: by its parameters, or as `ctx.providers.name`."""
+    hooks: tuple[CompiledHook, ...] = ()
+    """Of a model, those before it is built and those after."""
     notes: tuple[str, ...] = ()
     """For example `columns not checked: PIVOT`."""
     tested_by: tuple[NodeId, ...] = ()

@@ -9,6 +9,7 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
+from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
@@ -76,6 +77,9 @@ class Model:
     pools: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     grants: Grants = dataclasses.field(default_factory=dict)
+    pre_hooks: tuple[ModelHook, ...] = ()
+    """What runs before it is built, in this order."""
+    post_hooks: tuple[ModelHook, ...] = ()
     sql_analysis: bool = True
     """False: the SQL is left to the warehouse; its syntax is not checked and its columns are not inferred."""
 

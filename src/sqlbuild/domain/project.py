@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sqlbuild.domain.nodes import Declaration
+from sqlbuild.domain.nodes import Declaration, PythonFunction
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
@@ -36,5 +36,7 @@ class Project:
     code: Mapping[str, CodeFacts] = dataclasses.field(default_factory=dict)
     """Node id -> facts, for Python nodes."""
     providers: tuple[ProviderDeclaration, ...] = ()
+    hooks: Mapping[str, PythonFunction] = dataclasses.field(default_factory=dict)
+    """By name; their code facts stand in `code` under `hook:name`."""
     problems: tuple[Problem, ...] = ()
     """Everything found wrong while reading; the compiler adds its own and reports them together."""

@@ -21,13 +21,15 @@ _NO_EFFECT = "remove it, or go on without it"
 ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not checked"
 _ONLY_MANAGED = "add `managed: true`, or remove it: it only means something for sources that a loader fills"
 
+HOOK_KEYS = _words("pre_hooks post_hooks")
 MODEL_KEYS = _words(
     "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants"
 ) | {
     "max_duration",
     "sql_analysis",
+    *HOOK_KEYS,
 }
-DEFAULTS_KEYS = MODEL_KEYS - {"description", "columns", "alias", "indexes"}
+DEFAULTS_KEYS = MODEL_KEYS - HOOK_KEYS - {"description", "columns", "alias", "indexes"}
 INDEX_KEYS = _words("columns unique where using include name")
 COLUMN_KEYS = _words("type nullable description meta")
 RETRY_KEYS = _words(
@@ -50,11 +52,7 @@ IGNORED_MODEL_KEYS: Mapping[str, str] = {
         valid_from_column valid_to_column""",
     ),
 }
-REFUSED_MODEL_KEYS: Mapping[str, str] = {
-    "pre_hooks": "run these statements outside of sqlbuild, before the build",
-    "post_hooks": "run these statements in a task that depends on the model",
-}
-ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, *REFUSED_MODEL_KEYS, "enabled"}
+ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, "enabled"}
 
 SEED_KEYS = _words(
     "name description database schema meta tags group csv_settings columns retry timeout max_duration pool"

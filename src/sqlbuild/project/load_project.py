@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sqlbuild.domain.masking import Masker
-from sqlbuild.domain.nodes import Function, Model, Source, UnitTest
+from sqlbuild.domain.nodes import (
+    Function,
+    Model,
+    Source,
+    UnitTest,
+    name_of_declaration,
+    place_of_declaration,
+)
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
@@ -18,7 +25,9 @@ from sqlbuild.project.located import located
 from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.path_defaults import matching_keys
+from sqlbuild.project.python_hooks import PythonHooks, named_hooks
 from sqlbuild.project.read_function import read_function
+from sqlbuild.project.read_hooks import HookWords
 from sqlbuild.project.read_python import close_python, read_python
 from sqlbuild.project.read_seeds import read_seeds
 from sqlbuild.project.read_sql import read_model
@@ -53,23 +62,37 @@ def load_project(
     python_files = [folder / path for path in (*files.providers, *files.python)]
     macros = Macros(folder, settings, python_files)
     try:
-        models = _read_models(folder, files.models, settings, problems, macros)
+        words = HookWords(settings=settings, environ=environ)
+        models = _read_models(folder, files.models, settings, problems, macros, words)
         sources = _read_sources(folder, files.sources, problems)
         seeds = read_seeds(folder, files.seeds, settings, problems)
         functions = _read_functions(folder, files.functions, problems, macros)
         paths = {model.name.lower(): model.place.path for model in models}
         tests = _read_tests(folder, files.tests, settings.run.test_timeout, problems, macros, paths)
+        hooks = PythonHooks(folder, python_files, macros.opened)
+        if named_hooks(models):
+            hooks.read({posixpath.dirname(path) for path in files.models})
     except BaseException:
         close_python(folder)
         raise
-    python = read_python(folder, python_files, macros.opened)
+    python = read_python(folder, python_files, hooks.opened)
+    declarations = (*sources, *seeds, *functions, *models, *python.nodes, *tests)
+    providers = [provider.name for provider in python.providers]
+    if hooks.opened is not None:
+        places = {name_of_declaration(each): place_of_declaration(each) for each in declarations}
+        hooks.check(models, places, providers)
     return Project(
         root=str(folder),
         settings=settings,
-        declarations=(*sources, *seeds, *functions, *models, *python.nodes, *tests),
-        code=python.code,
+        declarations=declarations,
+        code={**python.code, **hooks.facts(providers)} if hooks.functions else python.code,
+        hooks=hooks.functions,
         providers=python.providers,
-        problems=(*settings_problems, *sorted((*problems, *macros.problems), key=_place), *python.problems),
+        problems=(
+            *settings_problems,
+            *sorted((*problems, *macros.problems, *hooks.problems), key=_place),
+            *python.problems,
+        ),
     )
 
 
@@ -78,7 +101,7 @@ def _place(problem: Problem) -> tuple[str, int, int]:
 
 
 def _read_models(
-    root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem], macros: Macros
+    root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem], macros: Macros, words: HookWords
 ) -> list[Model]:
     models: list[Model] = []
     defaults_of_folder: dict[str, ModelFields] = {}
@@ -89,7 +112,7 @@ def _read_models(
             defaults_of_folder[folder] = _defaults(folder, settings, used, problems)
         file = read_text_file(root, path, problems)
         if file is not None:
-            models.append(read_model(file, defaults_of_folder[folder], problems, Visible(macros, (path,))))
+            models.append(read_model(file, defaults_of_folder[folder], problems, Visible(macros, (path,)), words))
     if models:
         problems.extend(_unused(key) for key in settings.path_defaults if key not in used)
     return models

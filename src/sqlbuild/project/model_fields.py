@@ -16,7 +16,6 @@ from sqlbuild.project.known_keys import (
     IGNORED_MODEL_KEYS,
     MATERIALIZATIONS_TO_COME,
     MODEL_KEYS,
-    REFUSED_MODEL_KEYS,
     RETRY_KEYS,
 )
 from sqlbuild.project.located import Located, describe
@@ -112,15 +111,6 @@ def duration_seconds(text: str) -> float | None:
 
 
 def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
-    refused = [key for key in REFUSED_MODEL_KEYS if key in reader.entries]
-    for key in refused:
-        reader.refuse(
-            key,
-            f"`{reader.name_of(key)}` is not supported yet",
-            REFUSED_MODEL_KEYS[key],
-            code="UNSUPPORTED",
-            at_key=True,
-        )
     if "name" in reader.entries:
         reader.refuse(
             "name",
@@ -142,7 +132,7 @@ def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
     )
     if cannot_be_built:
         known = known | IGNORED_MODEL_KEYS.keys()
-    reader.refuse_unknown(known | {"enabled"}, IGNORED_MODEL_KEYS, told={*refused, "name"})
+    reader.refuse_unknown(known | {"enabled"}, IGNORED_MODEL_KEYS, told={"name"})
 
 
 def _materialized(reader: FieldReader) -> Materialization | None:

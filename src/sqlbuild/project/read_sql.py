@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
+from sqlbuild.domain.hooks import HookPhase, ModelHook
 from sqlbuild.domain.nodes import Model
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.known_keys import ALL_MODEL_KEYS
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
+from sqlbuild.project.read_hooks import HookWords, read_hooks
 from sqlbuild.project.sql_references import Query, Visible, is_code, read_query
 from sqlbuild.project.sql_text import Unclosed, skip_blank
 from sqlbuild.project.text_file import TextFile
@@ -20,7 +22,13 @@ _ANY_KEY = "|".join(sorted(ALL_MODEL_KEYS))
 _MISPLACED_HEADER = re.compile(rf"^[ \t]*(MODEL\s*\(\s*(?:\)\s*;|(?:{_ANY_KEY})[\s(\[\"'](?!\s*[,)])))", re.MULTILINE)
 
 
-def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], macros: Visible | None = None) -> Model:
+def read_model(
+    file: TextFile,
+    defaults: ModelFields,
+    problems: list[Problem],
+    macros: Visible | None = None,
+    words: HookWords | None = None,
+) -> Model:
     """The model of `file`, named like the file; `defaults` are the fields its header does not need to repeat.
 
     It is returned whatever is wrong with it, so that references to it can be resolved.
@@ -29,11 +37,14 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], m
     header = _HEADER.match(file.text, begin)
     fields: ModelFields = {}
     query = Query(sql="", start=begin)
+    hooks: dict[str, tuple[ModelHook, ...]] = {}
     if header is None:
         query = _read_query(file, begin, begin, problems, macros)
     else:
         parsed = parse_header(file, header.end(), problems)
-        fields = read_model_fields(FieldReader(parsed.entries, "", problems))
+        reader = FieldReader(parsed.entries, "", problems)
+        fields = read_model_fields(reader)
+        hooks = _read_hooks(file, reader, merge_layers(defaults, fields), words, macros)
         if parsed.end is not None:
             query = _read_query(file, parsed.end, None, problems, macros)
     line, column = file.line_and_column(query.start)
@@ -46,8 +57,19 @@ def read_model(file: TextFile, defaults: ModelFields, problems: list[Problem], m
         references=query.references,
         passed=query.passed,
         expansions=query.expansions,
+        pre_hooks=hooks.get(HookPhase.PRE, ()),
+        post_hooks=hooks.get(HookPhase.POST, ()),
         **merge_layers(defaults, fields, {"sql_analysis": False} if query.unreadable else {}),
     )
+
+
+def _read_hooks(
+    file: TextFile, reader: FieldReader, fields: ModelFields, words: HookWords | None, macros: Visible | None
+) -> dict[str, tuple[ModelHook, ...]]:
+    if words is None or macros is None or not any(phase in reader.entries for phase in HookPhase):
+        return {}
+    name = PurePosixPath(file.path).stem
+    return {phase.value: read_hooks(reader, phase, name, fields, words, macros) for phase in HookPhase}
 
 
 def start_of_text(file: TextFile) -> int:

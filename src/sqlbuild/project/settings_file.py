@@ -11,6 +11,7 @@ from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import (
     CONNECTION_KEYS,
     DEFAULTS_KEYS,
+    HOOK_KEYS,
     IGNORED_SETTINGS_TABLES,
     MODEL_KEYS,
     SEED_DEFAULTS_KEYS,
@@ -67,7 +68,8 @@ def read_settings(
         pools=read_pools(top),
         defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS | SEED_DEFAULTS_KEYS),
         path_defaults={
-            folder: _model_defaults(reader, MODEL_KEYS) for folder, reader in _tables(top, "path_defaults").items()
+            folder: _model_defaults(reader, MODEL_KEYS - HOOK_KEYS)
+            for folder, reader in _tables(top, "path_defaults").items()
         },
         vars=_vars(top, targets.table) | dict(vars or {}),
         secrets=placeholders.secrets,

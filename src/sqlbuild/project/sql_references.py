@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 
 from sqlbuild.domain.ids import Place
-from sqlbuild.domain.nodes import SqlReference
 from sqlbuild.domain.source_map import Expansion
+from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
 from sqlbuild.project.macro_arguments import WHAT_IS_ALLOWED, WrongArguments, read_arguments
 from sqlbuild.project.macros import Macro, Macros, UnreadableMacros, WrongMacro

@@ -169,7 +169,7 @@ class _Execution:
             work=self._node_work,
             providing=self.providing,
         )
-        self._models = ModelBuilder(plan, order, services, self.results)
+        self._models = ModelBuilder(plan, order, services, self.results, self._environment)
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}

@@ -119,6 +119,9 @@ class Records:
             facts = masked_error(facts, self._masker)
         place = attempt.node.place
         if attempt.node.kind not in PYTHON_KINDS:
+            if facts.path:
+                # Code of the author's, in a hook, has raised it.
+                return facts
             path, line = (error.path, error.line) if isinstance(error, NodeError) else (None, None)
             return dataclasses.replace(facts, traceback="", path=path or place.path, line=line)
         if not facts.path:

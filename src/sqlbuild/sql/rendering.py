@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
-from sqlbuild.domain.nodes import SqlReference
+from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.refs import Reference
 from sqlbuild.sql.tokens import RESERVED_WORDS, Token, TokenKind, UnclosedText, tokens
 

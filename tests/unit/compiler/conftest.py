@@ -14,9 +14,10 @@ from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import Place, node_id
-from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, SqlReference, UnitTest, kind_of_declaration
+from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, UnitTest, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.domain.settings import Connection, Pool, Settings, Target
+from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.refs import Reference
 from sqlbuild.state.analysis_cache import InMemoryAnalysisCache

@@ -144,7 +144,7 @@ BAD = [
         "1:8",
         "unknown key `zzz`",
         "known here: alias, columns, contract, database, description, enabled, grants, group, indexes, materialized, max_duration, meta, pool, "
-        "retry, schema, sql_analysis, tags, timeout",
+        "post_hooks, pre_hooks, retry, schema, sql_analysis, tags, timeout",
     ),
     ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),
     ("columns (a (typ INTEGER))", "UNKNOWN_KEY", "1:20", "unknown key `columns.a.typ`", "did you mean `type`?"),
@@ -181,7 +181,6 @@ BAD = [
     ("timeout 1, max_duration 1s", "BAD_VALUE", "1:19", "`max_duration` and `timeout` mean the same", "keep one of them"),
     ("pool [1]", "WRONG_TYPE", "1:14", "`pool` must be a list of texts, not the number 1", "write for example pool [first, second]"),
     ("enabled false", "UNSUPPORTED", "1:8", "`enabled false` is not supported yet", "move the file out of models/, or begin its name with _"),
-    ('pre_hooks [inline_sql("x")]', "UNSUPPORTED", "1:8", "`pre_hooks` is not supported yet", "run these statements outside of sqlbuild, before the build"),
     ("a b c", "HEADER_SYNTAX", "1:12", "a comma or ) is expected here, not `c`", "put a comma before it"),
 ]  # fmt: skip
 

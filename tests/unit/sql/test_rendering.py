@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Place, Relation
-from sqlbuild.domain.nodes import SqlReference
+from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.refs import Reference, source
 from sqlbuild.sql.rendering import (
     Readable,

@@ -10,7 +10,7 @@ from sqlbuild.domain.nodes import Function, Model
 from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 
-_LINE = re.compile(r"\bLINE (\d+):")
+LINE = re.compile(r"\bLINE (\d+):")
 
 
 def placed(error: WarehouseError, node: Node) -> WarehouseError:
@@ -23,7 +23,7 @@ def placed(error: WarehouseError, node: Node) -> WarehouseError:
     assert isinstance(model, Model | Function)
     assert sql is not None
     message = str(error.args[0]) if error.args else ""
-    found = _LINE.search(message)
+    found = LINE.search(message)
     start = error.sql.find(sql) if found else -1
     if found is None or start < 0:
         line: int | None = model.sql_line
@@ -31,7 +31,7 @@ def placed(error: WarehouseError, node: Node) -> WarehouseError:
         written = _written(found, message, error.sql, start, node)
         line = written.place.line
         place = f"{model.place.path}:{line}:"
-        rest = _shift_caret(message[found.end() :], len(place) - len(found[0]))
+        rest = shift_caret(message[found.end() :], len(place) - len(found[0]))
         message = message[: found.start()] + place + rest
         if written.expansion is not None:
             message += f"\nThis is {written.expansion.told()}, which is called at {written.place}."
@@ -74,7 +74,7 @@ def _quoted_column(rest: str, statement: str, line: int) -> int:
     return there + max(caret - len(f"LINE {line}:") - quoted.find(inner), 0)
 
 
-def _shift_caret(rest: str, by: int) -> str:
+def shift_caret(rest: str, by: int) -> str:
     """Under a quoted line stands a line with only a caret: it moves with what stands before the quotation."""
     quoted, newline, below = rest.partition("\n")
     caret = below.find("^")

@@ -1,0 +1,219 @@
+"""The header keys `pre_hooks` and `post_hooks`: what runs before and after a model is built."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+
+from sqlbuild.domain.hooks import RUN_ID_MARK, HookPhase, ModelHook, PythonHook, SqlHook
+from sqlbuild.domain.ids import Place, Relation
+from sqlbuild.domain.settings import Settings
+from sqlbuild.domain.sql_reference import SqlReference
+from sqlbuild.errors import Problem
+from sqlbuild.project.field_reader import FieldReader, nearest
+from sqlbuild.project.located import Call, Located, describe, plain
+from sqlbuild.project.sql_references import Visible, read_query
+from sqlbuild.project.text_file import TextFile
+from sqlbuild.sql.rendering import quote_relation
+
+_EXAMPLE = 'write for example [inline_sql("GRANT SELECT ON @@CTX:destination.qualified TO analyst"), python("notify")]'
+_VARIABLE = re.compile(r"@@(?:CTX:(?P<context>\w+\.\w+)|ENV:(?P<env>\w+)|(?P<var>[A-Za-z_]\w*))")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HookWords:
+    """What `@@...` may stand for in the hooks of all models."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+
+    def of_model(self, name: str, fields: Mapping[str, object]) -> Mapping[str, str]:
+        """What `@@CTX:...` stands for in the hooks of one model, with these fields of its header."""
+        target = self.settings.target
+        database, schema = str(fields.get("database") or target.database), str(fields.get("schema") or target.schema)
+        alias = str(fields.get("alias") or name)
+        return {
+            "destination.qualified": quote_relation(Relation(database, schema, alias)),
+            "destination.schema": schema,
+            "destination.database": database,
+            "destination.table": alias,
+            "model.name": name,
+            "model.database": database,
+            "model.schema": schema,
+            "model.alias": alias,
+            "run.target": target.name,
+            "run.id": RUN_ID_MARK,
+        }
+
+
+def read_hooks(
+    reader: FieldReader, phase: HookPhase, name: str, fields: Mapping[str, object], words: HookWords, macros: Visible
+) -> tuple[ModelHook, ...]:
+    """The entries of one phase, in their order; what is wrong with one is a problem, and it is left out."""
+    entry = reader.entries.get(phase)
+    if entry is None or entry.value is None:
+        return ()
+    if not isinstance(entry.value, tuple):
+        message = f"`{phase}` must be a list, not {describe(entry.value)}"
+        reader.refuse(phase, message, _EXAMPLE, code="WRONG_TYPE")
+        return ()
+    context = words.of_model(name, fields)
+    hooks = (
+        _hook(item, phase, index, context, words, macros, reader.problems) for index, item in enumerate(entry.value)
+    )
+    return tuple(hook for hook in hooks if hook is not None)
+
+
+def _hook(
+    item: Located,
+    phase: HookPhase,
+    index: int,
+    context: Mapping[str, str],
+    words: HookWords,
+    macros: Visible,
+    problems: list[Problem],
+) -> ModelHook | None:
+    label, call = f"{phase}[{index}]", item.value
+    if isinstance(call, str):
+        help = f'write inline_sql("{call if len(call) <= 60 else call[:57] + "..."}")'
+        problems.append(item.problem("HOOK", f"`{label}` is a text, which is no hook", help))
+        return None
+    kinds = ("inline_sql", "python", "sql")
+    if not isinstance(call, Call) or call.name not in kinds:
+        help = nearest(call.name, ("inline_sql", "python")) if isinstance(call, Call) else _EXAMPLE
+        problems.append(item.problem("HOOK", f"`{label}` is {describe(item.value)}, which is no hook", help))
+        return None
+    if call.name == "sql":
+        help = 'write the statement out: inline_sql(...); what is repeated can be a macro: inline_sql("@py.name(...)")'
+        problems.append(item.problem("UNSUPPORTED", f"`{label}`: hooks in files of hooks/sql/ are not supported", help))
+        return None
+    argument = call.arguments[0].value if len(call.arguments) == 1 else None
+    if not isinstance(argument, str) or not argument.strip() or (call.name == "inline_sql" and call.options):
+        what = "one text, the statement" if call.name == "inline_sql" else 'the name of a hook: python("notify")'
+        problems.append(item.problem("HOOK", f"`{label}`: {call.name}(...) does not hold {what}", _EXAMPLE))
+        return None
+    if call.name == "python":
+        return _python_hook(argument, call, item, phase, index, problems)
+    return _sql_hook(call.arguments[0], argument, phase, index, context, words, macros, problems)
+
+
+def _python_hook(
+    name: str, call: Call, item: Located, phase: HookPhase, index: int, problems: list[Problem]
+) -> PythonHook | None:
+    arguments: dict[str, object] = {}
+    for key, entry in call.options.items():
+        # `key: value` and `key value` are the same.
+        written = key.removesuffix(":")
+        checked = FieldReader(Located({written: entry}, item.file), f"{phase}[{index}]", problems)
+        if not written.isidentifier():
+            message = f"`{phase}[{index}]`: {written!r} is no name of a parameter"
+            problems.append(entry.problem("HOOK", message, 'write for example python("notify", channel: "data")'))
+        elif checked.is_json(written):
+            arguments[written] = plain(entry)
+    return PythonHook(phase=phase, index=index, name=name, place=item.file.place(item.offset), arguments=arguments)
+
+
+def _sql_hook(
+    located: Located,
+    written: str,
+    phase: HookPhase,
+    index: int,
+    context: Mapping[str, str],
+    words: HookWords,
+    macros: Visible,
+    problems: list[Problem],
+) -> SqlHook:
+    label = f"`{phase}[{index}]`"
+    begin = _begin(located, written)
+    place = located.file.place(begin)
+
+    def replaced(found: re.Match[str]) -> str:
+        try:
+            return _value(found, context, words)
+        except _WrongVariable as wrong:
+            line = (place.line or 1) + written.count("\n", 0, found.start())
+            problems.append(
+                Problem(code="VARIABLE", message=f"{label}: {wrong}", help=wrong.help, path=place.path, line=line)
+            )
+            return "NULL"
+
+    text = _VARIABLE.sub(replaced, written)
+    found: list[Problem] = []
+    query = read_query(TextFile(place.path, text), 0, found, macros)
+    begun = text.count("\n", 0, query.start)
+    moved = _mover(place)
+    for problem in found:
+        there = moved(Place(place.path, problem.line, problem.column))
+        help = "write another inline_sql(...) for it" if problem.code == "STATEMENTS" else problem.help
+        message = f"{label}: {problem.message}"
+        problems.append(dataclasses.replace(problem, message=message, help=help, line=there.line, column=there.column))
+    return SqlHook(
+        phase=phase,
+        index=index,
+        sql=query.sql,
+        place=Place(place.path, (place.line or 1) + begun),
+        references=tuple(_moved(each, moved) for each in query.references),
+        passed=tuple(_moved(each, moved) for each in query.passed),
+    )
+
+
+def _begin(located: Located, written: str) -> int:
+    """Where the text begins in its file, behind the quotes."""
+    offset = located.offset or 0
+    first = written.partition("\n")[0]
+    there = located.file.text.find(first, offset)
+    return there if there >= 0 else offset
+
+
+def _mover(begin: Place) -> Callable[[Place], Place]:
+    """From a place in a text to that in the file in which the text begins at `begin`."""
+
+    def moved(place: Place) -> Place:
+        if place.line is None:
+            return begin
+        column = place.column
+        if column is not None and place.line == 1:
+            column += (begin.column or 1) - 1
+        return Place(begin.path, (begin.line or 1) + place.line - 1, column)
+
+    return moved
+
+
+def _moved(reference: SqlReference, moved: Callable[[Place], Place]) -> SqlReference:
+    return dataclasses.replace(reference, place=moved(reference.place))
+
+
+class _WrongVariable(Exception):
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+def _value(found: re.Match[str], context: Mapping[str, str], words: HookWords) -> str:
+    """What stands for one `@@...`. Raises _WrongVariable."""
+    if (name := found["context"]) is not None:
+        if name not in context:
+            raise _WrongVariable(f"there is no @@CTX:{name}", nearest(name, context))
+        if not context[name]:
+            raise _WrongVariable(
+                f"@@CTX:{name} is empty: the database is that of the connection", "leave it out, or set `database`"
+            )
+        return context[name]
+    if (name := found["env"]) is not None:
+        if name not in words.environ:
+            raise _WrongVariable(f"the environment variable {name} is not set", "set it, or correct the name")
+        return words.environ[name]
+    name = found["var"]
+    if name not in words.settings.vars:
+        raise _WrongVariable(f"there is no var {name}", nearest(name, words.settings.vars) or "add it to [vars]")
+    value = words.settings.vars[name]
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return str(value).upper()
+        case str() | int() | float():
+            return str(value)
+        case _:
+            raise _WrongVariable(f"the var {name} is a list or a table", "give a text, a number, true or false")
