@@ -46,7 +46,7 @@ def points_of(warehouse: str) -> list[str]:
 
 
 POINTS = [(warehouse, point) for warehouse in WAREHOUSES for point in points_of(warehouse)]
-ABOUT_THE_SERVER = re.compile(r"load|lock|model|warehouse|results|run\.stored|replay\.stored")
+ABOUT_THE_SERVER = re.compile(r"delta|load|lock|model|warehouse|results|run\.stored|replay\.stored")
 EVERY_POINT = pytest.mark.parametrize(("warehouse", "point"), POINTS)
 DEPENDS_ON_THE_CLOCK = {"results.stored"}
 """How often they are passed; the last time may not come."""
@@ -70,6 +70,13 @@ PROJECT = {
     "models/totals.sql": """
         MODEL (materialized table);
         SELECT day, kind, count(label) AS events FROM __ref("events") JOIN __seed("kinds") USING (kind) GROUP BY day, kind
+    """,
+    "models/grown.sql": """
+        MODEL (
+          materialized incremental, incremental_strategy append, cursor id, cursor_type integer,
+          append_cursor_inclusive false, incremental_mode microbatch, batch_size 500,
+        );
+        SELECT id, day, kind FROM __ref("events")
     """,
     "python/nodes.py": """
         import os
@@ -131,12 +138,12 @@ PROJECT = {
     """,
 }
 FIRST_DAY = {"seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n"}
-TABLES = ("kinds", "raw_events", "stg_events", "events", "totals")
+TABLES = ("kinds", "raw_events", "stg_events", "events", "totals", "grown")
 STATE_TABLES = (
     "_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits", "_sqlbuild_fingerprints",
 )  # fmt: skip
 NODES = {
-    "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "task:opens",
+    "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "model:grown", "task:opens",
     "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",
 }  # fmt: skip
 TRACED = """
@@ -217,7 +224,9 @@ class KilledProject:
         """Nodes of the last run whose success would survive the machine: in the journal, or committed with their data."""
         records = read_journal(str(self.journal)).records
         done = {node for node, record in records.items() if Status(json.loads(record)["status"]) in SUCCESSES}
-        committed = self.rows("SELECT DISTINCT node_id FROM _sqlbuild_commits WHERE run_id = $1", self.run_id)
+        committed = self.rows(
+            "SELECT DISTINCT node_id FROM _sqlbuild_commits WHERE run_id = $1 AND part NOT LIKE 'batch %'", self.run_id
+        )
         return done | {node for (node,) in committed}
 
     def done_items(self) -> set[str]:

@@ -36,6 +36,7 @@ from sqlbuild.app.wiring import (
     make_access,
     make_comparing,
     make_copying,
+    make_deltas,
     make_empty_warehouse,
     make_functions,
     make_loading,
@@ -53,6 +54,7 @@ from sqlbuild.artifacts.run_results_json import streamed_run_results
 from sqlbuild.artifacts.write_json import write_json, write_text
 from sqlbuild.domain.events import RunNote, RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
+from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.kept_sql import sql_to_keep
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
@@ -123,13 +125,13 @@ async def build_here(
     return result
 
 
-def plan_from(compiled: Compiled, selection: Selection, past: Past) -> Plan:
+def plan_from(compiled: Compiled, selection: Selection, past: Past, refresh: Refresh = NO_REFRESH) -> Plan:
     if selection.load is None:
         selection = dataclasses.replace(selection, load=compiled.project.settings.run.auto_load_sources)
     if selection.defer_to is not None:
         compiled = deferred(compiled, selection, past)
     selected: Selected = select_nodes(compiled.graph, past, selection)
-    return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name)
+    return build_plan(compiled.graph, selected, past, target=compiled.project.settings.target.name, refresh=refresh)
 
 
 async def _build_alone(
@@ -182,7 +184,10 @@ async def _build(
                 await look_after_lost_runs(project.root, project.settings.target.name, store, events.publish, _now())
             past = await store.past()
         if not is_new and not options.dry_run:
-            removed = await remove_leftovers(project.root, project.settings, warehouse, past.relations)
+            goes_on = None if options.resume is None else options.resume.run_id
+            removed = await remove_leftovers(
+                project.root, project.settings, warehouse, past.relations, goes_on_with=goes_on
+            )
             if removed:
                 events.publish(RunNote(_now(), told_leftovers(removed)))
         if options.resume is not None:
@@ -191,7 +196,7 @@ async def _build(
             there = compiled if selection.defer_to is None else deferred(compiled, selection, past)
             plan = plan_of_run(there, past, options.resume, force=options.force)
         else:
-            plan = plan_from(compiled, selection, past)
+            plan = plan_from(compiled, selection, past, options.refresh)
         for text in (*(problem.message for problem in graph.warnings), *plan.warnings):
             events.publish(RunWarning(_now(), text))
         used = _providers_of(plan, called_only=options.dry_run)
@@ -343,6 +348,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             publish=run.events.publish,
             logs=logs,
             loading=make_loading(compiled.project.settings),
+            deltas=make_deltas(compiled.project.settings),
             copying=make_copying(compiled.project.settings),
             comparing=make_comparing(compiled.project.settings),
             staging=make_staging(compiled.project.settings),

@@ -18,7 +18,7 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
-from sqlbuild.runner.staging import drop_staged, run_of_staging
+from sqlbuild.runner.staging import drop_staged, is_rebuild, run_of_staging
 from sqlbuild.state.journal import FILE_NAME, journal_has_ended, target_of_journal
 
 _NAMED = 3
@@ -26,16 +26,23 @@ _UNFINISHED_FILE = re.compile(r".+\.(\d+)\.(?:tmp|part)")
 
 
 async def remove_leftovers(
-    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation], *, nobody_else: bool = False
+    root: str,
+    settings: Settings,
+    warehouse: Warehouse,
+    relations: Iterable[Relation],
+    *,
+    nobody_else: bool = False,
+    goes_on_with: str | None = None,
 ) -> tuple[str, ...]:
     """Remove what dead runs have left in the target's warehouse, beside their exports and in target/.
 
     Returns names of relations and paths. Only for whoever holds the lock of the target: then no other run of it goes
     on. `relations` are those of the warehouse; `nobody_else`: of no other target of the project a run goes on either.
+    The run `goes_on_with` is about to be resumed: it goes on with tables that it has half built.
     """
     failpoint("leftovers.found")
     runs = os.path.join(root, "target", "runs")
-    tables = await _drop_staging(root, settings, warehouse, relations)
+    tables = await _drop_staging(root, settings, warehouse, relations, (goes_on_with or "").lower())
     may_be_alive = functools.partial(_may_be_alive, runs, None if nobody_else else settings.target.name)
     exports = remove_export_leftovers(runs, may_be_alive)
     files = (*exports, *_remove_unfinished_files(os.path.join(root, "target")))
@@ -49,7 +56,7 @@ def told_leftovers(removed: tuple[str, ...]) -> str:
 
 
 async def _drop_staging(
-    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation]
+    root: str, settings: Settings, warehouse: Warehouse, relations: Iterable[Relation], goes_on_with: str
 ) -> list[Relation]:
     stale = [(found, run) for found in relations if (run := run_of_staging(found.name)) is not None]
     if not stale:
@@ -59,7 +66,7 @@ async def _drop_staging(
     connection = warehouse.connect()
     try:
         for found, run in sorted(stale, key=str):
-            if not is_ours(found, run):
+            if not is_ours(found, run) or (run == goes_on_with and is_rebuild(found.name)):
                 continue
             schema = settings.target.schema if found.schema == settings.target.schema.lower() else found.schema
             # What is called so and is neither table nor view is none of ours.

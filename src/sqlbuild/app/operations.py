@@ -19,6 +19,7 @@ from sqlbuild.app.target_access import Patience
 from sqlbuild.app.unit_tests import selected_tests
 from sqlbuild.app.wiring import (
     make_access,
+    make_deltas,
     make_store,
     make_warehouse,
     require_driver,
@@ -30,6 +31,7 @@ from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.kept_sql import keys_of_last_success
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
@@ -39,6 +41,7 @@ from sqlbuild.errors import ProjectError, SelectionError
 from sqlbuild.planner.explain import explain
 from sqlbuild.project.load_project import load_project
 from sqlbuild.project.read_python import close_python
+from sqlbuild.runner.kinds.foreseen_windows import with_windows
 from sqlbuild.selector.select_nodes import select_only
 from sqlbuild.state.analysis_cache import FileAnalysisCache
 
@@ -124,16 +127,16 @@ def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:
     return tuple(node for node in compiled.graph.nodes if node in chosen)
 
 
-def plan(compiled: Compiled, selection: Selection, patience: Patience) -> Plan:
+def plan(compiled: Compiled, selection: Selection, patience: Patience, refresh: Refresh = NO_REFRESH) -> Plan:
     """What a build would do. Reads the warehouse and changes nothing."""
-    return run_async(_plan, compiled, selection, patience, backend="asyncio")[0]  # type: ignore[no-any-return]
+    return run_async(_plan, compiled, selection, patience, refresh, backend="asyncio")[0]  # type: ignore[no-any-return]
 
 
 def plan_with_diffs(
-    compiled: Compiled, selection: Selection, patience: Patience
+    compiled: Compiled, selection: Selection, patience: Patience, refresh: Refresh = NO_REFRESH
 ) -> tuple[Plan, Mapping[NodeId, SqlDiff]]:
     """As `plan`, with what has changed in the SQL of models."""
-    return run_async(_plan, compiled, selection, patience, backend="asyncio")  # type: ignore[no-any-return]
+    return run_async(_plan, compiled, selection, patience, refresh, backend="asyncio")  # type: ignore[no-any-return]
 
 
 def show(compiled: Compiled, name: str) -> NodeReport:
@@ -168,18 +171,20 @@ def write_dag(compiled: Compiled, path: str | None) -> str:
     return path
 
 
-async def _plan(compiled: Compiled, selection: Selection, patience: Patience) -> tuple[Plan, Mapping[NodeId, SqlDiff]]:
+async def _plan(
+    compiled: Compiled, selection: Selection, patience: Patience, refresh: Refresh
+) -> tuple[Plan, Mapping[NodeId, SqlDiff]]:
     settings = compiled.project.settings
     access = make_access(settings, "sqb plan", patience)
     try:
         await access.wait_until_readable()
         warehouse = make_warehouse(settings, compiled.project.root)
         if not warehouse.exists():
-            return plan_from(compiled, selection, Past()), {}
+            return await with_windows(plan_from(compiled, selection, Past(), refresh)), {}
         await access.open(warehouse, read_only=True)
         store = make_store(warehouse, settings)
         past = await store.past()
-        made = plan_from(compiled, selection, past)
+        made = await with_windows(plan_from(compiled, selection, past, refresh), warehouse, make_deltas(settings))
         nodes = [step.node for step in made.steps.values()]
         keys = keys_of_last_success(nodes, past)
         kept = await store.sql_of(keys.values())

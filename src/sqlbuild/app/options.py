@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.project import Project
 from sqlbuild.state.run_journal import RunJournal
@@ -44,6 +45,8 @@ class RunOptions:
     debug: bool = False
     reload: bool = False
     """Loaders are told to load everything again."""
+    refresh: Refresh = NO_REFRESH
+    """What is asked of incremental models."""
     dry_run: bool = False
     """Call only nodes that are declared for it, read what is there, and write nothing."""
     test_timeout: float | None = None

@@ -10,11 +10,12 @@ from typing import Any
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.wording import counted
 from sqlbuild.domain.events import Event, RunNote, RunWarning
-from sqlbuild.domain.ids import NodeId, name_of
+from sqlbuild.domain.ids import NodeId, NodeKind, kind_of, name_of
+from sqlbuild.domain.incremental import Refresh
 from sqlbuild.domain.masking import MASK, Masker
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
-from sqlbuild.domain.results import NodeResult, Status
+from sqlbuild.domain.results import SUCCESSES, NodeResult, Status
 from sqlbuild.domain.selection import Selection
 from sqlbuild.errors import EngineError, SelectionError
 from sqlbuild.interfaces.state_store import StateStore
@@ -63,6 +64,7 @@ def request_of(selection: Selection, options: RunOptions, masker: Masker) -> dic
         "selection": dataclasses.asdict(selection),
         "vars": vars,
         "reload": options.reload,
+        "refresh": dataclasses.asdict(options.refresh),
     }
 
 
@@ -86,6 +88,11 @@ def selection_of_run(run: RunJournal) -> Selection:
     return Selection(**given)
 
 
+def refresh_of_run(run: RunJournal) -> Refresh:
+    assert run.request is not None
+    return Refresh(**run.request.get("refresh", {}))
+
+
 def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool) -> Plan:
     """What is left of a run. Raises SelectionError if a later one has written some of it, unless `force`."""
     if not force:
@@ -104,6 +111,7 @@ def plan_of_run(compiled: Compiled, past: Past, run: RunJournal, *, force: bool)
         ended=ended,
         began_with=run.began_with,
         turns=run.turns,
+        refresh=refresh_of_run(run),
     )
 
 
@@ -122,7 +130,9 @@ def order_of_resumed(order: RunOrder, plan: Plan, run: RunJournal) -> RunOrder:
         checkpoints={
             node: found.texts
             for node, found in run.checkpoints.items()
-            if node in plan.steps and found.fingerprint == plan.graph.nodes[node].fingerprint.total
+            if node in plan.steps
+            and found.fingerprint == plan.graph.nodes[node].fingerprint.total
+            and not _is_begun_anew(run, node)
         },
         attempts=dict(run.started),
         earlier=_results(run, kept),
@@ -131,6 +141,12 @@ def order_of_resumed(order: RunOrder, plan: Plan, run: RunJournal) -> RunOrder:
 
 def fingerprints(plan: Plan) -> dict[NodeId, str]:
     return {node: step.node.fingerprint.total for node, step in plan.steps.items()}
+
+
+def _is_begun_anew(run: RunJournal, node: NodeId) -> bool:
+    """Whether a model has succeeded already, and runs again because of something else: then it goes on with nothing."""
+    record = run.records.get(node)
+    return kind_of(node) is NodeKind.MODEL and record is not None and result_from_json(record).status in SUCCESSES
 
 
 async def look_after_lost_runs(

@@ -27,6 +27,7 @@ from sqlbuild.executors.process import ProcessLane
 from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.functions import FunctionBuilding
+from sqlbuild.interfaces.incremental import Deltas
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.providers import ProviderSet
@@ -145,6 +146,22 @@ def make_comparing(settings: Settings) -> Comparing:
     return DuckDBComparing()
 
 
+def make_deltas(settings: Settings) -> Deltas:
+    """What lets tables of the chosen target's warehouse grow."""
+    match settings.target.connection.adapter:
+        case "duckdb":
+            from sqlbuild.warehouses.duckdb_deltas import DuckDBDeltas
+
+            return DuckDBDeltas()
+        case "postgres":
+            from sqlbuild.warehouses.postgres_address import lock_seconds
+            from sqlbuild.warehouses.postgres_deltas import PostgresDeltas
+
+            return PostgresDeltas(lock_seconds(settings.target.connection))
+        case adapter:
+            raise AssertionError(f"a warehouse of the adapter {adapter!r} was opened")
+
+
 def make_copying(settings: Settings) -> Copying:
     """What writes rows of the chosen target's warehouse into files."""
     match settings.target.connection.adapter:
@@ -238,6 +255,7 @@ def make_services(
     publish: Callable[[Event], None],
     logs: NodeLogs,
     loading: Loading,
+    deltas: Deltas,
     copying: Copying,
     comparing: Comparing,
     staging: Staging,
@@ -259,6 +277,7 @@ def make_services(
         publish=publish,
         logs=logs,
         loading=loading,
+        deltas=deltas,
         copying=copying,
         comparing=comparing,
         staging=staging,

@@ -5,6 +5,16 @@ from typing import Annotated, Literal
 import typer
 
 from sqlbuild.cli.options import SharedOptions
+from sqlbuild.cli.refresh_options import (
+    EndCursor,
+    EndCursorInt,
+    EndCursorTs,
+    FullRefresh,
+    StartCursor,
+    StartCursorInt,
+    StartCursorTs,
+    refresh_of,
+)
 from sqlbuild.cli.run_selection import refuse_two_documents, resume_run, run_selection
 from sqlbuild.cli.selection_options import (
     AllowEmpty,
@@ -33,6 +43,13 @@ def build(
     reload: Annotated[
         bool, typer.Option("--reload", help="Tell loaders, by ctx.is_reload, to load everything again.")
     ] = False,
+    full_refresh: FullRefresh = False,
+    start_cursor: StartCursor = None,
+    end_cursor: EndCursor = None,
+    start_cursor_ts: StartCursorTs = None,
+    end_cursor_ts: EndCursorTs = None,
+    start_cursor_int: StartCursorInt = None,
+    end_cursor_int: EndCursorInt = None,
     only: Only = False,
     changed: Changed = False,
     defer_to: DeferTo = None,
@@ -78,6 +95,11 @@ def build(
         raise typer.BadParameter("--reload and --no-load contradict each other; give one of them")
     from sqlbuild.app.operations import RunOptions
 
+    refresh = refresh_of(
+        full=full_refresh,
+        start=(start_cursor, start_cursor_ts, start_cursor_int),
+        end=(end_cursor, end_cursor_ts, end_cursor_int),
+    )
     selection = selection_of(
         selectors,
         select,
@@ -103,14 +125,15 @@ def build(
         backend=backend,
         debug=options.debug,
         reload=reload,
+        refresh=refresh,
         dry_run=dry_run,
         force=force,
     )
     if resume or resume_run_id is not None:
-        asked = selection != selection_of(None, None, None) or reload or dry_run
+        asked = selection != selection_of(None, None, None) or reload or dry_run or refresh != refresh_of()
         if asked:
             raise typer.BadParameter(
-                "--resume goes on with what a run was asked for; give no selectors, --load, --reload or --dry-run with it"
+                "--resume goes on with what a run was asked for; give no selectors, --load, --reload, --dry-run, --full-refresh or cursors with it"
             )
         return resume_run(options, resume_run_id, run_options, events=events)
     if force:

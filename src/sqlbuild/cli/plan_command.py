@@ -7,6 +7,16 @@ import typer
 from sqlbuild.app.wording import counted, seconds_text
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_document, write_lines
+from sqlbuild.cli.refresh_options import (
+    EndCursor,
+    EndCursorInt,
+    EndCursorTs,
+    FullRefresh,
+    StartCursor,
+    StartCursorInt,
+    StartCursorTs,
+    refresh_of,
+)
 from sqlbuild.cli.selection_options import (
     AllowEmpty,
     Changed,
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
 
     from sqlbuild.app.operations import SqlDiff
     from sqlbuild.domain.ids import NodeId
-    from sqlbuild.domain.plans import Plan
+    from sqlbuild.domain.plans import Plan, Step
 
 SCHEMA_VERSION = 1
 _PATH_ENDS = 4
@@ -40,6 +50,13 @@ def plan(
     exclude: Exclude = None,
     no_python: NoPython = False,
     load: Load = None,
+    full_refresh: FullRefresh = False,
+    start_cursor: StartCursor = None,
+    end_cursor: EndCursor = None,
+    start_cursor_ts: StartCursorTs = None,
+    end_cursor_ts: EndCursorTs = None,
+    start_cursor_int: StartCursorInt = None,
+    end_cursor_int: EndCursorInt = None,
     only: Only = False,
     changed: Changed = False,
     defer_to: DeferTo = None,
@@ -67,7 +84,12 @@ def plan(
         no_tests=no_tests,
         load=load,
     )
-    made, diffs = plan_with_diffs(compiled, selection, patience_of(options, lock_timeout))
+    refresh = refresh_of(
+        full=full_refresh,
+        start=(start_cursor, start_cursor_ts, start_cursor_int),
+        end=(end_cursor, end_cursor_ts, end_cursor_int),
+    )
+    made, diffs = plan_with_diffs(compiled, selection, patience_of(options, lock_timeout), refresh)
     if options.json:
         write_document(options.masker.plain(plan_document(made, diffs if diff else None)))
     else:
@@ -90,6 +112,10 @@ def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
             for step in made.steps.values()
         ]
         lines += [*table_lines(("kind", "name", "why", "usually"), rows, right=frozenset({3})), ""]
+    growing = [step for step in made.steps.values() if step.does]
+    if growing and not quiet:
+        width = max(len(step.node.name) for step in growing)
+        lines += ["incremental models", *(f"  {step.node.name:<{width}}  {step.does}" for step in growing), ""]
     lines += [f"warning: {warning}" for warning in made.warnings]
     head = f"{counted(len(made.steps), 'node')} would run on target {made.target}"
     if not made.steps:
@@ -118,6 +144,7 @@ def plan_document(made: Plan, diffs: Mapping[NodeId, SqlDiff] | None = None) -> 
                 "typical_seconds": step.typical_seconds,
                 "priority": step.priority,
                 **({} if diffs is None else {"diff": diffs[id].document() if id in diffs else None}),
+                **({} if step.incremental is None else {"incremental": _incremental(step)}),
             }
             for id, step in made.steps.items()
         ],
@@ -125,6 +152,12 @@ def plan_document(made: Plan, diffs: Mapping[NodeId, SqlDiff] | None = None) -> 
         "critical_path": list(made.critical_path),
         "estimated_seconds": made.estimated_seconds,
     }
+
+
+def _incremental(step: Step) -> dict[str, Any]:
+    build = step.incremental
+    assert build is not None
+    return {"full": build.full, "replay": str(build.replay), "why": build.why, "does": step.does}
 
 
 def _path_text(made: Plan) -> str:

@@ -44,14 +44,16 @@ def run_selection(options: SharedOptions, selection: Selection, run_options: Run
 
 def resume_run(options: SharedOptions, run_id: str | None, run_options: RunOptions, *, events: bool) -> int:
     """Go on with a run, `run_id` or the last one of the target that did not succeed; its exit code."""
-    from sqlbuild.app.resuming import find_run, selection_of_run, vars_of_run
+    from sqlbuild.app.resuming import find_run, refresh_of_run, selection_of_run, vars_of_run
     from sqlbuild.cli.open_project import project_options
 
     project = project_options(options)
     run = find_run(project, run_id)
     assert run.request is not None
     options = dataclasses.replace(options, project_dir=project.root, target=run.target, vars=vars_of_run(project, run))
-    run_options = dataclasses.replace(run_options, resume=run, reload=run.request["reload"])
+    run_options = dataclasses.replace(
+        run_options, resume=run, reload=run.request["reload"], refresh=refresh_of_run(run)
+    )
     return run_selection(options, selection_of_run(run), run_options, events=events)
 
 

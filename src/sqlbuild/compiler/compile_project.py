@@ -162,6 +162,7 @@ def _node(
         relation=known.relation,
         sql=_readable_sql(declaration, known.sql, dialect),
         expansions=known.expansions,
+        incremental_sql=known.incremental_sql,
         columns=known.columns,
         column_lineage=lineage,
         providers=_providers(declaration, facts),

@@ -31,6 +31,11 @@ from sqlbuild.domain.nodes import (
 from sqlbuild.domain.project import CodeFacts
 
 DIGEST_BYTES = 16
+_GROWTH = frozenset(
+    {"strategy", "unique_key", "cursor", "cursor_type", "grain", "start", "end", "inputs", "lookback", "append_inclusive",
+     "merge_exclude", "is_microbatch"}
+)  # fmt: skip
+"""Fields of `Incremental` that say what gets into the table; not how much of it in one go, and what is done on changes."""
 _NO_FACTS = CodeFacts(source_digest="")
 
 
@@ -49,6 +54,9 @@ def fingerprint_of(
         code = _digest_of_code(facts or _NO_FACTS)
     else:
         code = columns.code if columns is not None else ""
+        if isinstance(declaration, Model) and declaration.incremental is not None:
+            # What is in the table already was cast to the columns as they were declared then.
+            code = _digest(f"{code}\x1f{_columns(declaration.columns)!r}")
     read_vars = vars if facts is not None and facts.reads_vars else ""
     settings = _digest(repr(_settings(declaration)) + read_vars + (repr(hooks) if hooks else ""))
     totals = sorted(each.total for each in upstream)
@@ -86,6 +94,7 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 _version(declaration.meta),
                 *_of_relation(declaration),
                 *(("contract", declaration.contract) if declaration.contract is not None else ()),
+                *_of_growth(declaration),
             )
         case Function():
             return (
@@ -152,6 +161,15 @@ def _of_relation(model: Model) -> tuple[object, ...]:
 
 def _of_csv(csv: CsvSettings) -> tuple[object, ...]:
     return tuple([repr(getattr(csv, field.name)) for field in dataclasses.fields(csv)])
+
+
+def _of_growth(model: Model) -> tuple[object, ...]:
+    grows = model.incremental
+    if grows is None:
+        return ()
+    return tuple(
+        (field.name, getattr(grows, field.name)) for field in dataclasses.fields(grows) if field.name in _GROWTH
+    )
 
 
 def _columns(columns: tuple[Column, ...]) -> tuple[object, ...]:

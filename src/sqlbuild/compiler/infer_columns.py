@@ -18,17 +18,17 @@ from sqlbuild.compiler.function_columns import (
     returned_problems,
 )
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
-from sqlbuild.compiler.model_query import expansions_in, model_query
+from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_id
+from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import (
     Asset,
     Check,
     Function,
     Loader,
-    Materialization,
     Model,
     Seed,
     Source,
@@ -51,7 +51,6 @@ from sqlbuild.sql.rendering import (
     quote_relation,
     render_casts,
     render_columns,
-    render_references,
     render_source_expression,
 )
 from sqlbuild.sql.stored_analysis import input_digest
@@ -65,7 +64,8 @@ NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis fals
 class NodeColumns:
     """What is known about one node's columns. `complete`: it surely has no others.
 
-    `sql`, `expansions` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the author wrote.
+    `sql`, `expansions`, `incremental_sql` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the
+    author wrote.
     """
 
     columns: tuple[Column, ...] | None = None
@@ -76,6 +76,7 @@ class NodeColumns:
     sql: str | None = None
     expansions: tuple[Expansion, ...] = ()
     """What of `sql` macros gave."""
+    incremental_sql: IncrementalSql | None = None
     code: str = ""
 
 
@@ -218,7 +219,7 @@ class _Inference:
 
     def of_model(self, node: NodeId, model: Model) -> NodeColumns:
         inputs = self.resolved.depends_on[node]
-        sql, expansions = self._rendered(model)
+        rendered = self._rendered(model)
         relation = self._relation(model)
         if not model.sql_analysis or self._is_broken(model):
             note = "columns not checked: sql_analysis is off" if not model.sql_analysis else ""
@@ -226,8 +227,9 @@ class _Inference:
                 columns=model.columns or None,
                 notes=(note,) if note else (),
                 relation=relation,
-                sql=sql,
-                expansions=expansions,
+                sql=rendered.sql,
+                expansions=rendered.expansions,
+                incremental_sql=rendered.incremental_sql,
                 code=canonical_digest(model.sql),
             )
         analysis = self._analysis_of_sql(model, inputs)
@@ -248,21 +250,22 @@ class _Inference:
             lineage=self._lineage(analysis, columns, inputs),
             notes=(*analysis.notes, *self._notes_on_types(model, found)),
             relation=relation,
-            sql=sql,
-            expansions=expansions,
+            sql=rendered.sql,
+            expansions=rendered.expansions,
+            incremental_sql=rendered.incremental_sql,
             code=analysis.canonical_digest,
         )
 
     def of_function(self, node: NodeId, function: Function) -> NodeColumns:
         inputs = self.resolved.depends_on[node]
-        sql, expansions = self._rendered(function)
+        rendered = self._rendered(function)
         columns = declared_columns(function, self.dialect)
         known = NodeColumns(
             columns=columns or None,
             complete=function.is_table,
             relation=relation_of_function(function, self.target),
-            sql=sql,
-            expansions=expansions,
+            sql=rendered.sql,
+            expansions=rendered.expansions,
             code=canonical_digest(function.sql),
         )
         if not function.readable or self._is_broken(function):
@@ -280,7 +283,7 @@ class _Inference:
         return dataclasses.replace(known, lineage=lineage, notes=analysis.notes)
 
     def _notes_on_types(self, model: Model, found: Sequence[OutputColumn] | None) -> list[str]:
-        if model.materialized is Materialization.TABLE or found is None or not model.columns:
+        if model.is_table or found is None or not model.columns:
             return []
         declared = {self._key(column.name): canonical_type(column.type, self.dialect) for column in model.columns}
         return [
@@ -291,17 +294,17 @@ class _Inference:
             and wanted != column.type
         ]
 
-    def _rendered(self, declared: Model | Function) -> tuple[str, tuple[Expansion, ...]]:
+    def _rendered(self, declared: Model | Function) -> RenderedQuery:
         readables: dict[Reference, Readable] = {}
         for each in declared.references:
             upstream = node_id(each.reference.kind, each.reference.name)
             if upstream in self.resolved.nodes:
                 readables[each.reference] = self._readable(upstream)[0]
-        if isinstance(declared, Model):
-            sql = model_query(declared, readables, self.dialect)
-        else:
-            sql = render_references(declared.sql, declared.references, readables)
-        return sql, expansions_in(sql, declared, readables) if declared.expansions else ()
+        return rendered_query(declared, readables, self.dialect, self.resolved.nodes, self._known_columns)
+
+    def _known_columns(self, node: NodeId) -> tuple[Column, ...]:
+        known = self.known.get(node)
+        return known.columns or () if known is not None else ()
 
     def _analysis_of_sql(
         self,

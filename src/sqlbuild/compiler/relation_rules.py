@@ -15,7 +15,6 @@ from sqlbuild.domain.nodes import (
     Declaration,
     Function,
     Loader,
-    Materialization,
     Model,
     Seed,
     Source,
@@ -98,7 +97,7 @@ def impossible_indexes(
     for node, model in nodes.items():
         if not isinstance(model, Model) or not model.indexes:
             continue
-        if model.materialized is not Materialization.TABLE:
+        if not model.is_table:
             message = f"{name_of(node)} is a view, which has no indexes"
             help = "write `materialized table`, or remove `indexes`"
             yield _problem("VIEW_INDEX", message, help, model.indexes[0].place)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlbuild.compiler.check_rules import check_boundaries
 from sqlbuild.compiler.function_rules import call_problems
+from sqlbuild.compiler.incremental_rules import incremental_problems
 from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
@@ -223,6 +224,11 @@ def relations_can_be_made(checked: Checked) -> Iterator[Problem]:
     yield from files_read_on_postgres(nodes, target)
 
 
+def incremental_models_can_grow(checked: Checked) -> Iterable[Problem]:
+    """Their keys fit together, and name what is there."""
+    return incremental_problems(checked.resolved.nodes, checked.columns)
+
+
 RULES: tuple[Rule, ...] = (
     names_are_unique,
     names_are_snake_case,
@@ -231,6 +237,7 @@ RULES: tuple[Rule, ...] = (
     relations_are_built_once,
     names_are_kept_whole,
     relations_can_be_made,
+    incremental_models_can_grow,
     there_are_no_cycles,
     column_types_are_types,
     asset_lineage_exists,

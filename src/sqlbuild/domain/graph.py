@@ -9,6 +9,7 @@ from typing import Literal
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.hooks import CompiledHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
+from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import Declaration, Function, Model, PythonFunction, Seed, Source, UnitTest
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.unit_tests import UnitTestPlan
@@ -88,6 +89,8 @@ class Node:
     them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`."""
     expansions: tuple[Expansion, ...] = ()
     """What of a model's `sql` macros gave; line breaks in it are not those of the model's file."""
+    incremental_sql: IncrementalSql | None = None
+    """Of incremental models: what a build runs. Their `sql` has NULL for the bounds of the window."""
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)

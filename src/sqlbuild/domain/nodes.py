@@ -11,6 +11,7 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.ids import NodeKind, Place
+from sqlbuild.domain.incremental import CursorCall, Incremental
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference as SqlReference
@@ -24,6 +25,8 @@ Requires = Literal["any", "all", "none_failed"]
 class Materialization(enum.StrEnum):
     VIEW = "view"
     TABLE = "table"
+    INCREMENTAL = "incremental"
+    """A table that a build only adds to, or changes a part of."""
 
 
 class WriteStrategy(enum.StrEnum):
@@ -82,6 +85,14 @@ class Model:
     post_hooks: tuple[ModelHook, ...] = ()
     sql_analysis: bool = True
     """False: the SQL is left to the warehouse; its syntax is not checked and its columns are not inferred."""
+    incremental: Incremental | None = None
+    """Of a model that is materialized so."""
+    cursor_calls: tuple[CursorCall, ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether its relation is a table, in whatever way it is filled."""
+        return self.materialized is not Materialization.VIEW
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

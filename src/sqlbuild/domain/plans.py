@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.incremental import IncrementalBuild
 
 
 class Reason(enum.StrEnum):
@@ -42,6 +43,11 @@ class Step:
     """Something upstream that this run does not build is not what its code gives now."""
     priority: float = 0.0
     """Seconds of the longest path from this node's start to the end of the run."""
+
+    incremental: IncrementalBuild | None = None
+    """Of an incremental model."""
+    does: str = ""
+    """What would be done, where somebody has looked: for example `delete_insert 2026-04-01 to 2026-04-06`."""
 
     def fingerprint_to_store(self) -> str:
         """What a success of this step is kept with, for the next plan to compare."""

@@ -6,22 +6,24 @@ from collections.abc import Collection, Mapping
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.selection import Selected
 from sqlbuild.errors import SelectionError
 from sqlbuild.planner.explain import explain, explain_use
+from sqlbuild.planner.incremental_builds import incremental_build, refuse_mixed_cursors
 
 ASSUMED_SECONDS = 1.0
 """The length of a node without history."""
 
 
-def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> Plan:
+def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str, refresh: Refresh = NO_REFRESH) -> Plan:
     """The steps of a run in topological order, with reasons, priorities and warnings.
 
     A source is no step: what reads it waits for what fills it. An upstream outside the run is no gate; it is read as
     it stands, and a warning tells where that is not what its code gives now. Raises SelectionError if only sources
-    are selected, unless the selection may be empty.
+    are selected, unless the selection may be empty, and for bounds of `refresh` that do not fit the cursors.
     """
     upstreams = upstreams_of(graph, selected.nodes)
     if not upstreams and selected.nodes and not selected.allow_empty:
@@ -34,6 +36,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
     priorities, following = _longest_paths(in_run, seconds)
     stale = _readers_of_stale(graph, past, upstreams)
+    refuse_mixed_cursors((graph.nodes[id] for id in in_run), refresh)
     steps: dict[NodeId, Step] = {}
     for id, upstream in in_run.items():
         node, required = graph.nodes[id], id in selected.required
@@ -49,6 +52,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str) -> 
             typical_seconds=seconds[id],
             priority=priorities[id],
             reads_stale=id in stale,
+            incremental=incremental_build(node, past.nodes.get(id), refresh),
         )
     critical_path = _critical_path(priorities, following)
     known = any(length is not None for length in seconds.values())

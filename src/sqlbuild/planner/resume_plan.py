@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind, name_of
+from sqlbuild.domain.incremental import NO_REFRESH, Refresh
+from sqlbuild.domain.nodes import Model
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import SUCCESSES, Status
@@ -33,6 +35,7 @@ def resume_plan(
     ended: Mapping[NodeId, Status],
     began_with: Mapping[NodeId, str],
     turns: Mapping[NodeId, int],
+    refresh: Refresh = NO_REFRESH,
 ) -> Plan:
     """The steps of a run that must run again: those without a success, those whose fingerprint has changed since they
     ran or whose relation is gone, and whatever depends on one of them or has not run since one of them did; nothing else.
@@ -58,9 +61,9 @@ def resume_plan(
             again[node] = f"depends on {name_of(above)}, which runs again"
         elif since is not None:
             again[node] = f"depends on {name_of(since)}, which ran again since"
-    plan = build_plan(
-        graph, Selected(nodes=frozenset(again), required=frozenset(), allow_empty=True), past, target=target
-    )
+    selected = Selected(nodes=frozenset(again), required=frozenset(), allow_empty=True)
+    left = refresh if any(_is_incremental(graph, node) for node in again) else NO_REFRESH
+    plan = build_plan(graph, selected, past, target=target, refresh=left)
     gone = [
         f"{name_of(node)} was part of the run and is not in the project any more"
         for node in planned
@@ -74,3 +77,8 @@ def resume_plan(
         warnings=(*gone, *plan.warnings),
         kept=len(known) - len(again),
     )
+
+
+def _is_incremental(graph: Graph, node: NodeId) -> bool:
+    model = graph.nodes[node].declaration
+    return isinstance(model, Model) and model.incremental is not None

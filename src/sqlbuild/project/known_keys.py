@@ -22,34 +22,41 @@ ADDS_CHECKS = "remove it, or go on without: everything is built, but this is not
 _ONLY_MANAGED = "add `managed: true`, or remove it: it only means something for sources that a loader fills"
 
 HOOK_KEYS = _words("pre_hooks post_hooks")
-MODEL_KEYS = _words(
-    "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants"
-) | {
-    "max_duration",
-    "sql_analysis",
-    *HOOK_KEYS,
-}
+INCREMENTAL_KEYS = _words(
+    """append_cursor_inclusive batch_concurrency batch_size cursor cursor_end cursor_grain cursor_inputs
+    cursor_start cursor_type cursor_watermark_mode full_refresh incremental_mode incremental_strategy
+    lookback max_microbatches merge_exclude_columns microbatch_limit microbatch_strategy on_schema_change
+    replay_on_change unique_key"""
+)
+MODEL_KEYS = (
+    INCREMENTAL_KEYS
+    | _words(
+        "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants"
+    )
+    | {
+        "max_duration",
+        "sql_analysis",
+        *HOOK_KEYS,
+    }
+)
 DEFAULTS_KEYS = MODEL_KEYS - HOOK_KEYS - {"description", "columns", "alias", "indexes"}
 INDEX_KEYS = _words("columns unique where using include name")
 COLUMN_KEYS = _words("type nullable description meta")
 RETRY_KEYS = _words(
     "max_attempts initial_delay_seconds backoff_multiplier max_delay_seconds max_elapsed_seconds jitter"
 )
-MATERIALIZATIONS_TO_COME = _words("incremental snapshot")
+MATERIALIZATIONS_TO_COME = _words("snapshot")
 IGNORED_MODEL_KEYS: Mapping[str, str] = {
     **_ignored(ADDS_CHECKS, "audits audit_factories model_schema critical"),
     **_ignored(
         _NO_EFFECT,
-        """append_cursor_inclusive batch_concurrency batch_size check_columns config constants cursor cursor_end
-        cursor_future_action cursor_future_max_distance cursor_grain cursor_inputs cursor_start cursor_start_max_action
-        cursor_start_max_ahead cursor_type cursor_watermark_mode dynamic_columns engine enums full_refresh
-        function_database function_schema historical_input incremental_mode incremental_strategy initial_valid_from
-        invalidate_hard_deletes lookback max_microbatches merge_exclude_columns microbatch_limit microbatch_strategy
-        migrate_force migrate_from observed_at old_name_view on_schema_change order_by partition_by placeholders
-        primary_key replay_on_change row_diff_exclude_columns row_diff_sample_rows row_diff_sample_seed
-        row_diff_tolerances seed_database seed_schema snapshot_full_refresh snapshot_schema_change snapshot_strategy
-        table_settings table_type time_travel_retention unaccounted_partition_policy unique_key updated_at
-        valid_from_column valid_to_column""",
+        """check_columns config constants cursor_future_action cursor_future_max_distance
+        cursor_start_max_action cursor_start_max_ahead dynamic_columns engine enums function_database
+        function_schema historical_input initial_valid_from invalidate_hard_deletes migrate_force
+        migrate_from observed_at old_name_view order_by partition_by placeholders primary_key
+        row_diff_exclude_columns row_diff_sample_rows row_diff_sample_seed row_diff_tolerances seed_database
+        seed_schema snapshot_full_refresh snapshot_schema_change snapshot_strategy table_settings table_type
+        time_travel_retention unaccounted_partition_policy updated_at valid_from_column valid_to_column""",
     ),
 }
 ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, "enabled"}

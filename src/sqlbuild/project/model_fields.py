@@ -10,10 +10,12 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.nodes import Materialization
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader, nearest
+from sqlbuild.project.incremental_fields import merge_incremental, read_incremental_fields
 from sqlbuild.project.known_keys import (
     ADDS_CHECKS,
     COLUMN_KEYS,
     IGNORED_MODEL_KEYS,
+    INCREMENTAL_KEYS,
     MATERIALIZATIONS_TO_COME,
     MODEL_KEYS,
     RETRY_KEYS,
@@ -26,7 +28,8 @@ DISABLED = "disabled"
 """What stands for no time limit."""
 
 ModelFields = Mapping[str, object]
-"""Checked values by the name of their field in `domain.nodes.Model`; None takes back what a lower layer says."""
+"""Checked values by the name of their field in `domain.nodes.Model`; None takes back what a lower layer says.
+`incremental` has those of `domain.incremental.Incremental`, again by name."""
 
 _FIELD_OF_KEY = {"pool": "pools", "max_duration": "timeout"}
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
@@ -37,7 +40,8 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
     fields: dict[str, object] = {
         _FIELD_OF_KEY.get(key, key): None
         for key, entry in reader.entries.items()
-        if key in known and (entry.value is None or (key == "max_duration" and entry.value == DISABLED))
+        if key in known - INCREMENTAL_KEYS
+        and (entry.value is None or (key == "max_duration" and entry.value == DISABLED))
     }
     found = {
         "description": fold_prose(reader.text("description", empty=True)),
@@ -56,6 +60,7 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "indexes": read_indexes(reader),
         "grants": read_grants(reader),
         "sql_analysis": reader.boolean("sql_analysis"),
+        "incremental": read_incremental_fields(reader) or None,
     }
     _refuse_other_keys(reader, known)
     return fields | {key: value for key, value in found.items() if value is not None}
@@ -68,6 +73,8 @@ def merge_layers(*layers: ModelFields) -> dict[str, Any]:
         for key, value in layer.items():
             if value is None:
                 merged.pop(key, None)
+            elif key == "incremental":
+                merged[key] = merge_incremental(merged.get(key, {}), value)  # type: ignore[arg-type]
             elif key == "tags":
                 merged[key] = tuple(dict.fromkeys((*merged.get(key, ()), *value)))  # type: ignore[misc]
             else:
@@ -149,7 +156,7 @@ def _materialized(reader: FieldReader) -> Materialization | None:
     else:
         reader.refuse(
             "materialized",
-            f"`{reader.name_of('materialized')}` must be table or view, not {describe(written)}",
+            f"`{reader.name_of('materialized')}` must be table, view or incremental, not {describe(written)}",
             nearest(written, list(Materialization)),
         )
     return None

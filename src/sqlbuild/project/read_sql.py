@@ -6,10 +6,11 @@ import re
 from pathlib import PurePosixPath
 
 from sqlbuild.domain.hooks import HookPhase, ModelHook
-from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.nodes import Materialization, Model
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
+from sqlbuild.project.incremental_fields import incremental_of, warn_of_no_effect
 from sqlbuild.project.known_keys import ALL_MODEL_KEYS
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.read_hooks import HookWords, read_hooks
@@ -35,6 +36,7 @@ def read_model(
     """
     begin = start_of_text(file)
     header = _HEADER.match(file.text, begin)
+    reader: FieldReader | None = None
     fields: ModelFields = {}
     query = Query(sql="", start=begin)
     hooks: dict[str, tuple[ModelHook, ...]] = {}
@@ -48,6 +50,11 @@ def read_model(
         if parsed.end is not None:
             query = _read_query(file, parsed.end, None, problems, macros)
     line, column = file.line_and_column(query.start)
+    merged = merge_layers(defaults, fields, {"sql_analysis": False} if query.unreadable else {})
+    grows = merged.pop("incremental", {})
+    is_incremental = merged.get("materialized") is Materialization.INCREMENTAL
+    if reader is not None and not is_incremental:
+        warn_of_no_effect(reader)
     return Model(
         name=PurePosixPath(file.path).stem,
         place=file.place(begin),
@@ -59,7 +66,9 @@ def read_model(
         expansions=query.expansions,
         pre_hooks=hooks.get(HookPhase.PRE, ()),
         post_hooks=hooks.get(HookPhase.POST, ()),
-        **merge_layers(defaults, fields, {"sql_analysis": False} if query.unreadable else {}),
+        cursor_calls=query.cursor_calls,
+        incremental=incremental_of(grows) if is_incremental else None,
+        **merged,
     )
 
 

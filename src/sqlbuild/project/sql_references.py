@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.incremental import Bound, CursorCall
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
@@ -39,10 +40,11 @@ _ARGUMENT = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w.]+)"""
 _LOOSE_CALL = re.compile(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLANKS}(?:{_ARGUMENT}{_BLANKS})?)*)?\)?")
 _WRITTEN_NAME = re.compile(r"[\w.]+")
 
+_NO_ARGUMENTS = re.compile(rf"{_BLANKS}\({_BLANKS}\)")
+_BOUNDS = {"__cursor_start": Bound.START, "__cursor_end": Bound.END}
+
 _UNSUPPORTED_CALLS = {
     "__dbt_ref": "references to dbt projects",
-    "__cursor_start": "incremental models",
-    "__cursor_end": "incremental models",
 }
 _UNSUPPORTED_AT = {
     "@py.": ("macros here", "write the SQL out"),
@@ -65,6 +67,7 @@ class Query:
     passed: tuple[SqlReference, ...] = ()
     """References that macros were given; they depend on these, wherever they stand in what the macros gave."""
     expansions: tuple[Expansion, ...] = ()
+    cursor_calls: tuple[CursorCall, ...] = ()
     unreadable: bool = False
     """A macro stands in a file that cannot be imported, so its call is left as it is."""
 
@@ -78,6 +81,7 @@ class _Scanned:
     references: list[SqlReference] = dataclasses.field(default_factory=list)
     passed: list[SqlReference] = dataclasses.field(default_factory=list)
     expanded: list[_Expanded] = dataclasses.field(default_factory=list)
+    cursor_calls: list[CursorCall] = dataclasses.field(default_factory=list)
     unreadable: bool = False
 
 
@@ -145,6 +149,7 @@ def _query(sql: str, begin: int, scanned: _Scanned) -> Query:
             start=begin,
             references=tuple(scanned.references),
             passed=tuple(scanned.passed),
+            cursor_calls=tuple(scanned.cursor_calls),
             unreadable=scanned.unreadable,
         )
     parts: list[str] = []
@@ -182,6 +187,7 @@ def _query(sql: str, begin: int, scanned: _Scanned) -> Query:
         references=tuple(references),
         passed=tuple(scanned.passed),
         expansions=tuple(expansions),
+        cursor_calls=tuple(scanned.cursor_calls),
         unreadable=scanned.unreadable,
     )
 
@@ -252,6 +258,8 @@ class _Scan:
         word, position = found.group(), found.end()
         kind = _KINDS.get(word.lower())
         if kind is None:
+            if word.lower() in _BOUNDS:
+                return self.read_bound(found)
             if word.lower() in _UNSUPPORTED_CALLS:
                 _refuse_unsupported(
                     self.file, found.start(), f"{word}()", _UNSUPPORTED_CALLS[word.lower()], self.problems
@@ -265,6 +273,16 @@ class _Scan:
             reference = dataclasses.replace(reference, call=word)
         self.found.references.append(reference)
         return name.end()
+
+    def read_bound(self, found: re.Match[str]) -> int:
+        word, place = found.group().lower(), self.file.place(found.start())
+        brackets = _NO_ARGUMENTS.match(self.file.text, found.end())
+        if brackets is None:
+            message, help = f"`{found.group()}` is not called rightly", f"write {word}(), without arguments"
+            self.problems.append(self.file.problem("REFERENCE", message, help, found.start()))
+            return found.end()
+        self.found.cursor_calls.append(CursorCall(bound=_BOUNDS[word], place=place))
+        return brackets.end()
 
     def reference(self, reference: Reference, start: int, end: int) -> SqlReference:
         zero = self.found.zero
@@ -352,6 +370,7 @@ class _Scan:
         for problem in problems:
             message = f"what the macro {macro.name} ({macro.place}) gives: {problem.message}"
             self.problems.append(self.file.problem(problem.code, message, problem.help, start))
+        self.found.cursor_calls += [dataclasses.replace(call, place=place) for call in inner.cursor_calls]
         places = {each.reference: each.place for each in given}
         text = f"{returned}\n" if _ends_in_comment(returned) else returned
         zero = self.found.zero

@@ -35,7 +35,7 @@ from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plai
 _WHOLE_FAILURES = 20
 """So many failures are shown with their traceback; the others get one line, or a bad day fills the disk."""
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
-_SAY_MORE = frozenset({NodeKind.CHECK, NodeKind.LOADER, NodeKind.SEED, NodeKind.TEST})
+_SAY_MORE = frozenset({NodeKind.CHECK, NodeKind.LOADER, NodeKind.SEED, NodeKind.TEST, NodeKind.MODEL})
 _CASCADES = frozenset({Status.BLOCKED, Status.SKIPPED, Status.NOT_STARTED})
 
 

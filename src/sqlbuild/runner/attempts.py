@@ -19,7 +19,7 @@ from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
 from sqlbuild.runner.capacity import Lane, Need
-from sqlbuild.runner.kinds.sql_model import ModelBuilder
+from sqlbuild.runner.kinds.sql_model import GiveWay, ModelBuilder
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
@@ -67,6 +67,19 @@ class Attempt:
     """From being ready to the first attempt's start."""
     history: History | None = None
     """Of the attempts before."""
+    has_lane: bool = True
+    """False: it has let others have the slot of its lane, and was not given another one."""
+    waits_since: float | None = None
+    """On the monotonic clock, while it lets others have its slot."""
+    seconds_waited: float = 0.0
+    """For its slot, in the middle of its work."""
+    give_way: GiveWay | None = None
+    """Of an SQL node."""
+
+    @property
+    def held(self) -> Need:
+        """The slots that it has."""
+        return self.need if self.has_lane else self.need[1:]
 
     def end(self) -> None:
         """Before it has really ended: whatever it still does gets no answer, and nothing of it is published."""
@@ -82,6 +95,10 @@ class Attempt:
     def seconds_of_blocks(self) -> float:
         now = time.monotonic()
         return sum((now if block.until is None else block.until) - block.since for block in self.blocks or ())
+
+    def seconds_for_others(self, now: float) -> float:
+        """For so long it has waited for the slot that others had; `now` is on the monotonic clock."""
+        return self.seconds_waited + (0.0 if self.waits_since is None else now - self.waits_since)
 
 
 LimitOf = Callable[[Attempt, float], contextlib.AbstractContextManager[object]]
@@ -167,7 +184,7 @@ def too_late(timeout: float | None) -> NodeTimeout:
 def _called(attempt: Attempt, order: RunOrder, models: ModelBuilder) -> Coroutine[Any, Any, Outcome]:
     node, session = attempt.node, attempt.session
     if session is None:
-        return models.build(node, attempt.number)
+        return models.build(node, attempt.number, attempt.give_way)
     context = context_for(node.kind, True, session)
     return call_async(cast(PythonNode, node.declaration), context, session, order.max_payload_bytes)
 

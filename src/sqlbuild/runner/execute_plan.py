@@ -71,6 +71,7 @@ from sqlbuild.runner.run_parts import (
 from sqlbuild.runner.scheduler import Command, Ready, Settle
 from sqlbuild.runner.stop_signals import stop_signals
 from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
+from sqlbuild.runner.turns import Turns
 from sqlbuild.runner.workers import Workers
 
 _THREADS = Lane.THREADS.value
@@ -169,7 +170,8 @@ class _Execution:
             work=self._node_work,
             providing=self.providing,
         )
-        self._models = ModelBuilder(plan, order, services, self.results, self._environment)
+        self._models = ModelBuilder(plan, order, services, self.results, self._environment, self._node_work.checkpoints)
+        self._turns = Turns(self._capacity, services.clock, self._grant)
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
@@ -418,6 +420,8 @@ class _Execution:
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
         attempt = Attempt(step=step, node=step.node, number=number, need=need, session=session, history=history)
+        if not is_python:
+            attempt.give_way = functools.partial(self._turns.give_way, attempt)
         if self.stopped_by is not None:
             self._never_began(attempt)
         elif need[0] == _THREADS:
@@ -479,9 +483,10 @@ class _Execution:
         self._attempt_ended(attempt, await close_session(attempt, outcome))
 
     def _limit(self, attempt: Attempt, seconds: float) -> TimeLimit:
-        return self._time_limits.scope(
-            seconds, attempt.seconds_of_blocks, functools.partial(self._is_overdue, attempt, seconds)
-        )
+        def own_share() -> float:
+            return attempt.seconds_of_blocks() - attempt.seconds_for_others(self._monotonic())
+
+        return self._time_limits.scope(seconds, own_share, functools.partial(self._is_overdue, attempt, seconds))
 
     def _is_overdue(self, attempt: Attempt, limit: float) -> None:
         """Cancelled at its time limit, it goes on: its end is written now, and its slots are its own while it lasts."""
@@ -501,7 +506,7 @@ class _Execution:
     def _ended_at_last(self, attempt: Attempt) -> None:
         if self._overdue.pop(attempt.node.id, None) is not None and self.result is None:
             self.left_running.remove(attempt.node.id)
-            self._capacity.give_back(attempt.need)
+            self._capacity.give_back(attempt.held)
             self._grant()
 
     def _worker_ended(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -525,7 +530,7 @@ class _Execution:
         self._running.pop(node.id, None)
         work = attempt.session.begun_work if attempt.session is not None else None
         if work is None:
-            self._capacity.give_back(attempt.need)
+            self._capacity.give_back(attempt.held)
         else:
             work.end(self._capacity, attempt.need)
         match outcome:
@@ -535,7 +540,7 @@ class _Execution:
                 self._failed(attempt, error)
             case _:
                 self._end(self._records.of_outcome(attempt, outcome))
-        if work is not None and node.id in self.results:
+        if node.id in self.results:
             self._node_work.checkpoints.forget(node.id)
         self._check_idle()
 

@@ -14,6 +14,7 @@ class Returned:
     payload: str | None = None
     metadata: str | None = None
     materialized: bool | None = None
+    warnings: tuple[str, ...] = ()
 
 
 NOTHING_RETURNED = Returned()

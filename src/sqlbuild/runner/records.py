@@ -75,7 +75,8 @@ class Records:
         """How a node ended of which nothing is tried again."""
         match outcome:
             case Returned():
-                result = self.of_attempt(attempt, Status.SUCCEEDED)
+                said_besides = {"warnings": outcome.warnings} if outcome.warnings else {}
+                result = self.of_attempt(attempt, Status.SUCCEEDED, **said_besides)
                 result.payload, result.metadata = outcome.payload, outcome.metadata
                 result.materialized = outcome.materialized
                 attempt.add_exports(result)

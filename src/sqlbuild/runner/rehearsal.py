@@ -11,7 +11,7 @@ import anyio
 
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId, NodeKind
-from sqlbuild.domain.nodes import Materialization, Model, PythonNode
+from sqlbuild.domain.nodes import Model, PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -43,7 +43,8 @@ class Rehearsal:
             return Cancelled(error)
         except BaseException as error:  # noqa: BLE001 - it concerns this node only
             return Raised(error)
-        return WouldRun(f"{why}; as a {'table' if model.materialized is Materialization.TABLE else 'view'}, {checked}")
+        built_as = "an incremental table" if model.incremental is not None else f"a {model.materialized}"
+        return WouldRun(f"{why}; as {built_as}, {checked}")
 
     async def _checked(self, node: Node) -> str:
         """What is known of a model's SQL. Raises WarehouseError with the place in its file."""

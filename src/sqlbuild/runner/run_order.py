@@ -15,6 +15,7 @@ from sqlbuild.interfaces.comparing import Comparing
 from sqlbuild.interfaces.executor import Executor
 from sqlbuild.interfaces.exporting import Copying
 from sqlbuild.interfaces.functions import FunctionBuilding
+from sqlbuild.interfaces.incremental import Deltas
 from sqlbuild.interfaces.loading import Loading
 from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.interfaces.process_executor import ProcessExecutor
@@ -98,6 +99,8 @@ class RunServices:
     """Of a run that may have unit tests."""
     staging: Staging | None = None
     """Of a run whose models may have gates."""
+    deltas: Deltas | None = None
+    """Of a run that may have incremental models."""
     logs: NodeLogs | None = None
     """Where what nodes say goes; without it, it is only published."""
     masker: Masker | None = None

@@ -11,6 +11,7 @@ from sqlbuild.sql.rendering import quote_relation
 
 STAGING_PREFIX = "_sqlbuild_staging__"
 _END_OF_RUN = "__"
+_REBUILT = "__rebuilt"
 _LONGEST = 63
 """Bytes of a name in PostgreSQL, which cuts longer ones off."""
 _MARK = 8
@@ -22,8 +23,18 @@ def staging_name(run_id: str, relation_name: str) -> str:
     if len(name.encode()) <= _LONGEST:
         return name
     mark = hashlib.sha256(relation_name.lower().encode()).hexdigest()[:_MARK]
-    kept = name.encode()[: _LONGEST - _MARK - 1].decode(errors="ignore")
-    return f"{kept}_{mark}"
+    end = _REBUILT if relation_name.endswith(_REBUILT) else ""
+    kept = name.encode()[: _LONGEST - _MARK - 1 - len(end)].decode(errors="ignore")
+    return f"{kept}_{mark}{end}"
+
+
+def rebuild_name(run_id: str, relation_name: str) -> str:
+    """Of a table that is built beside the one it will replace, batch by batch: whoever resumes the run goes on with it."""
+    return staging_name(run_id, f"{relation_name}{_REBUILT}")
+
+
+def is_rebuild(name: str) -> bool:
+    return name.endswith(_REBUILT)
 
 
 def run_of_staging(name: str) -> str | None:

@@ -25,6 +25,14 @@ class Readable:
     relation: Relation | None = None
     query: str | None = None
 
+    @property
+    def in_from_clause(self) -> str:
+        """As it may stand there by itself."""
+        if self.query is None:
+            assert self.relation is not None
+            return quote_relation(self.relation)
+        return f"{self.query} AS {quote_identifier(self.alias)}"
+
 
 def quote_identifier(name: str) -> str:
     """`name` as a SQL identifier; the only place where names become SQL."""
@@ -65,39 +73,41 @@ def is_query_text(sql: str) -> bool:
     return first is not None and first.text != "(" and first.text.lower() in _STARTS_OF_A_QUERY
 
 
+Edit = tuple[int, int, str]
+"""From an offset up to another, and the text that is to stand there."""
+
+
 def render_references(sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]) -> str:
     """`sql` with every reference that `readables` knows replaced; line breaks stay where they are."""
-    parts: list[str] = []
-    position = 0
-    for reference in sorted(references, key=lambda found: found.start):
-        readable = readables.get(reference.reference)
-        if readable is None:
-            continue
-        parts.append(sql[position : reference.start])
-        parts.append(_render_readable(readable, sql, reference.end))
-        position = reference.end
-    parts.append(sql[position:])
-    return "".join(parts)
+    return edited(sql, reference_edits(sql, references, readables))
 
 
 def reference_edits(
     sql: str, references: Iterable[SqlReference], readables: Mapping[Reference, Readable]
-) -> list[tuple[int, int]]:
-    """What `render_references` does to the length of `sql`: where a reference begins, and by how much what is behind it moves."""
-    return [
-        (reference.start, len(_render_readable(readable, sql, reference.end)) - (reference.end - reference.start))
-        for reference in references
-        if (readable := readables.get(reference.reference)) is not None
-    ]
+) -> list[Edit]:
+    """What replaces references that `readables` knows, in their order."""
+    return sorted(
+        (found.start, found.end, _render_readable(readable, sql, found.end))
+        for found in references
+        if (readable := readables.get(found.reference)) is not None
+    )
+
+
+def edited(sql: str, edits: Iterable[Edit]) -> str:
+    """With all edits, which are in their order, made."""
+    parts: list[str] = []
+    position = 0
+    for start, end, text in edits:
+        parts += [sql[position:start], text]
+        position = end
+    parts.append(sql[position:])
+    return "".join(parts)
 
 
 def _render_readable(readable: Readable, sql: str, end: int) -> str:
-    if readable.query is None:
-        assert readable.relation is not None
-        return quote_relation(readable.relation)
-    if has_alias_behind(sql, end):
+    if readable.query is not None and has_alias_behind(sql, end):
         return readable.query
-    return f"{readable.query} AS {quote_identifier(readable.alias)}"
+    return readable.in_from_clause
 
 
 def has_alias_behind(sql: str, end: int) -> bool:

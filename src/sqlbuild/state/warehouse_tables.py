@@ -51,7 +51,20 @@ _CREATE_COMMITS = "run_id {key_type}, node_id {key_type}, part VARCHAR, committe
 # might read every result there is.
 _FORGET_COMMITS = """
 DELETE FROM {commits} AS c
-WHERE (SELECT max(r.attempt) FROM {results} AS r WHERE r.run_id = c.run_id AND r.node_id = c.node_id) >= c.attempt
+WHERE c.part NOT LIKE '% %'
+    AND (SELECT max(r.attempt) FROM {results} AS r WHERE r.run_id = c.run_id AND r.node_id = c.node_id) >= c.attempt
+"""
+# Whoever goes on with a run asks which parts of a model have taken effect, as long as it has not succeeded.
+_FORGET_PARTS = """
+DELETE FROM {commits} AS c
+WHERE c.part LIKE '% %' AND (c.run_id, c.node_id) IN (
+    SELECT d.run_id, d.node_id
+    FROM (SELECT DISTINCT run_id, node_id FROM {commits} WHERE part LIKE '% %') AS d
+    WHERE EXISTS (
+        SELECT 1 FROM {results} AS r
+        WHERE r.node_id = d.node_id AND r.run_id >= d.run_id AND r.status IN ('succeeded', 'warned')
+    )
+)
 """
 
 
@@ -160,12 +173,16 @@ class WarehouseStateStore:
         if not version:
             await self._create()
             return ()
-        rows = await self._rows(f"SELECT max(stored_at) FROM {quote_relation(self._results)}")
-        self._last_stored_at = rows[0][0]
+        tables = self._quoted
+        parts = f"(SELECT count(*) FROM {tables['commits']} WHERE part LIKE '% %')"
+        ((self._last_stored_at, has_parts),) = await self._rows(
+            f"SELECT max(stored_at), {parts} FROM {tables['results']}"
+        )
         if version < SCHEMA_VERSION:
             await self._migrate(version)
             return (f"the state in {self._meta.schema} was brought from version {version} to {SCHEMA_VERSION}",)
-        await self._execute_together([(_FORGET_COMMITS.format(**self._quoted), None)])
+        forget = [_FORGET_COMMITS, _FORGET_PARTS] if has_parts else [_FORGET_COMMITS]
+        await self._execute_together([(statement.format(**tables), None) for statement in forget])
         return ()
 
     async def _create(self) -> None:
@@ -239,7 +256,11 @@ class WarehouseStateStore:
         return {(NodeId(node), time_from_text(at)): Status(status) for node, at, status in rows}
 
     async def committed(self, run_id: str) -> frozenset[tuple[NodeId, int | None]]:
-        sql = f"SELECT DISTINCT node_id, attempt FROM {quote_relation(self._commits)} WHERE run_id = ?"
+        # A batch that has taken effect says nothing about those that come after it.
+        sql = (
+            f"SELECT DISTINCT node_id, attempt FROM {quote_relation(self._commits)} "
+            "WHERE run_id = ? AND part NOT LIKE 'batch %'"
+        )
         return frozenset((NodeId(node), attempt) for node, attempt in await self._rows(sql, [run_id]))
 
     async def _append(self, relation: Relation, records: list[str]) -> None:

@@ -55,6 +55,10 @@ def columns_of(cursor: BlockingCursor, relation: Relation) -> dict[str, LoadColu
     return {str(name).lower(): LoadColumn(str(name), str(type_)) for name, type_ in rows} or None
 
 
+def is_view(cursor: BlockingCursor, relation: Relation) -> bool:
+    return bool(cursor.rows(_IS_VIEW, [relation.name, relation.schema, relation.database])[0][0])
+
+
 def apply_load(cursor: BlockingCursor, order: LoadOrder, staged: StagedTable, commit: CommitMarker) -> Loaded:
     """Raises WarehouseError for what does not fit; then nothing has happened."""
     if staged.rows:
@@ -148,17 +152,13 @@ class _Apply:
         )
 
     def _replace_whole(self) -> Loaded:
-        word = "VIEW" if self._is_view() else "TABLE"
+        word = "VIEW" if is_view(self._cursor, self._relation) else "TABLE"
         self._cursor.execute(f"DROP {word} IF EXISTS {self._table}")
         self._rename()
         return Loaded(rows=self._staged.rows, has_table=True)
 
-    def _is_view(self) -> bool:
-        named = [self._relation.name, self._relation.schema, self._relation.database]
-        return bool(self._cursor.rows(_IS_VIEW, [*named])[0][0])
-
     def _target(self) -> dict[str, LoadColumn] | None:
-        if self._is_view():
+        if is_view(self._cursor, self._relation):
             raise WarehouseError(
                 f"{self._relation} is a view, and a loader fills a table",
                 help="drop the view, or give the source another table",

@@ -71,14 +71,14 @@ async def swapped_table(
 
 async def make_table(raw: Any, staging: Relation, sql: str, order: BuildOrder) -> None:
     """In a transaction: the table `staging` of the query's rows, with its indexes under names of their own."""
-    create = f"CREATE TABLE {quote_relation(staging)} AS {await _typed(raw, sql, order.types)}"
+    create = f"CREATE TABLE {quote_relation(staging)} AS {await typed(raw, sql, order.types)}"
     with translated(sql, create):
         await raw.execute(create)
     await _make_indexes(raw, staging, order.indexes)
     await raw.execute(f"ANALYZE {quote_relation(staging)}")
 
 
-async def _typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
+async def typed(raw: Any, sql: str, types: Mapping[str, str]) -> str:
     """The query with columns cast to declared types; its line numbers stay as they are."""
     if not types:
         return sql

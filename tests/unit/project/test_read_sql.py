@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.project.known_keys import MODEL_KEYS
 from sqlbuild.project.read_sql import read_model
 from sqlbuild.project.text_file import TextFile
 from sqlbuild.retries import RetryPolicy
@@ -120,7 +121,7 @@ def test_descriptions_over_several_lines_are_folded():
 
 
 def test_a_model_that_is_wrong_is_still_known():
-    model, problems = read("MODEL (materialized incremental, tags [a],, x); SELECT 1; SELECT 2")
+    model, problems = read("MODEL (materialized snapshot, tags [a],, x); SELECT 1; SELECT 2")
     assert len(problems) == 3
     assert (model.name, model.tags) == ("fact_orders", ("a",))
 
@@ -143,15 +144,13 @@ BAD = [
         "UNKNOWN_KEY",
         "1:8",
         "unknown key `zzz`",
-        "known here: alias, columns, contract, database, description, enabled, grants, group, indexes, materialized, max_duration, meta, pool, "
-        "post_hooks, pre_hooks, retry, schema, sql_analysis, tags, timeout",
+        "known here: " + ", ".join(sorted({*MODEL_KEYS, "enabled"})),
     ),
     ("name x", "UNKNOWN_KEY", "1:8", "unknown key `name`", "a model is called like its file; `alias` gives its table another name"),
     ("columns (a (typ INTEGER))", "UNKNOWN_KEY", "1:20", "unknown key `columns.a.typ`", "did you mean `type`?"),
     ("retry (attempts 3)", "UNKNOWN_KEY", "1:15", "unknown key `retry.attempts`", "did you mean `max_attempts`?"),
-    ("materialized tabel", "BAD_VALUE", "1:21", '`materialized` must be table or view, not text "tabel"', "did you mean `table`?"),
-    ("materialized " + "x" * 50, "BAD_VALUE", "1:21", "`materialized` must be table or view, not a text of 50 characters", "known here: table, view"),
-    ("materialized incremental", "UNSUPPORTED", "1:21", "`materialized incremental` is not supported yet", "use table, which builds the whole query each time"),
+    ("materialized tabel", "BAD_VALUE", "1:21", '`materialized` must be table, view or incremental, not text "tabel"', "did you mean `table`?"),
+    ("materialized " + "x" * 50, "BAD_VALUE", "1:21", "`materialized` must be table, view or incremental, not a text of 50 characters", "known here: incremental, table, view"),
     ("materialized snapshot, unique_key [a]", "UNSUPPORTED", "1:21", "`materialized snapshot` is not supported yet", "use table, which builds the whole query each time"),
     ("materialized [table]", "WRONG_TYPE", "1:21", "`materialized` must be text, not a list", 'write it in double quotes, for example "abc"'),
     ("description 5", "WRONG_TYPE", "1:20", "`description` must be text, not the number 5", 'write it in double quotes, for example "abc"'),
@@ -195,7 +194,7 @@ def test_a_bad_header_is_a_problem_with_its_place_and_fix(header, code, place, m
 
 WARNINGS = [
     ("audits [not_null]", "`audits` is not supported yet and is ignored"),
-    ("unique_key [a]", "`unique_key` is not supported yet and is ignored"),
+    ("updated_at a", "`updated_at` is not supported yet and is ignored"),
     ("columns (a (audits [x]), b (audits [y]))", "`columns.a.audits`: audits of columns are not run yet"),
 ]
 

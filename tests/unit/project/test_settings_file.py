@@ -374,7 +374,7 @@ BAD = [
     (NAME + "[pools.a]\nslots = 1\nburst = 5", "BAD_VALUE", "4:1", "`pools.a.burst` needs a rate", 'write rate = "50/s" beside it'),
     (NAME + "[pools.a]\nslot = 1\nslots = 1", "UNKNOWN_KEY", "3:1", "unknown key `pools.a.slot`", "did you mean `slots`?"),
     (NAME + '[defaults]\nmaterialised = "view"', "UNKNOWN_KEY", "3:1", "unknown key `defaults.materialised`", "did you mean `materialized`?"),
-    (NAME + '[defaults]\nmaterialized = "incremental"', "UNSUPPORTED", "3:1", "`defaults.materialized incremental` is not supported yet", "use table, which builds the whole query each time"),
+    (NAME + '[defaults]\nmaterialized = "snapshot"', "UNSUPPORTED", "3:1", "`defaults.materialized snapshot` is not supported yet", "use table, which builds the whole query each time"),
     (NAME + '[path_defaults."a/b"]\ntags = [1]', "WRONG_TYPE", "3:1", "`path_defaults.a/b.tags` must be a list of texts, not the number 1", 'write for example ["first", "second"] for `tags`'),
     (NAME + "[path_defaults]\na = 1", "WRONG_TYPE", "3:1", "`path_defaults.a` must be a table, not the number 1", "give `path_defaults.a` keys of its own"),
     (NAME + "[vars]\na = 2024-01-01", "WRONG_TYPE", "3:1", "`vars.a` must be text, a finite number, true, false, null, a list or a table, not a date or time", "write it as text, in quotes"),
@@ -417,7 +417,7 @@ def test_all_problems_are_reported_at_once_and_the_rest_is_read(read: Read):
         ('[rules]\nselect = ["A"]', "rules"),
         ("[settings]\nsql_analysis = true", "settings.sql_analysis"),
         ('[targets.dev]\nschema = "a"\nloader_schema = "b"', "targets.dev.loader_schema"),
-        ('[defaults]\nreplay_on_change = "full"', "defaults.replay_on_change"),
+        ("[defaults]\ncritical = true", "defaults.critical"),
     ],
 )
 def test_known_keys_that_do_nothing_yet_are_a_warning(read: Read, text: str, what: str):

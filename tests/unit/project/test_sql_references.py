@@ -130,7 +130,6 @@ def test_all_malformed_references_are_reported_at_once():
         ('@const("c")', "`@const`: constants are not supported yet"),
         ("@@name", "`@@`: variables in SQL are not supported yet"),
         ("@@@start", "`@@@`: placeholders in SQL are not supported yet"),
-        ("__cursor_start()", "`__cursor_start()`: incremental models are not supported yet"),
     ],
 )
 def test_what_is_not_supported_yet_is_said(written: str, message: str):

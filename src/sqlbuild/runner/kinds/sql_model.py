@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Container, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
-from sqlbuild.domain.events import NodeLogged
+from sqlbuild.domain.events import NodeLogged, NodeProgress
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.hooks import HookPhase
 from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.incremental import IncrementalBuild
 from sqlbuild.domain.nodes import Function, Materialization, Model, Seed, UnitTest
 from sqlbuild.domain.plans import Plan
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Warehouse
+from sqlbuild.runner.checkpoints import RunCheckpoints
 from sqlbuild.runner.kinds.contract import check_contract
+from sqlbuild.runner.kinds.incremental_model import SCOPE, Growth, GrowthServices, goes_on
 from sqlbuild.runner.kinds.model_hooks import ModelHooks
 from sqlbuild.runner.kinds.seed import load_seed
 from sqlbuild.runner.kinds.sql_function import build_function
@@ -24,6 +27,8 @@ from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
 PART = "table"
+
+GiveWay = Callable[[], Awaitable[None]]
 
 
 class ModelBuilder:
@@ -37,15 +42,17 @@ class ModelBuilder:
         services: RunServices,
         results: Container[NodeId],
         environment: NodeEnvironment,
+        checkpoints: RunCheckpoints | None = None,
     ) -> None:
         self._plan = plan
         self._order = order
         self._services = services
         self._environment = environment
+        self._checkpoints = checkpoints
         self._is_built_later = BuildsToCome(plan, results)
 
-    async def build(self, node: Node, attempt: int) -> Outcome:
-        """Raises WarehouseError, of a seed SeedError too."""
+    async def build(self, node: Node, attempt: int, give_way: GiveWay | None = None) -> Outcome:
+        """`give_way` lets others have the node's slot for a while. Raises WarehouseError, of a seed SeedError too."""
         if isinstance(node.declaration, Function):
             return await build_function(node, node.declaration, self._services)
         model = node.declaration
@@ -66,9 +73,33 @@ class ModelBuilder:
             is_built_later=self._is_built_later,
             tell=functools.partial(self._tell, node, attempt),
         )
-        return await build_model(
-            node, self._services.warehouse, self._order, attempt, order, self._environment if node.hooks else None
+        growth = None if model.incremental is None else self._growth(node, attempt, order, give_way)
+        environment = self._environment if node.hooks else None
+        return await build_model(node, self._services.warehouse, self._order, attempt, order, environment, growth)
+
+    def _growth(self, node: Node, attempt: int, order: BuildOrder, give_way: GiveWay | None) -> Growth:
+        services = self._services
+        assert services.deltas is not None
+        assert services.staging is not None
+        checkpoints = self._checkpoints
+        growing = GrowthServices(
+            deltas=services.deltas,
+            staging=services.staging,
+            run_id=self._order.run_id,
+            commits=self._order.commits,
+            kept={} if checkpoints is None else dict(checkpoints.of_node(node.id, SCOPE)),
+            keep=functools.partial(self._keep, node, attempt),
+            progress=functools.partial(self._progress, node),
+            give_way=give_way or goes_on,
         )
+        return Growth(node, self._plan.steps[node.id].incremental or IncrementalBuild(), growing, attempt, order)
+
+    def _keep(self, node: Node, attempt: int, entries: Sequence[tuple[str, str]]) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.keep(node, attempt, SCOPE, entries)
+
+    def _progress(self, node: Node, done: int, all_: int, what: str) -> None:
+        self._services.publish(NodeProgress(self._services.clock.now(), node.id, done, all_, what))
 
     def _tell(self, node: Node, attempt: int, message: str) -> None:
         event = NodeLogged(self._services.clock.now(), node.id, node.name, attempt, "warning", message, {})
@@ -108,10 +139,11 @@ async def build_model(
     attempt: int,
     how: BuildOrder = PLAIN_BUILD,
     environment: NodeEnvironment | None = None,
+    growth: Growth | None = None,
 ) -> Outcome:
     """Build one model over a connection of its own; of a table a row in `order.commits` says so, unless hooks come after.
 
-    `environment` is for a model with hooks.
+    `environment` is for a model with hooks, `growth` for an incremental one.
 
     Raises WarehouseError with the place in the model's file.
     """
@@ -125,16 +157,21 @@ async def build_model(
             return skipped
         # Who finds the marker of a run that was killed would think that the hooks behind it have run too.
         commit = None if model.post_hooks else _marker(node, order, attempt)
-        await _build(node, warehouse, connection, commit, how)
+        built = await _build(node, warehouse, connection, commit, how, growth)
         skipped = None if hooks is None else await hooks.run(HookPhase.POST)
     finally:
         await connection.close()
-    return skipped or Returned()
+    return skipped or built
 
 
 async def _build(
-    node: Node, warehouse: Warehouse, connection: Connection, commit: CommitMarker | None, how: BuildOrder
-) -> None:
+    node: Node,
+    warehouse: Warehouse,
+    connection: Connection,
+    commit: CommitMarker | None,
+    how: BuildOrder,
+    growth: Growth | None,
+) -> Returned:
     model = node.declaration
     assert isinstance(model, Model)
     assert node.relation is not None
@@ -147,8 +184,13 @@ async def _build(
                 await warehouse.build_view(connection, node.relation, node.sql, order=how)
             case Materialization.TABLE:
                 await warehouse.build_table(connection, node.relation, node.sql, commit=commit, order=how)
+            case Materialization.INCREMENTAL:
+                assert growth is not None
+                return await growth.build(connection)
     except WarehouseError as error:
-        raise placed(error, node) from error
+        ran = error if growth is None else _as_of_the_node(error, growth.sql, node)
+        raise placed(ran, node) from error
+    return Returned()
 
 
 def _marker(node: Node, order: RunOrder, attempt: int) -> CommitMarker | None:
@@ -169,3 +211,9 @@ async def explain_model(node: Node, warehouse: Warehouse) -> None:
         raise placed(error, node) from error
     finally:
         await connection.close()
+
+
+def _as_of_the_node(error: WarehouseError, sql: str, node: Node) -> WarehouseError:
+    """The same error of the node's own SQL, which has the same lines as `sql`, what a build of it has run."""
+    statement = error.sql.replace(sql, node.sql or "")
+    return WarehouseError(*error.args, help=error.help, sql=statement, transient=error.transient)
