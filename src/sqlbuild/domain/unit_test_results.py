@@ -110,9 +110,8 @@ def lines_of(verified: Verified) -> list[str]:
         return [title, *_table(verified.columns, rows, ()), *_more(left, "row")]
     if verified.unknown_columns:
         names = ", ".join(verified.unknown_columns)
-        verb = "lists" if len(verified.unknown_columns) == 1 else "list"
         given = ", ".join(verified.given_columns)
-        return [f"__expected__{verified.model} {verb} {names}, which {verified.model} does not give; it gives {given}"]
+        return [f"__expected__{verified.model} lists {names}, which {verified.model} does not give; it gives {given}"]
     return [_title(verified), *_differences(verified)]
 
 

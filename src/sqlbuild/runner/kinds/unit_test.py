@@ -54,7 +54,7 @@ async def run_unit_test(node: Node, warehouse: Warehouse, comparing: Comparing, 
     if error is None and failed:
         message = "\n".join(line for index, each in enumerate(failed) for line in (*[""][:index], *lines_of(each)))
         place = failed[0].place
-        error = ErrorFacts(type=NOT_AS_EXPECTED, message=message, path=place.path, line=place.line)
+        error = ErrorFacts(type=NOT_AS_EXPECTED, message=message, path=place.path, line=place.line, help=_help(failed))
     said = {
         "checks": [document_of(each) for each in verified],
         "real_models": list(plan.models),
@@ -62,6 +62,12 @@ async def run_unit_test(node: Node, warehouse: Warehouse, comparing: Comparing, 
     }
     payload = plain_json_text(said, "what the test found", max_bytes)
     return Checked(Status.SUCCEEDED if error is None else Status.FAILED, payload, None, error)
+
+
+def _help(failed: Sequence[Verified]) -> str:
+    if any(isinstance(each, Compared) and each.unknown_columns for each in failed):
+        return "call each column as the model does: an expression needs AS and a name"
+    return ""
 
 
 async def _verified(verification: Verification, connection: Connection, comparing: Comparing) -> Verified:

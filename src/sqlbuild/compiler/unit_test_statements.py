@@ -1,0 +1,106 @@
+"""The SQL of a unit test: its mocks, and the models that it runs, as CTEs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+from sqlbuild.compiler.model_query import model_query
+from sqlbuild.compiler.unit_test_columns import null_columns
+from sqlbuild.compiler.unit_test_ctes import CtesOfTest, mocked_by
+from sqlbuild.compiler.unit_test_macros import with_macros
+from sqlbuild.compiler.unit_test_surroundings import Surroundings, folded
+from sqlbuild.compiler.unit_test_text import Reading, SqlText
+from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import Place
+from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.refs import Reference
+from sqlbuild.sql.rendering import Readable, in_brackets, quote_identifier, render_columns
+
+_LONGEST_NAME = 40
+
+
+class StatementsOfTest:
+    """Of one test; `macro_texts` stand for what macros of these names, in lower case, give."""
+
+    def __init__(self, around: Surroundings, ctes: CtesOfTest) -> None:
+        self._around = around
+        self._ctes = ctes
+        self._model_ctes: dict[Reference, str] = {}
+        self.macro_texts: dict[str, str] = {}
+
+    def model(self, reference: Reference) -> Model:
+        model = self._around.nodes[self._around.ids[reference]]
+        assert isinstance(model, Model)
+        return with_macros(model, self.macro_texts) if self.macro_texts else model
+
+    def add_mock(self, text: SqlText, name: str, completed: Sequence[Column]) -> None:
+        cte = self._ctes.mocks[name]
+        if cte.is_empty:
+            text.add(f"{cte.name} AS (SELECT {null_columns(completed)} WHERE FALSE)")
+        elif completed:
+            text.add(f"{cte.name} AS (SELECT *, {null_columns(completed)} FROM (")
+            self.add_query(text, name)
+            text.add(f') AS "_"{cte.columns})')
+        else:
+            text.add(f"{cte.name}{cte.columns} AS (")
+            self.add_query(text, name)
+            text.add(")")
+
+    def add_query(self, text: SqlText, name: str) -> None:
+        helpers = self._ctes.closure(name).helpers
+        self._ctes.add_query(text, name, helpers, {each: self.readings(each) for each in (*helpers, name)})
+
+    def readings(self, name: str) -> list[Reading]:
+        cte = self._ctes.by_name[name]
+        found = [
+            Reading(each.start, each.end, folded(each.reference), self._around.alias(folded(each.reference)))
+            for each in cte.references
+        ]
+        by_name = [
+            Reading(start, end, self.reference_of(read), None)
+            for read, start, end in self._ctes.reads(name)
+            if read in self._ctes.mocks
+        ]
+        return sorted((*found, *by_name))
+
+    def add_model_cte(self, text: SqlText, reference: Reference) -> None:
+        model = self.model(reference)
+        text.add(f"{self.model_name(reference)} AS (")
+        readables: dict[Reference, Readable] = {}
+        for found in model.references:
+            upstream = folded(found.reference)
+            mock = self._ctes.mock_of.get(upstream)
+            name = self._ctes.mocks[mock].name if mock is not None else self.model_name(upstream)
+            readables[found.reference] = Readable(alias=self._around.alias(upstream), query=name)
+        sql = model_query(model, readables, self._around.dialect)
+        placed = self._with_types(model, reference, sql)
+        text.add_placed(placed, Place(model.place.path, model.sql_line, 1), (), model.sql, model.expansions)
+        text.add(")")
+
+    def _with_types(self, model: Model, reference: Reference, sql: str) -> str:
+        """On PostgreSQL a table gets its declared types when it is built."""
+        known = self._around.columns.get(self._around.ids[reference])
+        declared = {column.name: column.type for column in model.columns if column.type}
+        is_typed = self._around.dialect == "postgres" and model.materialized is not Materialization.VIEW and declared
+        if not is_typed or known is None or not known.complete or known.columns is None:
+            return sql
+        columns = [dataclasses.replace(column, type=declared.get(column.name)) for column in known.columns]
+        return render_columns(f'{in_brackets(sql)} AS "_"', columns)
+
+    def model_name(self, reference: Reference) -> str:
+        """Of the CTE that has a model's rows."""
+        if reference not in self._model_ctes:
+            number = f"_{len(self._model_ctes)}" if len(reference.name) > _LONGEST_NAME else ""
+            self._model_ctes[reference] = quote_identifier(f"__model__{reference.name[:_LONGEST_NAME]}{number}")
+        return self._model_ctes[reference]
+
+    def reference_of(self, mock: str) -> Reference:
+        reference = mocked_by(self._ctes.mocks[mock])
+        assert reference is not None
+        return reference
+
+    def names(self, models: Iterable[Reference], mocks: Iterable[str]) -> Mapping[Hashable, str]:
+        """What stands for a reference in the SQL of the test."""
+        names: dict[Hashable, str] = {reference: self.model_name(reference) for reference in models}
+        return names | {self.reference_of(mock): self._ctes.mocks[mock].name for mock in mocks}
