@@ -24,12 +24,13 @@ from sqlbuild.domain.events import (
 )
 from sqlbuild.domain.ids import NodeKind
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult, Status
+from sqlbuild.domain.unit_test_results import NOT_AS_EXPECTED
 from sqlbuild.reporting.checks import said_text
 from sqlbuild.reporting.failures import error_text, failure_lines, place_text
 from sqlbuild.reporting.loads import loaded_text
 from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import STATUS_STYLES, summary_lines
-from sqlbuild.reporting.unit_tests import tested_text
+from sqlbuild.reporting.unit_tests import differences_painted, models_run
 from sqlbuild.reporting.wording import Paint, counted, first_few, one_line, plain, safe_text, seconds_text, waiting_text
 
 _WHOLE_FAILURES = 20
@@ -162,7 +163,10 @@ class RunLines:
         if self._failures > _WHOLE_FAILURES and not self._verbose:
             place = place_text(result.error)
             return [self._under(f"{place}: {error_text(result.error)}" if place else error_text(result.error))]
-        return [self._under(line) for line in failure_lines(result)]
+        lines = failure_lines(result)
+        if result.error.type == NOT_AS_EXPECTED:
+            lines = differences_painted(lines, self._paint)
+        return [self._under(line) for line in lines]
 
     def _started(self, event: NodeStarted) -> list[str]:
         if not self._verbose:
@@ -243,6 +247,6 @@ def _said(result: NodeResult) -> str:
         case NodeKind.CHECK:
             return said_text(result)
         case NodeKind.TEST:
-            return tested_text(result)
+            return models_run(result)
         case _:
             return loaded_text(result)
