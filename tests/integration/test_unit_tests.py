@@ -173,6 +173,72 @@ def test_a_failing_test_blocks_its_model_and_shows_which_cells_differ(shop):
     assert (resumed.code, "came after run" in resumed.err) == (2, True), resumed.everything
 
 
+def test_functions_are_tested_as_they_are_in_the_project_before_they_are_made(shop):
+    shop.write(
+        {
+            "functions/sql/net.sql": """
+                FUNCTION (arguments (gross DECIMAL(12, 2), rate DOUBLE PRECISION), returns DECIMAL(12, 2));
+                gross / (1 + rate)
+                """,
+            "functions/sql/net_of_two.sql": """
+                FUNCTION (arguments (gross DECIMAL(12, 2)), returns DECIMAL(12, 2));
+                2 * __udf("net")(gross, 0.25)
+                """,
+            "functions/sql/orders_of.sql": """
+                FUNCTION (arguments (customer INTEGER), returns table (order_id INTEGER));
+                SELECT order_id FROM __ref("orders") WHERE order_id = customer
+                """,
+            "functions/sql/numbers.sql": """
+                FUNCTION (arguments (n INTEGER), returns table (number INTEGER));
+                SELECT g.x AS number FROM generate_series(1, n) AS g(x)
+                """,
+            "models/nets.sql": """
+                SELECT order_id, __udf("net_of_two")(cents) AS net, n.number
+                FROM __ref("orders") JOIN __table_fn("numbers")(2) AS n ON n.number = order_id
+                """,
+            "models/counted.sql": """
+                SELECT count(*) AS orders FROM __table_fn("orders_of")((SELECT max(order_id) FROM __ref("orders")))
+                """,
+            "tests/unit/functions.sql": """
+                TEST (name "udf");
+                WITH input AS (SELECT 125 AS gross),
+                __udf_actual__ AS (SELECT gross, __udf("net_of_two")(gross) AS net FROM input),
+                __udf_expected__ AS (SELECT 125 AS gross, 200 AS net)
+
+                TEST (name "table_fn", mode table_fn);
+                WITH __table_fn_actual__ AS (SELECT * FROM __table_fn("numbers")(2)),
+                __table_fn_expected__ AS (SELECT 2 AS number UNION ALL SELECT 1)
+
+                TEST (name "called_by_a_model");
+                WITH __ref__orders AS (SELECT 1 AS order_id, 125 AS cents),
+                __expected__nets AS (SELECT 1 AS order_id, 200 AS net, 1 AS number)
+
+                TEST (name "mocked");
+                WITH __table_fn__orders_of AS (SELECT 1 AS order_id UNION ALL SELECT 2),
+                __expected__counted AS (SELECT 2 AS orders)
+                """,
+        }
+    )
+    tested = shop.sqb("test", "tests/unit/functions.sql")
+    assert tested.code == 0, tested.everything
+    built = shop.sqb("build", "test:udf", "test:called_by_a_model")
+    assert built.code == 0, built.everything
+    assert shop.statuses() == dict.fromkeys(("test:udf", "test:called_by_a_model"), "succeeded")
+    shop.write(
+        {"functions/sql/net.sql": "FUNCTION (arguments (gross INTEGER, rate INTEGER), returns INTEGER);\ngross + 1\n"}
+    )
+    assert shop.sqb("test", "test:udf").code == 1
+    shop.write(
+        {
+            "tests/unit/functions.sql": 'TEST();\nWITH __table_fn_actual__ AS (SELECT * FROM __table_fn("orders_of")(1)),\n'
+            "__table_fn_expected__ AS (SELECT 1 AS order_id)\n"
+        }
+    )
+    refused = shop.sqb("compile")
+    assert 'the function orders_of reads __ref("orders"), and a test reads no relations' in refused.err
+    assert "__table_fn__orders_of AS (SELECT ...)" in refused.err
+
+
 def test_tests_are_planned_listed_selected_and_described(shop):
     planned = [node["id"] for node in shop.sqb("plan", "revenue", "--no-tests", "--json").json["nodes"]]
     assert planned == ["model:orders", "model:revenue"]

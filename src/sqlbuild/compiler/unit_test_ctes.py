@@ -17,7 +17,12 @@ _WORD = re.compile(
     re.ASCII,
 )
 _BEFORE_A_RELATION = frozenset({"from", "join", "table"})
-_KINDS: Mapping[CteRole, ReferenceKind] = {CteRole.SOURCE: "source", CteRole.REF: "model", CteRole.SEED: "seed"}
+_KINDS: Mapping[CteRole, ReferenceKind] = {
+    CteRole.SOURCE: "source",
+    CteRole.REF: "model",
+    CteRole.SEED: "seed",
+    CteRole.TABLE_FN: "function",
+}
 
 
 def mocked_by(cte: UnitTestCte) -> Reference | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Hashable, Iterable
 
+from sqlbuild.compiler.function_columns import described_function
 from sqlbuild.compiler.unit_test_columns import (
     KnownColumns,
     analyse_sql,
@@ -88,7 +89,7 @@ class ShapesOfTest:
         if not declared or untyped:
             what = f"the types of {', '.join(untyped[:5])}" if untyped else "the columns"
             help = "declare them, or write SELECT CAST(NULL AS INTEGER) AS id, ... WHERE FALSE"
-            self._problems.add("MOCK_COLUMNS", f"{what} of {reference.name} are not known", help, cte.place)
+            self._problems.add_problem("MOCK_COLUMNS", f"{what} of {reference.name} are not known", help, cte.place)
             return
         self.completed[name] = declared
         self._given[name] = tuple((column.name, column.type) for column in declared)
@@ -102,7 +103,7 @@ class ShapesOfTest:
                 near = difflib.get_close_matches(name, list(names.values()), n=1, cutoff=0.6)
                 help = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(list(names.values())[:8])}"
                 message = f"{cte.name} gives the column {name}, which {reference.name} does not have"
-                self._problems.add("MOCK_COLUMNS", message, help, cte.place)
+                self._problems.add_problem("MOCK_COLUMNS", message, help, cte.place)
 
     def analysed(self, name: str) -> KnownColumns | None:
         """The columns that the query of a CTE gives; findings in it are problems."""
@@ -123,18 +124,25 @@ class ShapesOfTest:
             *(folded(found.reference) for found in closure.references),
             *(self._statements.reference_of(mock) for mock in closure.mocks),
         ]
-        return {key: inputs.get(key, QueryInput(label=key.name, alias=self._around.alias(key))) for key in keys}
+        return {key: inputs[key] if key in inputs else self._input_of_other(key) for key in keys}
+
+    def _input_of_other(self, reference: Reference) -> QueryInput:
+        if reference.kind == "function":
+            return described_function(self._around.function(reference), self._around.dialect)
+        return QueryInput(label=reference.name, alias=self._around.alias(reference))
 
     def _add_finding(self, finding: Finding, placed: PlacedSql, cte: UnitTestCte) -> None:
         place = placed.place(finding.line, finding.column) if finding.line is not None else None
         help = finding.help if finding.certain else f"{finding.help}; {_NOT_UNDERSTOOD}"
-        self._problems.add(finding.code, finding.message, help, place or place_of_sql(cte))
+        self._problems.add_problem(finding.code, finding.message, help, place or place_of_sql(cte))
 
     def _input_of_mock(self, mock: str) -> QueryInput:
         cte, reference = self._ctes.mocks[mock], self._statements.reference_of(mock)
         return query_input(f"the mock {cte.name}", self._around.alias(reference), self._given.get(mock))
 
     def _input_of_model(self, reference: Reference) -> QueryInput:
+        if reference.kind == "function":
+            return self._input_of_other(reference)
         return query_input(reference.name, self._around.alias(reference), self.outputs.get(reference))
 
     def _find_columns_of_model(self, reference: Reference) -> None:
@@ -161,7 +169,7 @@ class ShapesOfTest:
                 )
                 there = f"{model.place.path}:{written.place.line}"
                 message = f"{model.name} ({there}) cannot be computed from the mocks: {finding.message}"
-                self._problems.add("MOCK_COLUMNS", message, "give the mock this column", self._place)
+                self._problems.add_problem("MOCK_COLUMNS", message, "give the mock this column", self._place)
         self.outputs[reference] = analysed.columns
 
     def check_expected(self, cte: UnitTestCte, listed: KnownColumns | None, outputs: KnownColumns | None) -> None:
@@ -173,4 +181,4 @@ class ShapesOfTest:
                 near = difflib.get_close_matches(name, list(names.values()), n=1, cutoff=0.6)
                 help = f'did you mean "{near[0]}"?' if near else f"it gives {', '.join(list(names.values())[:8])}"
                 message = f"{cte.name} lists the column {name}, which {cte.subject} does not give"
-                self._problems.add("UNKNOWN_COLUMN", message, help, cte.place)
+                self._problems.add_problem("UNKNOWN_COLUMN", message, help, cte.place)

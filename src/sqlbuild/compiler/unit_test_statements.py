@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from sqlbuild.compiler.model_query import model_query
 from sqlbuild.compiler.unit_test_columns import null_columns
 from sqlbuild.compiler.unit_test_ctes import CtesOfTest, mocked_by
+from sqlbuild.compiler.unit_test_functions import copy_of, with_whole_calls
 from sqlbuild.compiler.unit_test_macros import with_macros
 from sqlbuild.compiler.unit_test_surroundings import Surroundings, folded
 from sqlbuild.compiler.unit_test_text import Reading, SqlText
@@ -15,7 +16,7 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import Materialization, Model
 from sqlbuild.refs import Reference
-from sqlbuild.sql.rendering import Readable, in_brackets, quote_identifier, render_columns
+from sqlbuild.sql.rendering import Readable, in_brackets, quote_identifier, quote_relation, render_columns
 
 _LONGEST_NAME = 40
 
@@ -32,7 +33,12 @@ class StatementsOfTest:
     def model(self, reference: Reference) -> Model:
         model = self._around.nodes[self._around.ids[reference]]
         assert isinstance(model, Model)
-        return with_macros(model, self.macro_texts) if self.macro_texts else model
+        if self.macro_texts:
+            model = with_macros(model, self.macro_texts)
+        if any(found.call for found in model.references):
+            references = with_whole_calls(model.sql, model.references, self._ctes.mock_of.keys())
+            model = dataclasses.replace(model, references=references)
+        return model
 
     def add_mock(self, text: SqlText, name: str, completed: Sequence[Column]) -> None:
         cte = self._ctes.mocks[name]
@@ -54,7 +60,7 @@ class StatementsOfTest:
     def readings(self, name: str) -> list[Reading]:
         cte = self._ctes.by_name[name]
         found = [
-            Reading(each.start, each.end, folded(each.reference), self._around.alias(folded(each.reference)))
+            Reading(each.start, each.end, folded(each.reference), self._alias(folded(each.reference)))
             for each in cte.references
         ]
         by_name = [
@@ -64,15 +70,24 @@ class StatementsOfTest:
         ]
         return sorted((*found, *by_name))
 
+    def _alias(self, reference: Reference) -> str:
+        """Empty for a function that is really called."""
+        if reference.kind == "function" and reference not in self._ctes.mock_of:
+            return ""
+        return self._around.alias(reference)
+
+    def _readable(self, reference: Reference) -> Readable:
+        mock = self._ctes.mock_of.get(reference)
+        if mock is not None:
+            return Readable(alias=self._around.alias(reference), query=self._ctes.mocks[mock].name)
+        if reference.kind == "function":
+            return Readable(alias="", relation=copy_of(self._around.function(reference), self._around.dialect))
+        return Readable(alias=self._around.alias(reference), query=self.model_name(reference))
+
     def add_model_cte(self, text: SqlText, reference: Reference) -> None:
         model = self.model(reference)
         text.add(f"{self.model_name(reference)} AS (")
-        readables: dict[Reference, Readable] = {}
-        for found in model.references:
-            upstream = folded(found.reference)
-            mock = self._ctes.mock_of.get(upstream)
-            name = self._ctes.mocks[mock].name if mock is not None else self.model_name(upstream)
-            readables[found.reference] = Readable(alias=self._around.alias(upstream), query=name)
+        readables = {found.reference: self._readable(folded(found.reference)) for found in model.references}
         sql = model_query(model, readables, self._around.dialect)
         placed = self._with_types(model, reference, sql)
         text.add_placed(placed, Place(model.place.path, model.sql_line, 1), (), model.sql, model.expansions)
@@ -100,7 +115,11 @@ class StatementsOfTest:
         assert reference is not None
         return reference
 
-    def names(self, models: Iterable[Reference], mocks: Iterable[str]) -> Mapping[Hashable, str]:
+    def names(
+        self, models: Iterable[Reference], mocks: Iterable[str], functions: Iterable[Reference]
+    ) -> Mapping[Hashable, str]:
         """What stands for a reference in the SQL of the test."""
         names: dict[Hashable, str] = {reference: self.model_name(reference) for reference in models}
+        for reference in functions:
+            names[reference] = quote_relation(copy_of(self._around.function(reference), self._around.dialect))
         return names | {self.reference_of(mock): self._ctes.mocks[mock].name for mock in mocks}

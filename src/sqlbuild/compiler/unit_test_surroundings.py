@@ -10,12 +10,13 @@ from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of
+from sqlbuild.domain.nodes import Function
 from sqlbuild.domain.project import Project
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import Reference, ReferenceKind
 
-PREFIXES = {"model": "__ref__", "source": "__source__", "seed": "__seed__"}
+PREFIXES = {"model": "__ref__", "source": "__source__", "seed": "__seed__", "function": "__table_fn__"}
 """Kind of what is mocked -> how the names of its mocks begin."""
 
 
@@ -42,6 +43,11 @@ class Surroundings:
         id = self.ids[reference]
         known = self.columns.get(id)
         return known.relation.name if known is not None and known.relation is not None else name_of(id)
+
+    def function(self, reference: Reference) -> Function:
+        function = self.nodes[self.ids[reference]]
+        assert isinstance(function, Function)
+        return function
 
     def declared(self, reference: Reference) -> tuple[Column, ...] | None:
         """All columns that are known of a node."""
@@ -71,7 +77,7 @@ class ProblemsOfTest:
         self._block = block
         self.found: list[Problem] = []
 
-    def add(self, code: str, message: str, help: str, place: Place) -> None:
+    def add_problem(self, code: str, message: str, help: str, place: Place) -> None:
         self.found.append(
             Problem(
                 code=code,
@@ -85,7 +91,7 @@ class ProblemsOfTest:
 
     def refuse(self, code: str, message: str, help: str, place: Place) -> NoReturn:
         """Raises Refused."""
-        self.add(code, message, help, place)
+        self.add_problem(code, message, help, place)
         raise Refused
 
     def stop_if_any(self) -> None:

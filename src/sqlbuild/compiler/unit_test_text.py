@@ -13,8 +13,8 @@ from sqlbuild.sql.rendering import has_alias_behind, quote_identifier
 
 
 class Reading(NamedTuple):
-    """Where SQL reads a relation. `alias` is what qualifies its columns if the SQL gives no other; None where the text is
-    a name that stays."""
+    """Where SQL reads a relation or calls a function. `alias` is what qualifies its columns if the SQL gives no other, empty
+    for a function, which has none; None where the text is a name that stays."""
 
     start: int
     end: int
@@ -74,7 +74,7 @@ class SqlText:
             if alias is None:
                 continue
             pieces += [text[position:start], names[key]]
-            if not has_alias_behind(text, end):
+            if alias and not has_alias_behind(text, end):
                 pieces.append(f" AS {quote_identifier(alias)}")
             position = end
         return PlacedSql(text="".join((*pieces, text[position:])), lines=tuple(self._lines))

@@ -14,6 +14,7 @@ from sqlbuild.compiler.unit_test_columns import (
     with_typed_nulls,
 )
 from sqlbuild.compiler.unit_test_ctes import Closure, CtesOfTest, CycleOfCtes, mocked_by
+from sqlbuild.compiler.unit_test_functions import function_copies, with_whole_calls
 from sqlbuild.compiler.unit_test_macros import text_of_mock
 from sqlbuild.compiler.unit_test_shapes import ShapesOfTest
 from sqlbuild.compiler.unit_test_statements import StatementsOfTest
@@ -26,6 +27,7 @@ from sqlbuild.domain.unit_tests import (
     ACTUAL,
     EXPECTED,
     CteRole,
+    FunctionCopy,
     UnitTestCte,
     UnitTestMode,
     UnitTestPlan,
@@ -78,6 +80,8 @@ class _Needs:
 
     models: dict[Reference, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     mocks: set[str] = dataclasses.field(default_factory=set)
+    functions: dict[Reference, None] = dataclasses.field(default_factory=dict)
+    """Those that others call first."""
 
 
 class _Compiling:
@@ -112,6 +116,7 @@ class _Compiling:
             for each in needs.values():
                 everything.models.update(each.models)
                 everything.mocks |= each.mocks
+                everything.functions.update(each.functions)
             mocks = self._ctes.mocks_in_order(everything.mocks)
             needed = {name: self._ctes.mocks_in_order(each.mocks) for name, each in needs.items()}
         except CycleOfCtes as cycle:
@@ -128,10 +133,12 @@ class _Compiling:
             for name, closure in closures.items()
         )
         self._problems.stop_if_any()
+        functions = function_copies(everything.functions, self._around)
         about = dict.fromkeys(id for name, closure in closures.items() for id in self._about(name, closure))
         return CompiledUnitTest(
             plan=UnitTestPlan(
                 verifications=verifications,
+                functions=functions,
                 models=tuple(reference.name for reference in everything.models),
                 paths={reference.name: path for reference, path in everything.models.items()},
                 mocks=tuple((self._ctes.mocks[name].role.value, self._ctes.mocks[name].subject) for name in mocks),
@@ -142,45 +149,49 @@ class _Compiling:
                 },
             ),
             tests=tuple(about),
-            code=_digest(verifications),
+            code=_digest(verifications, functions),
         )
 
     def _compiled_directly(self) -> CompiledUnitTest:
-        """A test of a macro, which runs no model. Raises Refused."""
+        """A test of a macro or function, which runs no model. Raises Refused."""
+        kind = "macro" if self._test.mode is UnitTestMode.MACRO else "function"
         named = {cte.role: name for name, cte in self._ctes.by_name.items() if cte.role is not CteRole.HELPER}
         actual = named.get(CteRole.ACTUAL)
         if actual is None or CteRole.EXPECTED not in named:
             missing = f"__{self._test.mode}_{'actual' if actual is None else 'expected'}__"
             help = f"write {missing} AS (SELECT ...)"
             self._problems.refuse("NO_EXPECTATION", f"{missing} is missing", help, self._test.place)
-        called = tuple(dict.fromkeys(each.macro for each in self._ctes.by_name[actual].expansions))
+        tested = self._ctes.by_name[actual]
+        called = _called(tested, kind)
         if not called:
-            help = 'write for example SELECT @py.name("x") AS x'
-            self._problems.refuse(
-                "NO_EXPECTATION", "__macro_actual__ calls no macro", help, self._ctes.by_name[actual].place
-            )
+            example = '@py.name("x")' if kind == "macro" else '__udf("name")(1)'
+            help = f"write for example SELECT {example} AS x"
+            self._problems.refuse("NO_EXPECTATION", f"{tested.name} calls no {kind}", help, tested.place)
+        needs = _Needs()
         text = SqlText()
         text.add("WITH ")
-        self._add_directly(text, actual, ACTUAL)
+        self._add_directly(text, actual, ACTUAL, needs)
         text.add(", ")
-        self._add_directly(text, named[CteRole.EXPECTED], EXPECTED)
+        self._add_directly(text, named[CteRole.EXPECTED], EXPECTED, needs)
         self._problems.stop_if_any()
         expected = self._ctes.by_name[named[CteRole.EXPECTED]]
-        if expected.expansions:
+        if expected.expansions or expected.references:
             help = "write out what is expected"
-            self._problems.refuse(
-                "TEST_CTE", f"{expected.name} calls a macro itself", help, expected.expansions[0].place
-            )
-        verification = Verification(name=", ".join(called), compares=True, place=expected.place, ctes=text.rendered({}))
+            self._problems.refuse("TEST_CTE", f"{expected.name} calls a {kind} itself", help, expected.place)
+        names = self._statements.names((), (), needs.functions)
+        verification = Verification(
+            name=", ".join(called), compares=True, place=expected.place, ctes=text.rendered(names)
+        )
         users = (
             id
             for id, declared in self._around.nodes.items()
-            if isinstance(declared, Model) and any(each.macro in called for each in declared.expansions)
+            if isinstance(declared, Model) and not called.keys().isdisjoint(_called(declared, kind))
         )
-        plan = UnitTestPlan(verifications=(verification,))
-        return CompiledUnitTest(plan=plan, tests=tuple(users), code=_digest([verification]))
+        functions = function_copies(needs.functions, self._around)
+        plan = UnitTestPlan(verifications=(verification,), functions=functions)
+        return CompiledUnitTest(plan=plan, tests=tuple(users), code=_digest([verification], functions))
 
-    def _add_directly(self, text: SqlText, name: str, called: str) -> None:
+    def _add_directly(self, text: SqlText, name: str, called: str, needs: _Needs) -> None:
         """A CTE that reads helpers only, as one with another name."""
         cte = self._ctes.by_name[name]
         try:
@@ -188,9 +199,14 @@ class _Compiling:
         except CycleOfCtes as cycle:
             self._problems.refuse("TEST_REFERENCE", f"CTEs read each other: {cycle}", "remove one of these", cte.place)
         for found in closure.references:
+            if found.call:
+                self._add(needs, found.reference, found.place, reader="", path=())
+                continue
             call = f'{CALLS[found.reference.kind]}("{found.reference.name}")'
             help = "give its rows in a helper of the test"
-            self._problems.add("TEST_REFERENCE", f"a test of mode {self._test.mode} reads {call}", help, found.place)
+            self._problems.add_problem(
+                "TEST_REFERENCE", f"a test of mode {self._test.mode} reads {call}", help, found.place
+            )
         self._problems.stop_if_any()
         text.add(f"{called}{cte.columns} AS (")
         self._statements.add_query(text, name)
@@ -204,15 +220,6 @@ class _Compiling:
         test = self._test
         if test.place.path in self._around.broken:
             raise Refused
-        if test.mode in (UnitTestMode.UDF, UnitTestMode.TABLE_FN):
-            help = "test a model that uses it"
-            self._problems.refuse("UNSUPPORTED", f"tests of mode {test.mode} are not supported yet", help, test.place)
-        function = next((cte for cte in test.ctes if cte.role is CteRole.TABLE_FN), None)
-        if function is not None:
-            help = "mock what the model reads"
-            self._problems.refuse(
-                "UNSUPPORTED", f"`{function.name}`: such mocks are not supported yet", help, function.place
-            )
         if not verified and test.mode is UnitTestMode.MODEL:
             help = "write __expected__MODEL AS (SELECT ...) with the rows that the model must give"
             self._problems.refuse("NO_EXPECTATION", "nothing is expected", help, test.place)
@@ -225,12 +232,19 @@ class _Compiling:
                 continue
             if reference not in self._around.ids:
                 self._unknown(cte.name, reference, cte.place)
+            elif cte.role is CteRole.TABLE_FN and not self._around.function(reference).is_table:
+                help = "only calls of table functions can be mocked"
+                self._problems.add_problem(
+                    "TEST_REFERENCE", f"{cte.name}: {reference.name} gives one value", help, cte.place
+                )
             elif cte.role is CteRole.EXPECTED and reference in self._ctes.mock_of:
                 mock = self._ctes.by_name[self._ctes.mock_of[reference]].name
                 help = "mock what the model reads, and let the model itself run"
-                self._problems.add("TEST_REFERENCE", f"{mock} is a mock of what {cte.name} expects", help, cte.place)
+                self._problems.add_problem(
+                    "TEST_REFERENCE", f"{mock} is a mock of what {cte.name} expects", help, cte.place
+                )
             elif name in self._ctes.mocks and self._ctes.mock_of.get(reference) != name:
-                self._problems.add("TEST_CTE", f"{reference.name} is mocked twice", "remove one", cte.place)
+                self._problems.add_problem("TEST_CTE", f"{reference.name} is mocked twice", "remove one", cte.place)
 
     def _read_macro_mocks(self) -> None:
         for cte in self._test.ctes:
@@ -238,7 +252,9 @@ class _Compiling:
                 text = text_of_mock(cte)
                 if text is None:
                     help = "write for example SELECT 'amount / 100.0'"
-                    self._problems.add("TEST_CTE", f"{cte.name} must select one text and nothing else", help, cte.place)
+                    self._problems.add_problem(
+                        "TEST_CTE", f"{cte.name} must select one text and nothing else", help, cte.place
+                    )
                 else:
                     self._statements.macro_texts[cte.subject.lower()] = text
 
@@ -251,7 +267,7 @@ class _Compiling:
                 near = difflib.get_close_matches(cte.subject, sorted(called), n=1, cutoff=0.6)
                 help = f"did you mean __macro__{near[0]}?" if near else "remove it"
                 message = f"{cte.name}: no model that the test runs calls the macro {cte.subject}"
-                self._problems.add("TEST_REFERENCE", message, help, cte.place)
+                self._problems.add_problem("TEST_REFERENCE", message, help, cte.place)
 
     def _unknown(self, written: str, reference: Reference, place: Place) -> None:
         files = {path.rpartition("/")[2].removesuffix(".sql") for path in self._around.broken}
@@ -267,7 +283,9 @@ class _Compiling:
             near = difflib.get_close_matches(reference.name, names, n=1, cutoff=0.6)
             prefix = written[: len(written) - len(reference.name)]
             help = f"did you mean {prefix}{near[0]}?" if near else f"declare the {reference.kind}, or correct the name"
-        self._problems.add("TEST_REFERENCE", f'{written}: there is no {reference.kind} "{reference.name}"', help, place)
+        self._problems.add_problem(
+            "TEST_REFERENCE", f'{written}: there is no {reference.kind} "{reference.name}"', help, place
+        )
 
     def _check_mocks(self, mocks: Iterable[str]) -> None:
         for name in mocks:
@@ -276,7 +294,7 @@ class _Compiling:
                 prefix = PREFIXES[found.reference.kind]
                 mock = self._ctes.mocks[name].name
                 help = f"read another mock by its name: FROM {prefix}{found.reference.name}"
-                self._problems.add("TEST_REFERENCE", f"the mock {mock} reads {call}", help, found.place)
+                self._problems.add_problem("TEST_REFERENCE", f"the mock {mock} reads {call}", help, found.place)
 
     def _check_number(self, everything: _Needs) -> None:
         most = self._around.most_models
@@ -285,7 +303,7 @@ class _Compiling:
         shown = "; ".join(" -> ".join(path) for path in list(everything.models.values())[: most + 1])
         message = f"it runs the real SQL of {len(everything.models)} models, and at most {most} are allowed: {shown}"
         help = f"mock one nearer to the model under test, or set unit_test_max_real_models = {len(everything.models)}"
-        self._problems.add("TEST_MODELS", message, f"{help} under [settings]", self._test.place)
+        self._problems.add_problem("TEST_MODELS", message, f"{help} under [settings]", self._test.place)
 
     # -- what is needed ---------------------------------------------------------------------------------------------
 
@@ -309,7 +327,7 @@ class _Compiling:
             self._add(needs, found.reference, found.place, reader="", path=())
         if not needs.models and not self._problems.found:
             help = "mock what the model reads, and read the model by __ref"
-            self._problems.add(
+            self._problems.add_problem(
                 "TEST_REFERENCE", f"{cte.name} reads nothing but mocks, so it tests no model", help, cte.place
             )
         return needs
@@ -324,6 +342,8 @@ class _Compiling:
                 self._add_model(needs, reference, place, path)
             elif not reader:
                 self._unknown(f'__ref("{written.name}")', reference, place)
+        elif reference.kind == "function" and reference in self._around.ids:
+            self._add_function(needs, reference, place)
         elif not reader and reference not in self._around.ids:
             self._unknown(f'{CALLS[written.kind]}("{written.name}")', reference, place)
         else:
@@ -331,7 +351,25 @@ class _Compiling:
             way = f" ({' -> '.join(path)})" if len(path) > 1 else ""
             who = f"{reader}{way} reads" if reader else "it reads"
             help = f"add {PREFIXES[written.kind]}{written.name} AS (SELECT ...)"
-            self._problems.add("TEST_REFERENCE", f"{who} {call}, which the test does not mock", help, place)
+            self._problems.add_problem("TEST_REFERENCE", f"{who} {call}, which the test does not mock", help, place)
+
+    def _add_function(self, needs: _Needs, reference: Reference, place: Place) -> None:
+        """A function is copied for the test, and so are those that it calls. What reads relations cannot be."""
+        if reference in needs.functions:
+            return
+        function = self._around.function(reference)
+        for found in function.references:
+            upstream = folded(found.reference)
+            if upstream.kind == "function" and upstream in self._around.ids:
+                self._add_function(needs, upstream, place)
+                continue
+            call = f'{CALLS[found.reference.kind]}("{found.reference.name}")'
+            message = f"the function {function.name} reads {call}, and a test reads no relations"
+            help = "test a model that calls it"
+            if function.is_table:
+                help = f"mock it where a model calls it: __table_fn__{function.name} AS (SELECT ...)"
+            self._problems.add_problem("TEST_REFERENCE", message, help, place)
+        needs.functions[reference] = None
 
     def _add_model(self, needs: _Needs, reference: Reference, place: Place, path: tuple[str, ...] = ()) -> None:
         pending = [(reference, path, False)]
@@ -355,15 +393,17 @@ class _Compiling:
     # -- columns ----------------------------------------------------------------------------------------------------
 
     def _typed(self, test: UnitTest) -> UnitTest:
-        return dataclasses.replace(
-            test,
-            ctes=tuple(
-                with_typed_nulls(cte, self._around.declared(reference) or ())
-                if (reference := mocked_by(cte)) is not None and reference in self._around.ids
-                else cte
-                for cte in test.ctes
-            ),
-        )
+        """With types for what is NULL in mocks, and calls of mocked functions as a whole."""
+        mocked = {mocked_by(cte) for cte in test.ctes}
+        ctes: list[UnitTestCte] = []
+        for cte in test.ctes:
+            reference = mocked_by(cte)
+            if any(found.call for found in cte.references):
+                cte = dataclasses.replace(cte, references=with_whole_calls(cte.sql, cte.references, mocked))
+            if reference is not None and reference in self._around.ids:
+                cte = with_typed_nulls(cte, self._around.declared(reference) or ())
+            ctes.append(cte)
+        return dataclasses.replace(test, ctes=tuple(ctes))
 
     # -- SQL --------------------------------------------------------------------------------------------------------
 
@@ -386,7 +426,7 @@ class _Compiling:
             columns = self._around.declared(model) or ()
             if not columns or any(not column.type for column in columns):
                 help = "declare them, or name the columns that are compared: SELECT 1 AS id WHERE FALSE"
-                self._problems.add(
+                self._problems.add_problem(
                     "MOCK_COLUMNS", f"the types of the columns of {model.name} are not known", help, cte.place
                 )
             text.add(f"SELECT {null_columns(columns)} WHERE FALSE")
@@ -397,10 +437,18 @@ class _Compiling:
             listed = renamed(self._shapes.analysed(name), cte.columns)
             if compares:
                 self._shapes.check_expected(cte, listed, self._shapes.outputs.get(model))
-        names = self._statements.names(needs.models, mocks)
+        names = self._statements.names(needs.models, mocks, needs.functions)
         subject = self._statements.model(model).name if compares else cte.subject
         return Verification(name=subject, compares=compares, place=cte.place, ctes=text.rendered(names))
 
 
-def _digest(verifications: Iterable[Verification]) -> str:
-    return canonical_digest("\n".join(f"{each.name} {each.compares} {each.ctes.text}" for each in verifications))
+def _called(sql: UnitTestCte | Model, kind: str) -> dict[str, None]:
+    """Names of the macros or functions that SQL calls."""
+    if kind == "macro":
+        return dict.fromkeys(each.macro for each in sql.expansions)
+    return dict.fromkeys(each.reference.name for each in sql.references if each.call)
+
+
+def _digest(verifications: Iterable[Verification], functions: Iterable[FunctionCopy]) -> str:
+    texts = [f"{each.name} {each.compares} {each.ctes.text}" for each in verifications]
+    return canonical_digest("\n".join((*texts, *(f"{each.types} {each.sql}" for each in functions))))

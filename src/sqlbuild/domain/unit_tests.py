@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from sqlbuild.domain.ids import Place
+from sqlbuild.domain.ids import NodeId, Place, Relation
 from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.retries import RetryPolicy
@@ -153,6 +153,17 @@ class Verification:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionCopy:
+    """A SQL function as it is in the project now, for a test that calls it as `relation`; `sql` is its rendered SQL."""
+
+    node: NodeId
+    relation: Relation
+    sql: str
+    types: str
+    """What it takes and gives, for fingerprints."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class UnitTestPlan:
     """What a test does, found out when the project is compiled. Names of nodes are without their kind."""
 
@@ -161,6 +172,8 @@ class UnitTestPlan:
     """Whose real SQL it runs, upstreams first."""
     paths: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Model -> from the model under test to it, both included."""
+    functions: tuple[FunctionCopy, ...] = ()
+    """That its SQL calls, those that others call first."""
     mocks: tuple[tuple[str, str], ...] = ()
     """Role and name of what is not real."""
     completed: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

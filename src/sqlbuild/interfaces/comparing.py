@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
+from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.nodes import Function
 from sqlbuild.interfaces.warehouse import Connection
 
 
@@ -19,6 +22,15 @@ class QueryColumn:
     """What its values are cast to, to be compared: not every type can be."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedFunction:
+    """A SQL function that statements call as `relation`; its SQL calls others in the same way."""
+
+    relation: Relation
+    function: Function
+    sql: str
+
+
 class Comparing(Protocol):
     """An interface of a warehouse beside `interfaces.warehouse`; awaited on the event loop. Errors are `WarehouseError`."""
 
@@ -26,5 +38,12 @@ class Comparing(Protocol):
     def folds_names(self) -> bool:
         """Whether names of columns are the same in upper and lower case."""
 
-    async def columns(self, connection: Connection, sql: str) -> tuple[QueryColumn, ...]:
-        """Of one query, which is not run."""
+    async def columns(
+        self, connection: Connection, sql: str, functions: Sequence[CopiedFunction] = ()
+    ) -> tuple[QueryColumn, ...]:
+        """Of one query, which is not run; `functions` are there for it, and for nobody else for longer than this run."""
+
+    async def rows(
+        self, connection: Connection, sql: str, functions: Sequence[CopiedFunction] = ()
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The names of the columns of one query, and all its rows."""

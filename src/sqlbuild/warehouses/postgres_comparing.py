@@ -1,13 +1,17 @@
-"""Columns of queries of PostgreSQL."""
+"""Queries of unit tests on PostgreSQL."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from sqlbuild.drivers.postgres import PostgresConnection
-from sqlbuild.interfaces.comparing import QueryColumn
+from sqlbuild.drivers.postgres_errors import translated
+from sqlbuild.interfaces.comparing import CopiedFunction, QueryColumn
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.sql.rendering import quote_identifier
+from sqlbuild.warehouses.postgres_functions import function_definition
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "unknown"})
 _COMPARED_AS = {
@@ -18,20 +22,51 @@ _COMPARED_AS = {
 
 
 class PostgresComparing:
-    """`sqlbuild.interfaces.comparing.Comparing`."""
+    """`sqlbuild.interfaces.comparing.Comparing`. Copies of functions are temporary ones in a transaction that is taken back."""
 
     folds_names = False
 
-    async def columns(self, connection: Connection, sql: str) -> tuple[QueryColumn, ...]:
-        assert isinstance(connection, PostgresConnection)
-
+    async def columns(
+        self, connection: Connection, sql: str, functions: Sequence[CopiedFunction] = ()
+    ) -> tuple[QueryColumn, ...]:
         async def describe(raw: Any) -> tuple[QueryColumn, ...]:
             # A pooler keeps a prepared statement for a transaction only.
-            async with raw.transaction():
-                statement = await raw.prepare(sql)
-                return tuple(_column(attribute) for attribute in statement.get_attributes())
+            async with _with_functions(raw, functions):
+                return tuple(_column(attribute) for attribute in (await raw.prepare(sql)).get_attributes())
 
+        assert isinstance(connection, PostgresConnection)
         return await connection.run(describe, sql=sql)
+
+    async def rows(
+        self, connection: Connection, sql: str, functions: Sequence[CopiedFunction] = ()
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        async def read(raw: Any) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+            async with _with_functions(raw, functions):
+                statement = await raw.prepare(sql)
+                names = tuple(attribute.name for attribute in statement.get_attributes())
+                return names, [tuple(record) for record in await statement.fetch()]
+
+        assert isinstance(connection, PostgresConnection)
+        return await connection.run(read, sql=sql)
+
+
+@contextlib.asynccontextmanager
+async def _with_functions(raw: Any, functions: Sequence[CopiedFunction]) -> AsyncIterator[None]:
+    """A transaction in which the functions are there, and after which nothing is left."""
+    transaction = raw.transaction()
+    await transaction.start()
+    try:
+        if functions:
+            # Where only is read, temporary functions are all that may be made.
+            await raw.execute("SET TRANSACTION READ WRITE")
+            for copy in functions:
+                create = f"CREATE FUNCTION {function_definition(copy.relation, copy.function, copy.sql)}"
+                with translated(copy.sql, create):
+                    await raw.execute(create)
+            await raw.execute("SET TRANSACTION READ ONLY")
+        yield
+    finally:
+        await transaction.rollback()
 
 
 def _column(attribute: Any) -> QueryColumn:

@@ -59,7 +59,7 @@ async def _replace(raw: Any, name: Relation, function: Function, sql: str) -> No
     """In a transaction. The new one is made beside the old, to see whether it takes and gives the same."""
     mark = hashlib.sha256(name.name.encode()).hexdigest()[:16]
     beside = Relation(name.database, name.schema, f"{NEW_PREFIX}{mark}")
-    create = f"CREATE FUNCTION {_definition(beside, function, sql)}"
+    create = f"CREATE FUNCTION {function_definition(beside, function, sql)}"
     with translated(sql, create):
         await raw.execute(create)
     (new,) = await raw.fetch(_CALLED_SO, beside.schema, beside.name)
@@ -75,7 +75,7 @@ async def _replace(raw: Any, name: Relation, function: Function, sql: str) -> No
             aside = quote_identifier(f"{KEPT_PREFIX}{old['oid']}")
             await raw.execute(f"ALTER FUNCTION {old['written']} RENAME TO {aside}")
     if is_replaced:
-        again = f"CREATE OR REPLACE FUNCTION {_definition(name, function, sql)}"
+        again = f"CREATE OR REPLACE FUNCTION {function_definition(name, function, sql)}"
         with translated(sql, again):
             await raw.execute(f"DROP FUNCTION {new['written']}")
             await raw.execute(again)
@@ -87,7 +87,7 @@ async def _replace(raw: Any, name: Relation, function: Function, sql: str) -> No
             await raw.execute(f"DROP FUNCTION {unused}")
 
 
-def _definition(name: Relation, function: Function, sql: str) -> str:
+def function_definition(name: Relation, function: Function, sql: str) -> str:
     """What stands behind CREATE FUNCTION; the author's SQL begins on its first line."""
     if function.is_table:
         returns, body = f"TABLE ({_typed(function.columns)})", _query(function, sql)

@@ -64,7 +64,9 @@ class ModelBuilder:
         if isinstance(model, UnitTest):
             comparing = self._services.comparing
             assert comparing is not None
-            return await run_unit_test(node, self._services.warehouse, comparing, self._order.max_payload_bytes)
+            return await run_unit_test(
+                node, self._services.warehouse, comparing, self._order.max_payload_bytes, self._plan.graph.nodes
+            )
         assert isinstance(model, Model)
         order = BuildOrder(
             indexes=model.indexes,

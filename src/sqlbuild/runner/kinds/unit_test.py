@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.ids import Place
-from sqlbuild.domain.nodes import UnitTest
+from sqlbuild.domain.ids import NodeId, Place
+from sqlbuild.domain.nodes import Function, UnitTest
 from sqlbuild.domain.results import ErrorFacts, Status
 from sqlbuild.domain.row_differences import Row, aligned
 from sqlbuild.domain.unit_test_results import (
@@ -18,31 +20,38 @@ from sqlbuild.domain.unit_test_results import (
     document_of,
     lines_of,
 )
-from sqlbuild.domain.unit_tests import ACTUAL, EXPECTED, Verification
+from sqlbuild.domain.unit_tests import ACTUAL, EXPECTED, UnitTestPlan, Verification
 from sqlbuild.errors import WarehouseError
-from sqlbuild.interfaces.comparing import Comparing, QueryColumn
-from sqlbuild.interfaces.warehouse import Connection, Extent, Warehouse
+from sqlbuild.interfaces.comparing import Comparing, CopiedFunction, QueryColumn
+from sqlbuild.interfaces.warehouse import Connection, Warehouse
 from sqlbuild.runner.outcomes import Checked
 from sqlbuild.runner.plain_json import plain_json_text
 from sqlbuild.sql.compare_rows import FACTS, ComparedColumn, compare_rows, count_rows
 
 ROWS_READ = 100
 """Rows that are looked at in each direction, to find those that belong together."""
+NO_NODES: Mapping[NodeId, Node] = MappingProxyType({})
 _LINE = re.compile(r"\bLINE (\d+):")
 
 
-async def run_unit_test(node: Node, warehouse: Warehouse, comparing: Comparing, max_bytes: int) -> Checked:
-    """Everything that a test verifies, over a connection of its own. Raises WarehouseError where trying again may help."""
+async def run_unit_test(
+    node: Node, warehouse: Warehouse, comparing: Comparing, max_bytes: int, nodes: Mapping[NodeId, Node] = NO_NODES
+) -> Checked:
+    """Everything that a test verifies, over a connection of its own; `nodes` has the functions that it calls.
+
+    Raises WarehouseError where trying again may help.
+    """
     test, plan = node.declaration, node.unit_test
     assert isinstance(test, UnitTest)
     assert plan is not None
     verified: list[Verified] = []
     error: ErrorFacts | None = None
     connection = warehouse.connect()
+    queries = _Queries(connection, comparing, _functions(plan, nodes))
     try:
         for verification in plan.verifications:
             try:
-                verified.append(await _verified(verification, connection, comparing))
+                verified.append(await _verified(verification, queries))
             except WarehouseError as raised:
                 if raised.transient:
                     raise
@@ -70,11 +79,11 @@ def _help(failed: Sequence[Verified]) -> str:
     return ""
 
 
-async def _verified(verification: Verification, connection: Connection, comparing: Comparing) -> Verified:
+async def _verified(verification: Verification, queries: _Queries) -> Verified:
     if verification.compares:
-        return await _compared(verification, connection, comparing)
+        return await _compared(verification, queries)
     statement = count_rows(verification.ctes.text, ACTUAL, ROWS_READ)
-    columns, rows = await _rows(connection, statement)
+    columns, rows = await queries.rows(statement)
     return Asserted(
         name=verification.name,
         place=verification.place,
@@ -84,12 +93,12 @@ async def _verified(verification: Verification, connection: Connection, comparin
     )
 
 
-async def _compared(verification: Verification, connection: Connection, comparing: Comparing) -> Compared:
+async def _compared(verification: Verification, queries: _Queries) -> Compared:
     ctes = verification.ctes.text
-    expected = await comparing.columns(connection, f"{ctes}\nSELECT * FROM {EXPECTED}")
-    actual = await comparing.columns(connection, f"{ctes}\nSELECT * FROM {ACTUAL}")
-    given = {_key(column.name, comparing): column for column in actual}
-    unknown = tuple(column.name for column in expected if _key(column.name, comparing) not in given)
+    expected = await queries.columns(f"{ctes}\nSELECT * FROM {EXPECTED}")
+    actual = await queries.columns(f"{ctes}\nSELECT * FROM {ACTUAL}")
+    given = {_key(column.name, queries.comparing): column for column in actual}
+    unknown = tuple(column.name for column in expected if _key(column.name, queries.comparing) not in given)
     if unknown:
         return Compared(
             model=verification.name,
@@ -97,9 +106,9 @@ async def _compared(verification: Verification, connection: Connection, comparin
             unknown_columns=unknown,
             given_columns=tuple(column.name for column in actual),
         )
-    columns = [_column(each, given[_key(each.name, comparing)]) for each in expected]
+    columns = [_column(each, given[_key(each.name, queries.comparing)]) for each in expected]
     statement = compare_rows(ctes, EXPECTED, ACTUAL, columns, ROWS_READ)
-    _, rows = await _rows(connection, statement)
+    _, rows = await queries.rows(statement)
     missing = [(row[FACTS:], int(row[0] - row[1])) for row in rows if row[0] > row[1]]
     unexpected = [(row[FACTS:], int(row[1] - row[0])) for row in rows if row[1] > row[0]]
     totals = [int(number) for number in rows[0][2:6]] if rows else [0, 0, 0, 0]
@@ -132,12 +141,28 @@ def _column(expected: QueryColumn, actual: QueryColumn) -> ComparedColumn:
     )
 
 
-async def _rows(connection: Connection, sql: str) -> tuple[tuple[str, ...], Sequence[Row]]:
-    result = await connection.query(sql, extent=Extent.WHOLE)
-    try:
-        return result.columns, await result.fetch()
-    finally:
-        await result.close()
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Queries:
+    """Queries of one test."""
+
+    connection: Connection
+    comparing: Comparing
+    functions: tuple[CopiedFunction, ...]
+
+    async def columns(self, sql: str) -> tuple[QueryColumn, ...]:
+        return await self.comparing.columns(self.connection, sql, self.functions)
+
+    async def rows(self, sql: str) -> tuple[tuple[str, ...], list[Row]]:
+        return await self.comparing.rows(self.connection, sql, self.functions)
+
+
+def _functions(plan: UnitTestPlan, nodes: Mapping[NodeId, Node]) -> tuple[CopiedFunction, ...]:
+    copies: list[CopiedFunction] = []
+    for copy in plan.functions:
+        function = nodes[copy.node].declaration
+        assert isinstance(function, Function)
+        copies.append(CopiedFunction(relation=copy.relation, function=function, sql=copy.sql))
+    return tuple(copies)
 
 
 def _of_sql(error: WarehouseError, verification: Verification) -> ErrorFacts:
