@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -70,6 +71,12 @@ class HomeLoop:
         task.add_done_callback(self._tasks.discard)
 
 
+@functools.cache
+def _scope_of_asyncio() -> type[anyio.CancelScope]:
+    """What `anyio.CancelScope()` is on every home loop, without looking up for each call which loop it is on."""
+    return type(anyio.CancelScope())
+
+
 class InterruptibleCalls:
     """Calls on the home loop, all of which can be ended there by another one."""
 
@@ -82,7 +89,7 @@ class InterruptibleCalls:
 
     async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         """Raises WarehouseError if it is interrupted."""
-        scope = anyio.CancelScope()
+        scope = _scope_of_asyncio()()
         self._running[scope] = None
         try:
             with scope:

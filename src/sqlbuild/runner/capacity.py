@@ -149,9 +149,10 @@ class Capacity(Generic[Request]):
 
     # -- what running nodes ask for ---------------------------------------------------------------------------------
 
-    def add_statement(self, statement: Request) -> None:
-        """A statement of a running node waits for a connection."""
+    def add_statement(self, statement: Request) -> bool:
+        """A statement of a running node waits for a connection. False if there is none that is free."""
         self._statements.append(statement)
+        return self._free[_CONNECTIONS] > 0
 
     def withdraw_statement(self, statement: Request) -> bool:
         """Forget a waiting statement; False if it has its slot already (then it must be given back)."""

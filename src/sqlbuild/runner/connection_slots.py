@@ -27,10 +27,10 @@ class ConnectionSlots:
 
     async def borrow(self) -> Connection:
         request = ConnectionRequest()
-        self._capacity.add_statement(request)
-        self._grant()
-        if request.granted.is_set():
-            return self._warehouse.connect()
+        if self._capacity.add_statement(request):
+            self._grant()
+            if request.granted.is_set():
+                return self._warehouse.connect()
         try:
             await request.granted.wait()
         except BaseException:

@@ -58,6 +58,14 @@ def test_statements_and_sql_nodes_take_turns():
     assert order == ["s0", "m0", "s1", "m1"]
 
 
+def test_who_adds_a_statement_is_told_whether_there_is_something_to_grant():
+    capacity = make(connections=1)
+    assert capacity.add_statement("first")
+    assert capacity.grant() == ([], ["first"])
+    assert not capacity.add_statement("second")
+    assert capacity.grant() == ([], [])
+
+
 def test_a_withdrawn_statement_takes_no_slot():
     capacity = make(connections=1)
     capacity.add_statement("s")
