@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -48,6 +49,13 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """DSN of an empty database of the test's own."""
     with postgres_server.new_database() as name:
         yield postgres_server.dsn(name)
+
+
+@pytest.fixture
+def on_server(postgres_server: PostgresServer, postgres_url: str) -> Callable[[str], list[list[str]]]:
+    """Run SQL in that database as the superuser, beside what is tested; rows of texts."""
+    database = urlsplit(postgres_url).path.strip("/")
+    return lambda sql: postgres_server.sql(sql, database=database)
 
 
 @pytest.hookimpl(tryfirst=True)

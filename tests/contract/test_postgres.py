@@ -25,20 +25,16 @@ def database(postgres_url) -> str:
 
 
 @pytest.fixture
-async def warehouse(make_postgres):
-    opened = make_postgres()
-    await opened.open()
-    await opened.create_schemas(["dev"])
-    yield opened
-    await opened.close()
+def place() -> str:
+    return "postgres"
 
 
 @pytest.fixture
-def on_server(postgres_server, database):
-    """Run SQL as the server's superuser, beside the warehouse."""
+def on_server(on_server):
+    """The same without keeping the event loop."""
 
     async def run(sql: str) -> list[list[str]]:
-        return await anyio.to_thread.run_sync(lambda: postgres_server.sql(sql, database=database))
+        return await anyio.to_thread.run_sync(on_server, sql)
 
     return run
 

@@ -37,22 +37,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def warehouse(make_postgres):
-    opened = make_postgres()
-    await opened.open()
-    await opened.create_schemas(["dev"])
-    yield opened
-    await opened.close()
+def place() -> str:
+    return "postgres"
 
 
 @pytest.fixture
-async def connection(warehouse):
-    connected = warehouse.connect()
-    await connected.execute(
+async def connection(connection):
+    await connection.execute(
         "CREATE TABLE dev._sqlbuild_commits (run_id text, node_id text, part text, attempt int, committed_at timestamp)"
     )
-    yield connected
-    await connected.close()
+    return connection
 
 
 class Loads:

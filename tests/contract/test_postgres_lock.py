@@ -54,12 +54,6 @@ def losses(lock):
 
 
 @pytest.fixture
-def on_server(postgres_server, postgres_url):
-    database = urlsplit(postgres_url).path.strip("/")
-    return lambda sql: postgres_server.sql(sql, database=database)
-
-
-@pytest.fixture
 def session(make_lock):
     """The server's process that holds the lock now."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import anyio
 import anyio.to_thread
 import pytest
@@ -21,15 +19,14 @@ def place() -> str:
 
 
 @pytest.fixture
-def last_statements(postgres_server, postgres_url):
+def last_statements(on_server):
     """What the sessions that wait were last asked for."""
     sql = (
         r"SELECT replace(query, E'\n', ' ') FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
     )
-    database = urlsplit(postgres_url).path.strip("/")
 
     async def seen() -> list[str]:
-        return [text for (text,) in await anyio.to_thread.run_sync(lambda: postgres_server.sql(sql, database=database))]
+        return [text for (text,) in await anyio.to_thread.run_sync(on_server, sql)]
 
     return seen
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -44,11 +43,6 @@ async def main():
     await asyncio.to_thread(sys.stdin.read)
 asyncio.run(main())
 """
-
-
-@pytest.fixture
-def on_server(postgres_server, postgres_url):
-    return lambda sql: postgres_server.sql(sql, database=urlsplit(postgres_url).path.strip("/"))
 
 
 @pytest.fixture

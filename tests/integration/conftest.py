@@ -16,6 +16,17 @@ import duckdb
 import pytest
 
 SETTINGS = 'name = "shop"\n'
+POSTGRES_SETTINGS = """
+    name = "shop"
+    adapter = "postgres"
+
+    [connections.server]
+    dsn = "${ENV:SHOP_DSN}"
+
+    [targets.dev]
+    connection = "server"
+    schema = "dev"
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,3 +103,10 @@ def _environment() -> dict[str, str]:
 @pytest.fixture
 def project(tmp_path: Path) -> ProjectFolder:
     return ProjectFolder(tmp_path).write({"sqlbuild_project.toml": SETTINGS})
+
+
+@pytest.fixture
+def postgres_project(project: ProjectFolder, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> ProjectFolder:
+    """On the test's own database, whose DSN is in SHOP_DSN, in the schema `dev` unless other settings are written."""
+    monkeypatch.setenv("SHOP_DSN", postgres_url)
+    return project.write({"sqlbuild_project.toml": POSTGRES_SETTINGS})

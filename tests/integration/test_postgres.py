@@ -59,14 +59,8 @@ FILES = {
 
 
 @pytest.fixture
-def shop(project, postgres_url, monkeypatch):
-    monkeypatch.setenv("SHOP_DSN", postgres_url)
-    return project.write(FILES)
-
-
-@pytest.fixture
-def rows(postgres_server, postgres_url):
-    return lambda sql: postgres_server.sql(sql, database=urlsplit(postgres_url).path.strip("/"))
+def shop(postgres_project):
+    return postgres_project.write(FILES)
 
 
 def wait_for(project, process, name):
@@ -77,7 +71,7 @@ def wait_for(project, process, name):
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_a_run_that_was_killed_is_gone_on_with(shop, rows, backend):
+def test_a_run_that_was_killed_is_gone_on_with(shop, on_server, backend):
     build = shop.start("build", "--backend", backend)
     wait_for(shop, build, "held")
     (run,) = (path.name for path in (shop.root / "target/runs").iterdir())
@@ -99,13 +93,13 @@ def test_a_run_that_was_killed_is_gone_on_with(shop, rows, backend):
     assert "of tell no end was seen" in retried.out
     assert shop.result("tell")["payload"] == {"amount": 108}
     told = "SELECT status, attempt FROM \"Dev\"._sqlbuild_node_results WHERE node_id = 'task:tell' ORDER BY stored_at"
-    assert rows(told) == [["unknown", "1"], ["succeeded", "2"]]
+    assert on_server(told) == [["unknown", "1"], ["succeeded", "2"]]
     assert shop.sqb("history", "--json").json["runs"][0]["counts"] == {"succeeded": 5}
-    assert rows('SELECT count(*) FROM "Dev"._sqlbuild_runs') == [["2"]]
-    assert rows("SELECT relkind FROM pg_class WHERE oid = '\"Dev\".recent'::regclass") == [["v"]]
+    assert on_server('SELECT count(*) FROM "Dev"._sqlbuild_runs') == [["2"]]
+    assert on_server("SELECT relkind FROM pg_class WHERE oid = '\"Dev\".recent'::regclass") == [["v"]]
 
 
-def test_every_command_tells_of_a_target_that_was_never_built_and_that_was_built(shop, rows):
+def test_every_command_tells_of_a_target_that_was_never_built_and_that_was_built(shop, on_server):
     (shop.root / "release").touch()
     assert shop.sqb("history").out == "no run on target dev yet: `sqb build` makes the first one\n"
     plan = {step["name"]: step["reason"] for step in shop.sqb("plan", "--json").json["nodes"]}
@@ -114,7 +108,7 @@ def test_every_command_tells_of_a_target_that_was_never_built_and_that_was_built
     assert shop.sqb("clean").code == 0
     missing = shop.sqb("query", "SELECT * FROM model:orders")
     assert (missing.code, 'relation "Dev.orders" does not exist' in missing.err) == (1, True)
-    assert rows("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$|^public$'") == []
+    assert on_server("SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema$|^public$'") == []
 
     shop.build()
     plan = {step["name"]: step["reason"] for step in shop.sqb("plan", "--json").json["nodes"]}
@@ -141,12 +135,12 @@ def test_a_server_that_cannot_be_reached_stops_only_what_needs_it(shop):
     assert shop.sqb("list", env=nowhere).out.split() == ["recent", "orders", "totals", "has_orders", "tell"]
 
 
-def test_a_role_that_may_only_read_is_told_so_before_any_node_starts(shop, rows, postgres_server, postgres_url):
+def test_a_role_that_may_only_read_is_told_so_before_any_node_starts(shop, on_server, postgres_server, postgres_url):
     (shop.root / "release").touch()
     shop.build()
     with postgres_server.new_role() as role:
-        rows(f'GRANT USAGE ON SCHEMA "Dev" TO {role}')
-        rows(f'GRANT SELECT ON ALL TABLES IN SCHEMA "Dev" TO {role}')
+        on_server(f'GRANT USAGE ON SCHEMA "Dev" TO {role}')
+        on_server(f'GRANT SELECT ON ALL TABLES IN SCHEMA "Dev" TO {role}')
         reader = {"SHOP_DSN": postgres_server.dsn(urlsplit(postgres_url).path.strip("/"), user=role)}
         for target, what in (("dev", "table _sqlbuild_commits"), ("prod", "database")):
             refused = shop.sqb("build", "--target", target, env=reader)
@@ -154,18 +148,18 @@ def test_a_role_that_may_only_read_is_told_so_before_any_node_starts(shop, rows,
             assert f"target {target} cannot be built: permission denied for {what}" in refused.err
         assert shop.sqb("plan", env=reader).code == 0
         assert shop.sqb("query", "SELECT sum(amount) FROM model:orders", "--json", env=reader).json["rows"] == [[110]]
-        rows(f"DROP OWNED BY {role}")
+        on_server(f"DROP OWNED BY {role}")
     assert len(list((shop.root / "target/runs").iterdir())) == 1
 
 
-def test_what_a_dead_run_left_is_removed_and_what_others_have_is_not(shop, rows):
+def test_what_a_dead_run_left_is_removed_and_what_others_have_is_not(shop, on_server):
     (shop.root / "release").touch()
-    rows('CREATE SCHEMA "Dev"; CREATE SCHEMA prod; CREATE SCHEMA other')
+    on_server('CREATE SCHEMA "Dev"; CREATE SCHEMA prod; CREATE SCHEMA other')
     stale = "_sqlbuild_staging__20260101t000000z-abcdef__orders"
     for schema in ('"Dev"', "prod", "other"):
-        rows(f'CREATE TABLE {schema}."{stale}" (a int)')
+        on_server(f'CREATE TABLE {schema}."{stale}" (a int)')
     assert f"removed 1 unfinished table or file of dead runs: dev.{stale}" in shop.build().out
-    assert rows(f"SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = '{stale}' ORDER BY 1") == [
+    assert on_server(f"SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = '{stale}' ORDER BY 1") == [
         ["other"],
         ["prod"],
     ]

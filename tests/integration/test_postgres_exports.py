@@ -9,17 +9,6 @@ import duckdb
 import pyarrow.feather
 import pytest
 
-SETTINGS = """
-    name = "shop"
-    adapter = "postgres"
-
-    [connections.server]
-    dsn = "${ENV:SHOP_DSN}"
-
-    [targets.dev]
-    connection = "server"
-    schema = "dev"
-"""
 ORDERS = """
     MODEL (materialized table);
     SELECT n AS id, 'c' || n % 3 AS country, (n * 1.5)::numeric(10,2) AS amount, ARRAY[n, NULL] AS tags
@@ -66,9 +55,8 @@ EXPORTS = """
 
 
 @pytest.fixture
-def shop(project, postgres_url, monkeypatch):
-    monkeypatch.setenv("SHOP_DSN", postgres_url)
-    return project.write({"sqlbuild_project.toml": SETTINGS, "models/orders.sql": ORDERS, "assets/exports.py": EXPORTS})
+def shop(postgres_project):
+    return postgres_project.write({"models/orders.sql": ORDERS, "assets/exports.py": EXPORTS})
 
 
 def test_exports_and_query_outputs_are_those_of_duckdb(shop):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
-import pytest
-
 FILES = {
     "sqlbuild_project.toml": """
         name = "shop"
@@ -50,26 +46,18 @@ FILES = {
 STATE = ["_sqlbuild_commits", "_sqlbuild_meta", "_sqlbuild_node_results", "_sqlbuild_runs"]
 
 
-@pytest.fixture
-def rows(postgres_server, postgres_url):
-    return lambda sql: postgres_server.sql(sql, database=urlsplit(postgres_url).path.strip("/"))
-
-
-def test_a_managed_source_is_loaded_read_and_left_as_it_was_by_loads_that_fail(
-    project, postgres_url, rows, monkeypatch
-):
-    monkeypatch.setenv("SHOP_DSN", postgres_url)
-    project.write(FILES)
+def test_a_managed_source_is_loaded_read_and_left_as_it_was_by_loads_that_fail(postgres_project, on_server):
+    project = postgres_project.write(FILES)
 
     def told() -> list[list[str]]:
-        return rows("SELECT updated_at, orders, total FROM public.totals ORDER BY 1")
+        return on_server("SELECT updated_at, orders, total FROM public.totals ORDER BY 1")
 
     project.build()
     assert project.statuses() == {"loader:raw_orders": "succeeded", "model:totals": "succeeded"}
     assert project.result("raw_orders")["metadata"]["rows"] == 3_000
     first = [["2024-01-01", "1500", "2250.00"]]
     assert told() == first
-    assert rows("SELECT order_id, total, tags->'n'->0 FROM public.raw_orders WHERE order_id = 7") == [
+    assert on_server("SELECT order_id, total, tags->'n'->0 FROM public.raw_orders WHERE order_id = 7") == [
         ["7", "1.50", "15"]
     ]
 
@@ -83,7 +71,7 @@ def test_a_managed_source_is_loaded_read_and_left_as_it_was_by_loads_that_fail(
         assert project.statuses() == {"loader:raw_orders": "failed", "model:totals": "blocked"}
         assert told() == first
     tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1"
-    assert rows(tables) == [[name] for name in (*STATE, "raw_orders")]
+    assert on_server(tables) == [[name] for name in (*STATE, "raw_orders")]
 
     assert project.sqb("retry").code == 0
     assert (project.root / "since").read_text() == "2024-01-01"

@@ -89,16 +89,9 @@ WHERE c.relnamespace = 'dev'::regnamespace AND c.relkind IN ('r', 'v') AND a.att
 
 
 @pytest.fixture
-def on_server(postgres_server, postgres_url):
-    database = postgres_url.partition("@/")[2].partition("?")[0]
-    return lambda sql: postgres_server.sql(sql, database=database)
-
-
-@pytest.fixture
-def shop(project, postgres_url, on_server, monkeypatch) -> Path:
-    monkeypatch.setenv("SHOP_DSN", postgres_url)
+def shop(postgres_project, on_server) -> Path:
     on_server(TABLES)
-    return project.write(FILES).root
+    return postgres_project.write(FILES).root
 
 
 def test_what_is_said_of_columns_is_what_the_server_has(shop: Path, on_server):

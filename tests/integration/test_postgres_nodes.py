@@ -206,15 +206,12 @@ FILES = {
 
 
 @pytest.fixture
-def shop(project, postgres_server, postgres_url, monkeypatch):
-    monkeypatch.setenv("SHOP_DSN", postgres_url)
-    database = postgres_url.partition("?")[0].rpartition("/")[2]
+def shop(postgres_project, on_server):
     landed = "VALUES (2, 'b'), (9, 'z')"
-    postgres_server.sql(
-        f'CREATE SCHEMA "Landing"; CREATE TABLE "Landing"."Rows" ("Id" int, "order" text); INSERT INTO "Landing"."Rows" {landed}',
-        database=database,
+    on_server(
+        f'CREATE SCHEMA "Landing"; CREATE TABLE "Landing"."Rows" ("Id" int, "order" text); INSERT INTO "Landing"."Rows" {landed}'
     )
-    return project.write(FILES)
+    return postgres_project.write(FILES)
 
 
 ALL = [[1], [2], [3], [4]]
