@@ -56,7 +56,7 @@ def growing(faulty):
         finished = faulty.sqb(*arguments)
         assert finished.exit_code == 0, finished.output
         faulty.environ["DAY"] = "2"
-    assert rows_of(faulty) == dict.fromkeys(NAMES, {1: PER_DAY})
+    assert rows_of(faulty) == {name: {1: PER_DAY} for name in NAMES}
     return faulty
 
 
@@ -103,7 +103,7 @@ def test_a_delta_that_is_killed_there_is_whole_and_applied_once(growing, point, 
     check_that_nothing_is_half(growing)
     resumed = growing.sqb("retry")
     assert resumed.exit_code == 0, resumed.output
-    assert rows_of(growing) == dict.fromkeys(NAMES, {1: PER_DAY, 2: PER_DAY})
+    assert rows_of(growing) == {name: {1: PER_DAY, 2: PER_DAY} for name in NAMES}
     assert leftovers(growing) == set()
 
 
