@@ -30,6 +30,7 @@ SqlbuildError
     │   └── ExportPathError     ctx.export() to a path that is refused
     ├── NodeExited              the node called sys.exit() or raised KeyboardInterrupt
     ├── WorkerLost              the process of a node with isolate="process" ended before the node did
+    ├── AuditFailed             what a model has staged was not published, because of its audits
     ├── LoopBlocked             an async node kept the event loop from running, and --strict-async is given
     └── NodeTimeout             an attempt passed its time limit (also a TimeoutError)
 NodeCancelled (BaseException)   raised inside a `def` node's ctx call when the run is being stopped
@@ -250,6 +251,12 @@ class WorkerLost(NodeError):
 
 class LoopBlocked(NodeError):
     code = "BLOCKED_LOOP"
+
+
+class AuditFailed(NodeError):
+    """An audit of severity error has found something; what there was before stays."""
+
+    code = "AUDIT"
 
 
 class NodeTimeout(NodeError, TimeoutError):

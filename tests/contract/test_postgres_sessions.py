@@ -143,3 +143,15 @@ async def test_what_a_node_has_made_of_asyncpgs_connection_nobody_else_gets(ware
     assert await read(after, "SELECT 1") == [(1,)]
     assert [record.query for record in queries if "SELECT 1" in record.query] == ["SELECT 1"]
     await after.close()
+
+
+async def test_a_query_without_rows_leaves_no_lock_on_what_it_read(warehouse, postgres_server, postgres_url):
+    connection = warehouse.connect()
+    await connection.execute("CREATE TABLE dev.empty (a INTEGER)")
+    await connection.close()
+    connection = warehouse.connect()
+    assert await read(connection, "SELECT a FROM dev.empty") == []
+    await connection.close()
+    held = "SELECT count(*) FROM pg_locks WHERE relation = 'dev.empty'::regclass"
+    database = urlsplit(postgres_url).path.strip("/")
+    assert await anyio.to_thread.run_sync(lambda: postgres_server.sql(held, database=database)) == [["0"]]

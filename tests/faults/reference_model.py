@@ -21,7 +21,8 @@ BAD = {"failed", "timed_out", "blocked", "unknown"}
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """What stands in the project. `kind`: `sync` and `async` tasks, `model`, `check`."""
+    """What stands in the project. `kind`: `sync` and `async` tasks, `model`, `check`, `audit`; an audit's one upstream is the
+    model that it is a gate of."""
 
     name: str
     kind: str
@@ -32,10 +33,11 @@ class Node:
 
     @property
     def id(self) -> NodeId:
-        return NodeId(f"{self.kind if self.kind in ('model', 'check') else 'task'}:{self.name}")
+        return NodeId(f"{self.kind if self.kind in ('model', 'check', 'audit') else 'task'}:{self.name}")
 
 
-KINDS = ["sync", "async", "async", "model", "model", "check"]
+KINDS = ["sync", "async", "async", "model", "model", "audit", "audit", "check"]
+LOOKING = ("check", "audit")
 TROUBLE = ["fail", "soft", "hard", "flaky 1", "flaky 2", "flaky 3", "timeout"]
 CALM, WILD = ["ok"] * 14 + ["query"] * 2 + TROUBLE, ["ok"] * 5 + ["query"] + TROUBLE + ["soft"] * 2
 
@@ -44,8 +46,12 @@ CALM, WILD = ["ok"] * 14 + ["query"] * 2 + TROUBLE, ["ok"] * 5 + ["query"] + TRO
 def projects(draw, least=1):
     nodes: dict[str, Node] = {}
     for index in range(draw(st.integers(least, 40))):
-        above = [node.name for node in nodes.values() if node.kind != "check"]
-        kind = draw(st.sampled_from(KINDS if above else KINDS[:-1]))
+        above = [node.name for node in nodes.values() if node.kind not in LOOKING]
+        models = [node.name for node in nodes.values() if node.kind == "model"]
+        kind = draw(st.sampled_from([each for each in KINDS if {"check": above, "audit": models}.get(each, True)]))
+        if kind == "audit":
+            nodes[f"n{index}"] = Node(f"n{index}", kind, (draw(st.sampled_from(models)),), (), "any")
+            continue
         nodes[f"n{index}"] = Node(
             name=f"n{index}",
             kind=kind,
@@ -77,14 +83,14 @@ def made_of(nodes):
 
 
 def run_set(nodes, chosen, lacking):
-    """What is chosen, what that needs and the target lacks, and the checks of all that which have what they look at."""
+    """What is chosen, what that needs and the target lacks, and the audits and checks of all that which have what they look at."""
     run, pending = set(chosen), list(chosen)
     while pending:
         needed = {near for near in nodes[pending.pop()].upstream if near in lacking and near not in run}
         run |= needed
         pending += needed
     for node in nodes.values():
-        if node.kind == "check" and run & set(node.upstream) and not lacking & set(node.upstream) - run:
+        if node.kind in LOOKING and run & set(node.upstream) and not lacking & set(node.upstream) - run:
             run.add(node.name)
     return run
 
@@ -99,6 +105,17 @@ def endings(nodes, run, outcomes):
         blockers = [near for near, end in above.items() if end[0] in BAD or end[0] == "hard"]
         skipped = [near for near, end in above.items() if end[0] == "soft"]
         outcome = outcomes[name]
+        if node.kind == "model" and any(
+            each in run and own_ending(nodes[each], outcomes[each])[0] == "failed" for each in gates_of(nodes, name)
+        ):
+            outcome = "fail"
+        if (
+            node.kind == "audit"
+            and above
+            and own_ending(nodes[node.upstream[0]], outcomes[node.upstream[0]])[0] == "succeeded"
+        ):
+            # It looks at what its model has staged, and the model waits for it.
+            blockers = [near for near in blockers if ends[near][1] == 0]
         if blockers:
             ends[name] = ("blocked", 0, set().union(*(ends[near][2] or {near} for near in blockers)))
         elif (node.requires == "any" and above and len(skipped) == len(above)) or (node.requires == "all" and skipped):
@@ -108,8 +125,12 @@ def endings(nodes, run, outcomes):
     return ends
 
 
+def gates_of(nodes, name):
+    return [node.name for node in nodes.values() if node.kind == "audit" and name in node.upstream]
+
+
 def own_ending(node, outcome):
-    if node.kind == "model":
+    if node.kind in ("model", "audit"):
         return ("failed" if outcome == "fail" else "succeeded"), 1
     tries = 1 if node.kind == "check" else ATTEMPTS
     if node.kind == "check" and outcome == "soft":

@@ -21,7 +21,7 @@ from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
-from reference_model import ATTEMPTS, GOOD, Run, endings, left_of, made_of, outcomes, projects, run_set
+from reference_model import ATTEMPTS, GOOD, LOOKING, Run, endings, left_of, made_of, outcomes, projects, run_set
 
 from sqlbuild.app.building import new_run_id, order_of, plan_from
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
@@ -52,6 +52,7 @@ from sqlbuild.refs import model
 from sqlbuild.retries import RetryPolicy
 from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.run_order import RunServices
+from sqlbuild.runner.staging import run_of_staging
 from sqlbuild.state.duckdb_statements import DUCKDB_STATEMENTS
 from sqlbuild.state.in_memory import InMemoryStateStore
 from sqlbuild.state.journal import FileJournal
@@ -59,6 +60,7 @@ from sqlbuild.state.node_result_json import result_to_json
 from sqlbuild.state.warehouse_tables import WarehouseStateStore
 from sqlbuild.tasks import task
 from sqlbuild.warehouses.duckdb import DuckDBWarehouse
+from sqlbuild.warehouses.duckdb_staging import DuckDBStaging
 
 LIMITS = {"concurrency": 3, "threads": 2, "connections": 1}
 POOLS = {"a": 2, "b": 1}
@@ -146,18 +148,27 @@ def function_of(node, outcome, watch):
 
 
 def graph_of(nodes, outcomes, watch):
-    compiled, made = {}, made_of(nodes)
+    compiled, made, audits = {}, made_of(nodes), {}
     downstream = {node.id: () for node in nodes.values()}
     for node in nodes.values():
         above = tuple(nodes[near].id for near in node.upstream)
         total = made[node.name]
-        place, sql = Place("x.py", 1), None
+        place, sql, around = Place("x.py", 1), None, ()
         if node.kind == "model":
             # Whether it fails is not written in its code, as it is not for the others.
             sql = f"SELECT 1 AS a FROM broken WHERE CASE WHEN name = '{node.name}' THEN error('told to') ELSE true END"
             declaration = declared.Model(
                 name=node.name, place=place, sql=sql, sql_line=1, materialized=declared.Materialization.TABLE
             )
+        elif node.kind == "audit":
+            (target,) = node.upstream
+            # It finds something if it is told to, and needs what it looks at.
+            around = ("SELECT b.name FROM broken AS b LEFT JOIN ", f" AS t ON true WHERE b.name = '{node.name}'")
+            sql = f'"main"."{target}"'.join(around)
+            declaration = declared.Audit(
+                name=node.name, place=place, definition="a", sql=sql, sql_place=place, target=model(target)
+            )
+            audits[f"model:{target}"] = (*audits.get(f"model:{target}", ()), node.id)
         else:
             declaration = declaration_of(function_of(node, outcomes[node.name], watch))
         compiled[node.id] = GraphNode(
@@ -169,11 +180,12 @@ def graph_of(nodes, outcomes, watch):
             depends_on=above,
             relation=Relation("", "main", node.name) if node.kind == "model" else None,
             sql=sql,
+            around_target=around,
             fingerprint=Fingerprint(code=total, settings="s", upstream=total, total=total),
         )
         for near in above:
             downstream[near] = (*downstream[near], node.id)
-    return Graph(nodes=compiled, downstream=downstream)
+    return Graph(nodes=compiled, downstream=downstream, audits=audits)
 
 
 class KillableStore:
@@ -280,6 +292,7 @@ class RandomRuns(RuleBasedStateMachine):
     @initialize(nodes=projects(), outcomes=outcomes)
     def begin(self, nodes, outcomes):
         self.nodes = nodes
+        self.looking = {node.name for node in nodes.values() if node.kind in LOOKING}
         self.outcomes = {name: outcomes[index % len(outcomes)] for index, name in enumerate(nodes)}
 
     def change(self, what, index, outcomes):
@@ -300,7 +313,9 @@ class RandomRuns(RuleBasedStateMachine):
     def remove(self, gone):
         del self.nodes[gone]
         for node in list(self.nodes.values()):
-            if gone in node.upstream:
+            if gone in node.upstream and node.kind == "audit":
+                del self.nodes[node.name]
+            elif gone in node.upstream:
                 left = tuple(near for near in node.upstream if near != gone)
                 self.nodes[node.name] = dataclasses.replace(node, upstream=left)
 
@@ -388,6 +403,7 @@ class RandomRuns(RuleBasedStateMachine):
         finally:
             journal.close()
         self.check_result(run, result, expected, watch)
+        assert not any(run_of_staging(relation.name) is not None for relation in await self.warehouse.relations())
         records = [json.loads(record) for record in Path(journal.path).read_bytes()[before:].splitlines()]
         assert Counter(
             name_of(record["finished"]["node_id"]) for record in records if "finished" in record
@@ -410,6 +426,7 @@ class RandomRuns(RuleBasedStateMachine):
             journal=journal,
             clock=SystemClock(),
             publish=publish,
+            staging=DuckDBStaging(),
             make_executor=ThreadLane,
             encode=result_to_json,
             jitter=lambda: 0.0,
@@ -426,7 +443,8 @@ class RandomRuns(RuleBasedStateMachine):
 
     def is_overtaken(self, run):
         later = self.runs[self.runs.index(run) + 1 :]
-        return any(other.nodes[name].status is not None for other in later for name in run.planned & other.nodes.keys())
+        writing = run.planned - self.looking
+        return any(other.nodes[name].status is not None for other in later for name in writing & other.nodes.keys())
 
     def check_past(self, past):
         """The warehouse knows every success and every last end, those of lost runs too."""
@@ -444,7 +462,7 @@ class RandomRuns(RuleBasedStateMachine):
             found, was = ended[name], str(ended[name].status)
             wanted = {"soft": "skipped", "hard": "skipped"}.get(status, status)
             earlier = run.nodes[name].attempt
-            if self.nodes[name].kind != "model":
+            if self.nodes[name].kind not in ("model", "audit"):
                 assert watch.attempts[name] == (found.attempt - earlier if found.attempt else 0), (name, found)
             if stopped and was in ("cancelled", "not_started", "blocked"):
                 continue

@@ -10,8 +10,10 @@ from hypothesis import settings
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of
+from sqlbuild.domain.ids import node_id as make_node_id
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Check,
     Declaration,
     Function,
@@ -22,6 +24,7 @@ from sqlbuild.domain.nodes import (
     Task,
     UnitTest,
 )
+from sqlbuild.refs import Reference
 
 settings.register_profile("unit", settings(deadline=None))
 settings.load_profile("unit")
@@ -35,6 +38,7 @@ _FOLDERS = {
     NodeKind.LOADER: ("loaders", "py"),
     NodeKind.CHECK: ("checks", "py"),
     NodeKind.TEST: ("tests/unit", "sql"),
+    NodeKind.AUDIT: ("models", "sql"),
 }
 _RECORDS = {NodeKind.TASK: Task, NodeKind.ASSET: Asset, NodeKind.LOADER: Loader, NodeKind.CHECK: Check}
 
@@ -58,6 +62,10 @@ def _declaration(node_id: NodeId, place: Place, values: Mapping[str, object]) ->
             return Function(name=name, place=place, **{"sql": "1", "sql_line": 1, "returns": "INTEGER", **values})
         case NodeKind.TEST:
             return UnitTest(name=name, place=place, **{"block": name, **values})
+        case NodeKind.AUDIT:
+            target = Reference(*str(values["target"]).split(":")) if "target" in values else None  # type: ignore[arg-type]
+            given = {"definition": name, "sql": "SELECT 1", "sql_place": Place("", 1, 1), **values, "target": target}
+            return Audit(name=name, place=place, **given)
         case kind:
             own = {key: value for key, value in values.items() if key in ("columns", "column_lineage", "severity")}
             rest = {key: value for key, value in values.items() if key not in own}
@@ -113,7 +121,14 @@ def _make_graph(*nodes: Node | Mapping[str, Iterable[str]]) -> Graph:
             if waiting[child] == 0:
                 heapq.heappush(ready, place[child])
     assert len(ordered) == len(given), "the graph has a cycle or a node twice"
-    return Graph(nodes=ordered, downstream={node: tuple(children) for node, children in downstream.items()})
+    audits: dict[NodeId, tuple[NodeId, ...]] = {}
+    for node in ordered.values():
+        if isinstance(node.declaration, Audit) and node.declaration.target is not None:
+            target = make_node_id(node.declaration.target.kind, node.declaration.target.name)
+            audits[target] = (*audits.get(target, ()), node.id)
+    return Graph(
+        nodes=ordered, downstream={node: tuple(children) for node, children in downstream.items()}, audits=audits
+    )
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def build(
     changed             of all this only what is not up to date, and what depends on that
     defer_to            the target at which everything that is not selected is read, as far as it has it
     no_python           leave out assets, tasks and checks; what loaders need still runs
-    no_audits           leave out checks
+    no_audits           leave out audits and checks
     load, reload        run loaders or none of them, instead of what the settings say; tell them to load everything again
     allow_empty         a selection without any node is no error
     dry_run             write nothing: check SQL, and call only nodes that are declared with `dry_run=True`

@@ -27,6 +27,8 @@ from sqlbuild.state.node_result_json import result_from_json
 from sqlbuild.state.replay import Replayed, lost_runs, replay
 from sqlbuild.state.run_journal import RunJournal
 
+_LOOKING = frozenset({NodeKind.AUDIT, NodeKind.CHECK})
+"""They write nothing: one that has run again since is no reason against anything."""
 _NAMED = 3
 
 
@@ -243,6 +245,8 @@ def _overtaken(past: Past, run: RunJournal) -> tuple[str, NodeId] | None:
     """A later run that has written one of the nodes, and which."""
     assert run.run_id is not None
     for node in run.planned:
+        if kind_of(node) in _LOOKING:
+            continue
         stored = past.nodes.get(node)
         # Ids of runs sort by time.
         if stored is not None and stored.last_run_id > run.run_id:

@@ -7,8 +7,8 @@ from typing import Any
 from sqlbuild.artifacts.plain_json import plain_json
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph, Node
-from sqlbuild.domain.ids import Relation, name_of
-from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
+from sqlbuild.domain.ids import Relation, name_of, node_id
+from sqlbuild.domain.nodes import Asset, Audit, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.retries import RetryPolicy
 
@@ -31,6 +31,9 @@ def dag_document(project_name: str, graph: Graph) -> dict[str, Any]:
             if isinstance(node.declaration, Check)
         ],
         "tests": [_test(node, node.unit_test) for node in graph.nodes.values() if node.unit_test is not None],
+        "audits": [
+            _audit(node, node.declaration) for node in graph.nodes.values() if isinstance(node.declaration, Audit)
+        ],
     }
 
 
@@ -77,6 +80,17 @@ def node_document(node: Node) -> dict[str, Any]:
     }
 
 
+def _audit(node: Node, audit: Audit) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "definition": audit.definition,
+        "severity": audit.severity.value,
+        "target": None if audit.target is None else node_id(audit.target.kind, audit.target.name),
+        "column": audit.column,
+        "depends_on": list(node.depends_on),
+    }
+
+
 def _running(node: Node) -> tuple[RetryPolicy | None, float | None, tuple[str, ...]]:
     match node.declaration:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
@@ -85,6 +99,7 @@ def _running(node: Node) -> tuple[RetryPolicy | None, float | None, tuple[str, .
             Model(retry=retry, timeout=timeout, pools=pools)
             | Seed(retry=retry, timeout=timeout, pools=pools)
             | UnitTest(retry=retry, timeout=timeout, pools=pools)
+            | Audit(retry=retry, timeout=timeout, pools=pools)
         ):
             return retry, timeout, pools
         case Source() | Function():

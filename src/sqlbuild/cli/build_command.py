@@ -89,7 +89,7 @@ def build(
     backend: Annotated[Literal["asyncio", "trio"], typer.Option(help="The event loop that runs it.")] = "asyncio",
     events: Annotated[bool, typer.Option("--events", help="Print one JSON object per event on stdout.")] = False,
 ) -> int:
-    """Run loaders, unit tests, models, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
+    """Run loaders, unit tests, models, audits, tasks, assets and checks. A selection runs with whatever it needs and the target lacks."""
     refuse_two_documents(options, events=events)
     if reload and load is False:
         raise typer.BadParameter("--reload and --no-load contradict each other; give one of them")

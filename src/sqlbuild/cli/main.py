@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from sqlbuild import __version__
+from sqlbuild.cli.audit_command import audit
 from sqlbuild.cli.build_command import build
 from sqlbuild.cli.check_command import check
 from sqlbuild.cli.clean_command import clean
@@ -81,6 +82,7 @@ def make_app() -> typer.Typer:
     app.command()(with_shared_options(build))
     app.command()(with_shared_options(plan))
     app.command()(with_shared_options(retry))
+    app.command()(with_shared_options(audit))
     app.command("test")(with_shared_options(run_tests))
     app.command()(with_shared_options(check))
     app.command()(with_shared_options(load))

@@ -15,7 +15,19 @@ from sqlbuild.cli.target_options import running_text
 from sqlbuild.cli.text_table import table_lines
 from sqlbuild.domain.check_results import failed_by_verdict, message_of, verdict_of
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, PythonFunction, Seed, Source, Task, UnitTest
+from sqlbuild.domain.nodes import (
+    Asset,
+    Audit,
+    Check,
+    Function,
+    Loader,
+    Model,
+    PythonFunction,
+    Seed,
+    Source,
+    Task,
+    UnitTest,
+)
 
 if TYPE_CHECKING:
     from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
@@ -112,6 +124,12 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
         case Function() as function:
             returns = f"table of {counted(len(function.columns), 'column')}" if function.is_table else function.returns
             facts += [("called as", function.written()), ("returns", str(returns))]
+        case Audit() as audit:
+            facts += [
+                ("audits", "what its query reads" if audit.target is None else repr(audit.target).replace("'", '"')),
+                ("severity", audit.severity),
+                *_attempt_facts(audit),
+            ]
         case Source():
             pass
     if node.relation is not None:
@@ -136,7 +154,7 @@ def _facts_of_test(node: Node) -> list[tuple[str, str]]:
     return [(label, ", ".join(names)) for label, names in found if names]
 
 
-def _attempt_facts(declared: PythonFunction | Model | Seed | UnitTest) -> list[tuple[str, str]]:
+def _attempt_facts(declared: PythonFunction | Model | Seed | UnitTest | Audit) -> list[tuple[str, str]]:
     facts = []
     if declared.retry is not None:
         facts.append(("retry", f"up to {counted(declared.retry.max_attempts, 'attempt')}"))

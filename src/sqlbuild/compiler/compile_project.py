@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
+from sqlbuild.compiler.audit_waits import with_audit_waits
 from sqlbuild.compiler.fingerprints import fingerprint_of
 from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, NodeColumns, infer_columns
 from sqlbuild.compiler.model_hooks import compile_hooks, hook_facts, hooks_of, providers_of_hooks
@@ -15,9 +16,10 @@ from sqlbuild.compiler.topological_order import order_nodes
 from sqlbuild.compiler.unit_tests import CompiledUnitTest, compile_unit_tests
 from sqlbuild.domain.columns import ColumnReference
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
-from sqlbuild.domain.ids import NodeId, NodeKind, Relation, kind_of
+from sqlbuild.domain.ids import NodeId, NodeKind, Relation, kind_of, node_id
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Declaration,
     Model,
     PythonNode,
@@ -45,7 +47,7 @@ def compile_project(
     `Graph.warnings`. What the cache got new is not written: that is for the caller, who calls `cache.flush()`.
     """
     resolved = resolve_refs(project)
-    order = order_nodes(resolved.depends_on)
+    order = order_nodes(with_audit_waits(resolved))
     inferred = infer_columns(project, resolved, order.nodes, cache, deferred)
     checked = Checked(project=project, resolved=resolved, order=order, columns=inferred.nodes)
     found = [*project.problems, *resolved.problems, *inferred.problems]
@@ -111,7 +113,21 @@ def _graph(
             hooks = compile_hooks(declaration, project, nodes)
             made = dataclasses.replace(made, hooks=hooks, providers=providers_of_hooks(declaration, project))
         nodes[node] = made
-    return Graph(nodes=nodes, downstream={node: tuple(found) for node, found in downstream.items()}, warnings=warnings)
+    return Graph(
+        nodes=nodes,
+        downstream={node: tuple(found) for node, found in downstream.items()},
+        audits=_audits(resolved),
+        warnings=warnings,
+    )
+
+
+def _audits(resolved: Resolved) -> dict[NodeId, tuple[NodeId, ...]]:
+    """What is attached to each node."""
+    found: dict[NodeId, list[NodeId]] = {}
+    for node, declaration in resolved.nodes.items():
+        if isinstance(declaration, Audit) and declaration.target is not None:
+            found.setdefault(node_id(declaration.target.kind, declaration.target.name), []).append(node)
+    return {node: tuple(audits) for node, audits in found.items()}
 
 
 def _tested_by(tests: Mapping[NodeId, CompiledUnitTest]) -> dict[NodeId, list[NodeId]]:
@@ -163,6 +179,7 @@ def _node(
         sql=_readable_sql(declaration, known.sql, dialect),
         expansions=known.expansions,
         incremental_sql=known.incremental_sql,
+        around_target=known.around_target,
         columns=known.columns,
         column_lineage=lineage,
         providers=_providers(declaration, facts),

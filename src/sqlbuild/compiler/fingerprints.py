@@ -16,6 +16,7 @@ from sqlbuild.domain.graph import Fingerprint
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Check,
     Declaration,
     Function,
@@ -118,6 +119,8 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 _version(declaration.meta),
                 *_of_csv(declaration.csv),
             )
+        case Audit():
+            return (declaration.severity.value, declaration.run_scope.value, _version(declaration.meta))
         case Task(declared=declared):
             return _of_function(declared)
         case Asset(declared=declared):

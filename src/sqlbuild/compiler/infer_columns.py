@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
+from sqlbuild.compiler.audit_queries import audit_query, digest_of_audit
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.contracts import contract_problems, missing_columns
 from sqlbuild.compiler.function_columns import (
@@ -26,6 +27,7 @@ from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_
 from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Check,
     Function,
     Loader,
@@ -56,6 +58,7 @@ from sqlbuild.sql.rendering import (
 from sqlbuild.sql.stored_analysis import input_digest
 from sqlbuild.sql.type_names import canonical_type
 
+AUDIT_NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the AUDIT header"
 NOWHERE_ELSE: Mapping[NodeId, Relation] = {}
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
@@ -64,7 +67,7 @@ NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis fals
 class NodeColumns:
     """What is known about one node's columns. `complete`: it surely has no others.
 
-    `sql`, `expansions`, `incremental_sql` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the
+    `sql`, `expansions`, `incremental_sql`, `around_target` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the
     author wrote.
     """
 
@@ -77,6 +80,7 @@ class NodeColumns:
     expansions: tuple[Expansion, ...] = ()
     """What of `sql` macros gave."""
     incremental_sql: IncrementalSql | None = None
+    around_target: tuple[str, ...] = ()
     code: str = ""
 
 
@@ -115,6 +119,8 @@ def infer_columns(
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
             case Loader():
                 inference.known[node] = inference.of_loader(declaration)
+            case Audit():
+                inference.known[node] = inference.of_audit(node, declaration)
             case Task() | Check() | UnitTest():
                 pass
     return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
@@ -282,6 +288,22 @@ class _Inference:
         lineage = self._lineage(analysis, columns, inputs) if len(columns) == len(analysis.columns) else {}
         return dataclasses.replace(known, lineage=lineage, notes=analysis.notes)
 
+    def of_audit(self, node: NodeId, audit: Audit) -> NodeColumns:
+        """Only what was written for the project is looked into: what is built in is right."""
+        sql, around = audit_query(audit, self._readables_of(audit))
+        is_own = bool(audit.sql_place.path) and audit.sql_analysis and not self._is_broken(audit)
+        if not is_own:
+            return NodeColumns(sql=sql, around_target=around, code=digest_of_audit(audit))
+        analysis = self._analysis_of_sql(audit, self.resolved.depends_on[node])
+        for finding in analysis.findings:
+            there = dataclasses.replace(finding, line=None, column=None) if audit.has_macros else finding
+            attached = f", attached at {audit.place}" if audit.target is not None else ""
+            problem = _problem(there, audit.name + attached, audit.sql_place)
+            if not finding.certain:
+                problem = dataclasses.replace(problem, help=f"{problem.help}; {AUDIT_NOT_UNDERSTOOD}")
+            self.problems.append(problem)
+        return NodeColumns(sql=sql, around_target=around, code=analysis.canonical_digest)
+
     def _notes_on_types(self, model: Model, found: Sequence[OutputColumn] | None) -> list[str]:
         if model.is_table or found is None or not model.columns:
             return []
@@ -295,20 +317,24 @@ class _Inference:
         ]
 
     def _rendered(self, declared: Model | Function) -> RenderedQuery:
-        readables: dict[Reference, Readable] = {}
-        for each in declared.references:
-            upstream = node_id(each.reference.kind, each.reference.name)
-            if upstream in self.resolved.nodes:
-                readables[each.reference] = self._readable(upstream)[0]
+        readables = self._readables_of(declared)
         return rendered_query(declared, readables, self.dialect, self.resolved.nodes, self._known_columns)
 
     def _known_columns(self, node: NodeId) -> tuple[Column, ...]:
         known = self.known.get(node)
         return known.columns or () if known is not None else ()
 
+    def _readables_of(self, reader: Model | Function | Audit) -> dict[Reference, Readable]:
+        readables: dict[Reference, Readable] = {}
+        for each in reader.references:
+            upstream = node_id(each.reference.kind, each.reference.name)
+            if upstream in self.resolved.nodes:
+                readables[each.reference] = self._readable(upstream)[0]
+        return readables
+
     def _analysis_of_sql(
         self,
-        declared: Model | Function,
+        declared: Model | Function | Audit,
         inputs: Sequence[NodeId],
         arguments: QueryInput | None = None,
         around: tuple[str, str] = ("", ""),
@@ -396,9 +422,10 @@ class _Inference:
     def _key(self, name: str) -> str:
         return name.lower() if self.dialect == "duckdb" else name
 
-    def _is_broken(self, model: Model | Function) -> bool:
-        """Whether something was found wrong in the model's SQL when it was read: then that is said, and no more."""
-        return any(line is None or line >= model.sql_line for line in self._wrong_lines.get(model.place.path, ()))
+    def _is_broken(self, reader: Model | Function | Audit) -> bool:
+        """Whether something was found wrong in its SQL when it was read: then that is said, and no more."""
+        place = reader.sql_place if isinstance(reader, Audit) else place_of_sql(reader)
+        return any(line is None or line >= (place.line or 1) for line in self._wrong_lines.get(place.path, ()))
 
     def _warn_of_named_tables(self, node: NodeId, model: Model, analysis: QueryAnalysis) -> None:
         for table in analysis.tables:

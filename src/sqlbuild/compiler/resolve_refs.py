@@ -12,6 +12,7 @@ from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, node_id
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Check,
     Declaration,
     Function,
@@ -48,7 +49,7 @@ class Resolved:
 
 
 def resolve_refs(project: Project) -> Resolved:
-    """Find what every model, task and asset depends on. Whatever cannot be found is a problem."""
+    """Find what every model, audit, task and asset depends on. Whatever cannot be found is a problem."""
     nodes: dict[NodeId, Declaration] = {}
     by_name: dict[str, NodeId] = {}
     functions: dict[int, NodeId] = {}
@@ -66,6 +67,8 @@ def resolve_refs(project: Project) -> Resolved:
         match declaration:
             case Model() | Function():
                 depends_on[found] = resolver.of_sql(declaration)
+            case Audit():
+                depends_on[found] = resolver.of_audit(declaration)
             case (
                 Task(declared=declared)
                 | Asset(declared=declared)
@@ -112,6 +115,15 @@ class _Resolver:
                 for read, place, call in reads_of_hooks(declared, self.project)
             ]
         return tuple(dict.fromkeys(each for each in found if each is not None))
+
+    def of_audit(self, audit: Audit) -> tuple[NodeId, ...]:
+        """What it is attached to comes first, also if its query does not read that."""
+        found = [] if audit.target is None else [node_id(audit.target.kind, audit.target.name)]
+        read = (
+            self.reference(each.reference, audit.name, each.place, call=each.call or CALLS[each.reference.kind])
+            for each in (*audit.references, *audit.passed)
+        )
+        return tuple(dict.fromkeys((*found, *(each for each in read if each is not None))))
 
     def of_python(
         self, upstreams: tuple[Reference | Callable[..., object], ...], name: str, place: Place

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from sqlbuild.compiler.audit_waits import audits_of_cycle, waiting_in_a_circle
 from sqlbuild.compiler.check_rules import check_boundaries
 from sqlbuild.compiler.function_rules import call_problems
 from sqlbuild.compiler.incremental_rules import incremental_problems
@@ -29,6 +30,7 @@ from sqlbuild.domain.hooks import SqlHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, kind_of, name_of
 from sqlbuild.domain.nodes import (
     Asset,
+    Audit,
     Check,
     Declaration,
     Function,
@@ -98,7 +100,7 @@ def loaders_fill_sources(checked: Checked) -> Iterable[Problem]:
 def names_are_snake_case(checked: Checked) -> Iterator[Problem]:
     for node, declaration in checked.resolved.nodes.items():
         name = name_of(node)
-        if isinstance(declaration, UnitTest):
+        if isinstance(declaration, UnitTest) or (isinstance(declaration, Audit) and declaration.target is not None):
             # No relation is called like it: it may be a sentence.
             continue
         if not _NAME.fullmatch(name):
@@ -120,6 +122,8 @@ def pools_exist(checked: Checked) -> Iterator[Problem]:
         match declaration:
             case Model(pools=pools_of_model) | Seed(pools=pools_of_model) | UnitTest(pools=pools_of_model):
                 named = pools_of_model
+            case Audit(pools=pools_of_audit, target=None):
+                named = pools_of_audit
             case (
                 Task(declared=declared)
                 | Asset(declared=declared)
@@ -172,6 +176,8 @@ def relations_are_built_once(checked: Checked) -> Iterator[Problem]:
 
 def there_are_no_cycles(checked: Checked) -> Iterator[Problem]:
     for cycle in checked.order.cycles:
+        if audits_of_cycle(checked.resolved, cycle):
+            continue
         place = _place_of_dependency(checked.resolved.nodes[cycle[0]], cycle[1 % len(cycle)])
         if len(cycle) == 1:
             message = f"{name_of(cycle[0])} depends on itself: {_chain(cycle)}"
@@ -183,7 +189,9 @@ def there_are_no_cycles(checked: Checked) -> Iterator[Problem]:
 def column_types_are_types(checked: Checked) -> Iterator[Problem]:
     """A declared type becomes SQL: it must not be anything else."""
     for node, declaration in checked.resolved.nodes.items():
-        columns: tuple[Column, ...] = () if isinstance(declaration, Task | Check | UnitTest) else declaration.columns
+        columns: tuple[Column, ...] = (
+            () if isinstance(declaration, Task | Check | UnitTest | Audit) else declaration.columns
+        )
         typed = [(column.type, f"the column {column.name}") for column in columns]
         if isinstance(declaration, Function):
             typed += [(each.type, f"the argument {each.name}") for each in declaration.arguments]
@@ -204,6 +212,10 @@ def asset_lineage_exists(checked: Checked) -> Iterator[Problem]:
 
 def functions_are_called_as_declared(checked: Checked) -> Iterable[Problem]:
     return call_problems(checked.resolved.nodes)
+
+
+def audits_wait_for_nobody_behind_them(checked: Checked) -> Iterable[Problem]:
+    return waiting_in_a_circle(checked.resolved, checked.order)
 
 
 def checks_come_last(checked: Checked) -> Iterable[Problem]:
@@ -239,6 +251,7 @@ RULES: tuple[Rule, ...] = (
     relations_can_be_made,
     incremental_models_can_grow,
     there_are_no_cycles,
+    audits_wait_for_nobody_behind_them,
     column_types_are_types,
     asset_lineage_exists,
     functions_are_called_as_declared,

@@ -33,6 +33,17 @@ class NodeStarted:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class NodeStaged:
+    """A model waits for its gates: it holds no slot. When they have ended it is started once more, in the same attempt."""
+
+    at: float
+    node: NodeId
+    name: str
+    attempt: int
+    gates: tuple[NodeId, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class NodeProgress:
     at: float
     node: NodeId
@@ -143,6 +154,7 @@ class RunFinished:
 Event = (
     RunStarted
     | NodeStarted
+    | NodeStaged
     | NodeProgress
     | NodeLogged
     | LogLinesDropped

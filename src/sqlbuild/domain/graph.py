@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Literal
 
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.hooks import CompiledHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.incremental import IncrementalSql
-from sqlbuild.domain.nodes import Declaration, Function, Model, PythonFunction, Seed, Source, UnitTest
+from sqlbuild.domain.nodes import Audit, Declaration, Function, Model, PythonFunction, Seed, Severity, Source, UnitTest
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.errors import Problem
@@ -86,11 +86,14 @@ class Node:
     sql: str | None = None
     """Models: the query with every reference replaced by what it reads; it begins on the line of the model's query and
     keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
-    them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`."""
+    them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`. Audits: the query for
+    rows that must not be."""
     expansions: tuple[Expansion, ...] = ()
     """What of a model's `sql` macros gave; line breaks in it are not those of the model's file."""
     incremental_sql: IncrementalSql | None = None
     """Of incremental models: what a build runs. Their `sql` has NULL for the bounds of the window."""
+    around_target: tuple[str, ...] = ()
+    """Audits of a model: `sql` in pieces, between which the model's relation belongs, so that it can be another one."""
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
@@ -124,8 +127,12 @@ class Node:
         return _common(self.declaration).meta
 
 
-def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed | Function | UnitTest:
-    return declaration if isinstance(declaration, Model | Source | Seed | Function | UnitTest) else declaration.declared
+def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed | Function | UnitTest | Audit:
+    return (
+        declaration
+        if isinstance(declaration, Model | Source | Seed | Function | UnitTest | Audit)
+        else declaration.declared
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +141,8 @@ class Graph:
 
     nodes: Mapping[NodeId, Node]
     downstream: Mapping[NodeId, tuple[NodeId, ...]]
+    audits: Mapping[NodeId, tuple[NodeId, ...]] = dataclasses.field(default_factory=dict)
+    """Model, source or seed -> the audits that are attached to it."""
     warnings: tuple[Problem, ...] = ()
     deferred: Mapping[NodeId, Relation] = dataclasses.field(default_factory=dict)
     """What is read where another target has built it, and is not built by this run."""
@@ -147,6 +156,28 @@ class Graph:
 
     def descendants(self, nodes: Iterable[NodeId], depth: int | None = None) -> set[NodeId]:
         return _reach(nodes, lambda node: self.downstream[node], depth)
+
+
+def gates_among(graph: Graph, nodes: Container[NodeId]) -> dict[NodeId, NodeId]:
+    """Gate -> model, of a run of `nodes`: audits of severity error that look at what their model has staged."""
+    return {
+        audit: target
+        for target, audits in graph.audits.items()
+        if target in nodes and is_staged_whole(graph.nodes[target].declaration)
+        for audit in audits
+        if audit in nodes and stops_what_comes_after(graph.nodes[audit])
+    }
+
+
+def is_staged_whole(declaration: Declaration) -> bool:
+    """Whether its audits look at all of it before it is published. Those of others, such as sources, look at it where it is, before
+    anybody reads it; an incremental model lets them look at each delta besides."""
+    return isinstance(declaration, Model) and declaration.incremental is None
+
+
+def stops_what_comes_after(audit: Node) -> bool:
+    """Whether an audit that fails keeps what it is attached to from being read."""
+    return isinstance(audit.declaration, Audit) and audit.declaration.severity is Severity.ERROR
 
 
 def _reach(start: Iterable[NodeId], step: Callable[[NodeId], tuple[NodeId, ...]], depth: int | None) -> set[NodeId]:

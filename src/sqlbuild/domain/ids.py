@@ -21,6 +21,7 @@ class NodeKind(enum.StrEnum):
     LOADER = "loader"
     CHECK = "check"
     TEST = "test"
+    AUDIT = "audit"
 
 
 PYTHON_KINDS = frozenset({NodeKind.TASK, NodeKind.ASSET, NodeKind.LOADER, NodeKind.CHECK})

@@ -48,6 +48,34 @@ class Severity(enum.StrEnum):
     WARN = "warn"
 
 
+class RunScope(enum.StrEnum):
+    """What of an incremental model an audit looks at."""
+
+    FINAL = "final"
+    """The whole table."""
+    DELTA_AND_FINAL = "delta_and_final"
+    """What comes to it too."""
+
+
+AuditValue = str | bool | int | float | None | Reference | tuple["AuditValue", ...]
+"""What an audit is given for one of its parameters."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AuditUse:
+    """One entry of `audits`, as it stands at a model, a source or a seed, or at one of its columns."""
+
+    definition: str
+    place: Place
+    column: str | None = None
+    arguments: Mapping[str, AuditValue] = dataclasses.field(default_factory=dict)
+    name: str | None = None
+    severity: Severity | None = None
+    run_scope: RunScope | None = None
+    description: str = ""
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One `models/**/*.sql` file: its header's settings (defaults applied) and its query."""
@@ -85,6 +113,7 @@ class Model:
     post_hooks: tuple[ModelHook, ...] = ()
     sql_analysis: bool = True
     """False: the SQL is left to the warehouse; its syntax is not checked and its columns are not inferred."""
+    audits: tuple[AuditUse, ...] = ()
     incremental: Incremental | None = None
     """Of a model that is materialized so."""
     cursor_calls: tuple[CursorCall, ...] = ()
@@ -168,6 +197,7 @@ class Source:
     group: str | None = None
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
     load: LoadSettings | None = None
+    audits: tuple[AuditUse, ...] = ()
 
     @property
     def managed(self) -> bool:
@@ -197,6 +227,7 @@ class Seed:
     retry: RetryPolicy | None = None
     timeout: float | None = None
     pools: tuple[str, ...] = ()
+    audits: tuple[AuditUse, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,8 +290,47 @@ class Check:
     severity: Severity = Severity.ERROR
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A query for rows that must not be: one audit of a model, source or seed, or a singular one of its own file."""
+
+    name: str
+    """Of the node: `orders.not_null(order_id)`, `orders.revenue_is_positive`, or the name of a singular one."""
+    place: Place
+    """Where it is attached, or its own file."""
+    definition: str
+    """What it is made of, for example `not_null`."""
+    sql: str
+    """Its query, with what it was given in place of its parameters."""
+    sql_place: Place
+    """Where the query begins; without a path it is built in."""
+    references: tuple[SqlReference, ...] = ()
+    passed: tuple[SqlReference, ...] = ()
+    """References that its macros were given; it depends on these."""
+    has_macros: bool = False
+    """Lines of `sql` are not those of its file."""
+    target: Reference | None = None
+    """What it is attached to; among `references` it means what that has staged, where it has."""
+    column: str | None = None
+    severity: Severity = Severity.ERROR
+    run_scope: RunScope = RunScope.DELTA_AND_FINAL
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    retry: RetryPolicy | None = None
+    timeout: float | None = None
+    pools: tuple[str, ...] = ()
+    sql_analysis: bool = True
+
+    @property
+    def short_name(self) -> str:
+        """Without the name of what it is attached to."""
+        return self.name if self.target is None else self.name.removeprefix(f"{self.target.name}.")
+
+
 PythonNode = Task | Asset | Loader | Check
-Declaration = Model | Source | Seed | Function | UnitTest | Task | Asset | Loader | Check
+Declaration = Model | Source | Seed | Function | UnitTest | Audit | Task | Asset | Loader | Check
 
 
 def kind_of_declaration(declaration: Declaration) -> NodeKind:
@@ -273,6 +343,8 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
             return NodeKind.SEED
         case Function():
             return NodeKind.FUNCTION
+        case Audit():
+            return NodeKind.AUDIT
         case Task():
             return NodeKind.TASK
         case Asset():
@@ -288,7 +360,7 @@ def kind_of_declaration(declaration: Declaration) -> NodeKind:
 def name_of_declaration(declaration: Declaration) -> str:
     return (
         declaration.name
-        if isinstance(declaration, Model | Source | Seed | Function | UnitTest)
+        if isinstance(declaration, Model | Source | Seed | Function | UnitTest | Audit)
         else declaration.declared.name
     )
 
@@ -296,6 +368,6 @@ def name_of_declaration(declaration: Declaration) -> str:
 def place_of_declaration(declaration: Declaration) -> Place:
     return (
         declaration.place
-        if isinstance(declaration, Model | Source | Seed | Function | UnitTest)
+        if isinstance(declaration, Model | Source | Seed | Function | UnitTest | Audit)
         else declaration.declared.place
     )

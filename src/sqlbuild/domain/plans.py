@@ -33,6 +33,8 @@ class Step:
     node: Node
     upstream: tuple[NodeId, ...]
     """Upstreams inside the run; the others are read as they stand."""
+    only_waits_for: tuple[NodeId, ...] = ()
+    """Those of `upstream` that it does not depend on, but that audits read or are."""
     reason: Reason
     why: str = ""
     """The reason in words, for example `code and settings changed since run R` or `required: never built`."""

@@ -31,7 +31,9 @@ class Selection:
     defer_to: str | None = None
     """The target at which everything that is not selected is read, as far as it has it."""
     no_checks: bool = False
-    """Leave out every check."""
+    """Leave out every audit and check."""
+    audits_alone: bool = False
+    """Nothing but audits: those that are selected, and those of what is selected, against what exists."""
     no_tests: bool = False
     """Leave out every unit test."""
     tests_alone: bool = False

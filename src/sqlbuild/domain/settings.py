@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from sqlbuild.domain.nodes import RunScope, Severity
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
@@ -58,6 +60,8 @@ class RunSettings:
     """Of so many models one unit test may run the real SQL."""
     test_timeout: float | None = 30.0
     """Seconds for one attempt of a unit test that says nothing else; None for no limit."""
+    default_audit_severity: Severity = Severity.ERROR
+    default_audit_run_scope: RunScope = RunScope.DELTA_AND_FINAL
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -267,6 +267,9 @@ class PostgresConnection:
         else:
             records = await _fetch(raw, sql, values, extent)
             columns = await columns_of(raw, sql, records)
+            if not records:
+                # Asking for columns ends no transaction: until the next statement its locks would be held.
+                raw.is_as_new = False
         return WholeResult(columns, await as_rows(records))
 
     async def _together(self, raw: Any, statements: Iterable[tuple[str, Parameters]]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from sqlbuild.domain.graph import Graph
+from sqlbuild.domain.graph import Graph, gates_among
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan, Reason, Step
 from sqlbuild.domain.selection import Selected
 from sqlbuild.errors import SelectionError
+from sqlbuild.planner.audit_waits import audit_waits
 from sqlbuild.planner.explain import explain, explain_use
 from sqlbuild.planner.incremental_builds import incremental_build, refuse_mixed_cursors
 
@@ -28,13 +29,21 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str, ref
     upstreams = upstreams_of(graph, selected.nodes)
     if not upstreams and selected.nodes and not selected.allow_empty:
         raise _only_sources(graph, selected)
+    waits = audit_waits(graph, upstreams)
     in_run = {
         # A model waits for its tests too, though it reads nothing of them.
-        node: tuple(near for near in (*ups, *graph.nodes[node].tested_by) if near in upstreams)
+        node: tuple(
+            dict.fromkeys(
+                (
+                    *(near for near in (*ups, *graph.nodes[node].tested_by) if near in upstreams),
+                    *waits.get(node, ()),
+                )
+            )
+        )
         for node, ups in upstreams.items()
     }
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
-    priorities, following = _longest_paths(in_run, seconds)
+    priorities, following = _longest_paths(in_run, seconds, gates_among(graph, in_run))
     stale = _readers_of_stale(graph, past, upstreams)
     refuse_mixed_cursors((graph.nodes[id] for id in in_run), refresh)
     steps: dict[NodeId, Step] = {}
@@ -46,6 +55,7 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str, ref
         steps[id] = Step(
             node=node,
             upstream=upstream,
+            only_waits_for=tuple(near for near in waits.get(id, ()) if near not in upstreams[id]),
             reason=reason,
             why=why,
             required=required,
@@ -110,20 +120,39 @@ def _typical_seconds(past: Past, node: NodeId) -> float | None:
 
 
 def _longest_paths(
-    in_run: dict[NodeId, tuple[NodeId, ...]], seconds: Mapping[NodeId, float | None]
+    in_run: dict[NodeId, tuple[NodeId, ...]],
+    seconds: Mapping[NodeId, float | None],
+    guards: Mapping[NodeId, NodeId],
 ) -> tuple[dict[NodeId, float], dict[NodeId, NodeId]]:
-    """Seconds from each node's start to the end of the run, and which node follows it on that path."""
+    """Seconds from each node's start to the end of the run, and which node follows it on that path.
+
+    `guards` maps gates to their models: what comes after a model comes after its gates.
+    """
     after: dict[NodeId, float] = {}
     following: dict[NodeId, NodeId] = {}
     priorities: dict[NodeId, float] = {}
+    gates: dict[NodeId, list[NodeId]] = {}
+    for gate, model in guards.items():
+        gates.setdefault(model, []).append(gate)
+
+    def follows(node: NodeId, upstream: NodeId) -> None:
+        if upstream not in after or priorities[node] >= after[upstream]:
+            after[upstream] = priorities[node]
+            following[upstream] = node
+
     for node in reversed(in_run):
         own = seconds[node]
-        priority = (ASSUMED_SECONDS if own is None else own) + after.get(node, 0.0)
-        priorities[node] = priority
+        priorities[node] = (ASSUMED_SECONDS if own is None else own) + after.get(node, 0.0)
+        for gate in gates.get(node, ()):
+            if node in following:
+                priorities[gate] += after[node]
+                following[gate] = following[node]
+        for gate in gates.get(node, ()):
+            follows(gate, node)
+            priorities[node] = (ASSUMED_SECONDS if own is None else own) + after[node]
         for upstream in in_run[node]:
-            if upstream not in after or priority >= after[upstream]:
-                after[upstream] = priority
-                following[upstream] = node
+            if guards.get(node) != upstream:
+                follows(node, upstream)
     return priorities, following
 
 

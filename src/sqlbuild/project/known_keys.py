@@ -31,7 +31,8 @@ INCREMENTAL_KEYS = _words(
 MODEL_KEYS = (
     INCREMENTAL_KEYS
     | _words(
-        "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants"
+        "description materialized tags group meta columns contract schema database alias retry timeout pool indexes grants "
+        "audits"
     )
     | {
         "max_duration",
@@ -39,7 +40,7 @@ MODEL_KEYS = (
         *HOOK_KEYS,
     }
 )
-DEFAULTS_KEYS = MODEL_KEYS - HOOK_KEYS - {"description", "columns", "alias", "indexes"}
+DEFAULTS_KEYS = MODEL_KEYS - HOOK_KEYS - {"description", "columns", "alias", "indexes", "audits"}
 INDEX_KEYS = _words("columns unique where using include name")
 COLUMN_KEYS = _words("type nullable description meta")
 RETRY_KEYS = _words(
@@ -47,7 +48,7 @@ RETRY_KEYS = _words(
 )
 MATERIALIZATIONS_TO_COME = _words("snapshot")
 IGNORED_MODEL_KEYS: Mapping[str, str] = {
-    **_ignored(ADDS_CHECKS, "audits audit_factories model_schema critical"),
+    **_ignored(ADDS_CHECKS, "model_schema critical"),
     **_ignored(
         _NO_EFFECT,
         """check_columns config constants cursor_future_action cursor_future_max_distance
@@ -59,7 +60,10 @@ IGNORED_MODEL_KEYS: Mapping[str, str] = {
         time_travel_retention unaccounted_partition_policy updated_at valid_from_column valid_to_column""",
     ),
 }
-ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, "enabled"}
+REFUSED_MODEL_KEYS: Mapping[str, str] = {
+    "audit_factories": "write the audits under `audits`; Python that looks at the table is a @check",
+}
+ALL_MODEL_KEYS = MODEL_KEYS | {*IGNORED_MODEL_KEYS, *REFUSED_MODEL_KEYS, "enabled"}
 
 SEED_KEYS = _words(
     "name description database schema meta tags group csv_settings columns retry timeout max_duration pool"
@@ -69,6 +73,13 @@ CSV_KEYS = _words(
 )
 SEED_DEFAULTS_KEYS = _words("seed_database seed_schema")
 """Of `[defaults]`: where seeds are that do not say so themselves."""
+AUDIT_OPTIONS = _words("name severity run_scope description meta")
+"""Of an entry under `audits`; everything else in it is an argument."""
+MEASUREMENT_OPTIONS = _words("thresholds minimum_samples evidence_limit")
+AUDIT_KEYS = _words("description severity sql_analysis")
+"""Of the AUDIT header of a generic audit."""
+SINGULAR_KEYS = AUDIT_KEYS | _words("name tags group meta retry timeout max_duration pool")
+MEASUREMENT_KEYS = _words("evaluation value sample_count sample_unit evidence")
 SOURCE_KEYS = _words("name description database schema table expression columns tags group meta managed")
 LOADING_KEYS = _words("write_strategy cursor_column unique_key contract destination load_batch_size")
 """Of managed sources."""
@@ -90,13 +101,13 @@ IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
 }
 RUN_KEYS = _words(
     """concurrency threads connections blocked_loop_seconds fsync keep_runs max_payload_bytes secret_env auto_load_sources
-    export_paths column_contract_mode unit_test_max_real_models test_timeout"""
+    export_paths column_contract_mode unit_test_max_real_models test_timeout default_audit_severity
+    default_audit_run_scope"""
 )
 IGNORED_RUN_KEYS: Mapping[str, str] = {
     **_ignored(
         ADDS_CHECKS,
-        """sql_analysis require_sql_analysis default_audit_severity default_audit_run_scope
-        scenario_timeout""",
+        """sql_analysis require_sql_analysis scenario_timeout""",
     ),
     **_ignored(
         _NO_EFFECT,

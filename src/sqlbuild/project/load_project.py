@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.nodes import (
+    Declaration,
     Function,
     Model,
     Source,
@@ -19,6 +20,8 @@ from sqlbuild.domain.nodes import (
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
+from sqlbuild.project.attach_audits import Attaching
+from sqlbuild.project.audit_files import GenericAudits, read_singular_audits
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.find_files import find_files
 from sqlbuild.project.located import located
@@ -72,11 +75,23 @@ def load_project(
         hooks = PythonHooks(folder, python_files, macros.opened)
         if named_hooks(models):
             hooks.read({posixpath.dirname(path) for path in files.models})
+        definitions = GenericAudits(folder, problems)
+        attaching = Attaching(definitions, settings.run, macros, problems)
+        audited: list[Declaration] = []
+        for source in sources:
+            audited += [source, *attaching.audits_of(source)]
+        for seed in seeds:
+            audited += [seed, *attaching.audits_of(seed)]
+        for model in models:
+            audited += [model, *attaching.audits_of(model)]
+        singular = read_singular_audits(
+            folder, (*files.models, *files.sources, *files.seeds), settings.run, macros, problems
+        )
     except BaseException:
         close_python(folder)
         raise
     python = read_python(folder, python_files, hooks.opened)
-    declarations = (*sources, *seeds, *functions, *models, *python.nodes, *tests)
+    declarations = (*audited, *functions, *singular, *python.nodes, *tests)
     providers = [provider.name for provider in python.providers]
     if hooks.opened is not None:
         places = {name_of_declaration(each): place_of_declaration(each) for each in declarations}

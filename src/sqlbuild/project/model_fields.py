@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlbuild.domain.columns import Column
-from sqlbuild.domain.nodes import Materialization
-from sqlbuild.errors import Problem
+from sqlbuild.domain.nodes import AuditUse, Materialization
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.incremental_fields import merge_incremental, read_incremental_fields
 from sqlbuild.project.known_keys import (
-    ADDS_CHECKS,
     COLUMN_KEYS,
     IGNORED_MODEL_KEYS,
     INCREMENTAL_KEYS,
     MATERIALIZATIONS_TO_COME,
     MODEL_KEYS,
+    REFUSED_MODEL_KEYS,
     RETRY_KEYS,
 )
-from sqlbuild.project.located import Located, describe
+from sqlbuild.project.located import describe
+from sqlbuild.project.read_audits import read_audits
 from sqlbuild.project.relation_fields import read_grants, read_indexes
 from sqlbuild.retries import RetryPolicy
 
@@ -61,6 +61,7 @@ def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS
         "grants": read_grants(reader),
         "sql_analysis": reader.boolean("sql_analysis"),
         "incremental": read_incremental_fields(reader) or None,
+        "audits": _audits(reader),
     }
     _refuse_other_keys(reader, known)
     return fields | {key: value for key, value in found.items() if value is not None}
@@ -91,14 +92,6 @@ def read_column(reader: FieldReader, name: str, *, ignored: Mapping[str, str]) -
         nullable=reader.boolean("nullable"),
         description=fold_prose(reader.text("description", empty=True)) or "",
         meta=reader.json_table("meta") or {},
-    )
-
-
-def warn_of_audits(where: Located, path: str, what: str, problems: list[Problem]) -> None:
-    problems.append(
-        where.problem(
-            "UNSUPPORTED", f"`{path}`: audits of {what} are not run yet", ADDS_CHECKS, at_key=True, severity="warning"
-        )
     )
 
 
@@ -134,12 +127,21 @@ def _refuse_other_keys(reader: FieldReader, known: frozenset[str]) -> None:
             code="UNSUPPORTED",
             at_key=True,
         )
+    refused = [key for key in REFUSED_MODEL_KEYS if key in reader.entries]
+    for key in refused:
+        reader.refuse(
+            key,
+            f"`{reader.name_of(key)}` is not supported yet",
+            REFUSED_MODEL_KEYS[key],
+            code="UNSUPPORTED",
+            at_key=True,
+        )
     cannot_be_built = (
         "materialized" in reader.entries and reader.entries["materialized"].value in MATERIALIZATIONS_TO_COME
     )
     if cannot_be_built:
         known = known | IGNORED_MODEL_KEYS.keys()
-    reader.refuse_unknown(known | {"enabled"}, IGNORED_MODEL_KEYS, told={"name"})
+    reader.refuse_unknown(known | {"enabled"}, IGNORED_MODEL_KEYS, told={*refused, "name"})
 
 
 def _materialized(reader: FieldReader) -> Materialization | None:
@@ -181,7 +183,6 @@ def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
     if table is None:
         return None
     columns: dict[str, Column] = {}
-    audited: str | None = None
     for name, entry in table.entries.items():
         if not isinstance(entry.value, dict):
             table.refuse(
@@ -192,9 +193,6 @@ def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
             )
             continue
         keys = FieldReader(entry, table.name_of(name), reader.problems)
-        if "audits" in keys.entries:
-            audited = audited or keys.name_of("audits")
-            audited_entry = keys.entries["audits"]
         if name.lower() in columns:
             table.refuse(
                 name,
@@ -204,9 +202,21 @@ def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
                 at_key=True,
             )
         columns[name.lower()] = read_column(keys, name, ignored={"audits": "", "migrate_from": ""})
-    if audited is not None:
-        warn_of_audits(audited_entry, audited, "columns", reader.problems)
     return tuple(columns.values())
+
+
+def _audits(reader: FieldReader) -> tuple[AuditUse, ...] | None:
+    """Those of the columns, then those of the model as a whole."""
+    columns = reader.entries.get("columns")
+    audited = {name: entry for name, entry in (columns.table if columns else {}).items() if "audits" in entry.table}
+    if not audited and "audits" not in reader.entries:
+        return None
+    of_columns = [
+        use
+        for name, entry in audited.items()
+        for use in read_audits(FieldReader(entry, f"{reader.name_of('columns')}.{name}", reader.problems), name)
+    ]
+    return (*of_columns, *read_audits(reader))
 
 
 def read_retry(reader: FieldReader) -> RetryPolicy | None:

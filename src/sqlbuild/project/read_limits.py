@@ -6,12 +6,14 @@ import dataclasses
 import re
 from typing import Any
 
+from sqlbuild.domain.nodes import RunScope, Severity
 from sqlbuild.domain.settings import Pool, RunSettings
 from sqlbuild.project.field_reader import FieldReader, is_finite
 from sqlbuild.project.known_keys import IGNORED_RUN_KEYS, POOL_KEYS, RUN_KEYS
 from sqlbuild.project.located import Located, describe
 from sqlbuild.project.model_fields import DISABLED, read_duration
 from sqlbuild.project.placeholders import Placeholders
+from sqlbuild.project.read_audits import read_option
 
 _WHOLE_NUMBERS = (
     "concurrency",
@@ -35,6 +37,8 @@ def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Place
     written["auto_load_sources"] = reader.boolean("auto_load_sources")
     written["column_contract_mode"] = reader.choice("column_contract_mode", ("implicit", "explicit"))
     written["test_timeout"] = read_duration(reader, "test_timeout")
+    written["default_audit_severity"] = read_option(reader, "default_audit_severity", Severity)
+    written["default_audit_run_scope"] = read_option(reader, "default_audit_run_scope", RunScope)
     written["export_paths"] = reader.texts("export_paths")
     written["secret_env"] = reader.texts("secret_env")
     for name in written["secret_env"] or ():

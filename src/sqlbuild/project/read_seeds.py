@@ -17,6 +17,7 @@ from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import SEED_KEYS
 from sqlbuild.project.located import Located, describe
 from sqlbuild.project.model_fields import fold_prose, read_name, read_retry, read_timeout
+from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_csv_settings import read_csv_settings
 from sqlbuild.project.read_yaml import read_columns
 from sqlbuild.project.strict_yaml import read_yaml
@@ -112,6 +113,7 @@ def _seed(
         retry=read_retry(reader),
         timeout=read_timeout(reader),
         pools=reader.texts("pool") or (),
+        audits=read_audits_of_columns(reader),
     )
 
 
@@ -125,7 +127,7 @@ def _place(reader: FieldReader, key: str, defaults: Mapping[str, object]) -> str
 
 def _typed_columns(reader: FieldReader) -> tuple[Column, ...]:
     reader.require("columns", "write `columns:` with a name and a type for each column of the CSV file")
-    columns = read_columns(reader, "seeds")
+    columns = read_columns(reader)
     entry = reader.entries.get("columns")
     for index, item in enumerate(entry.value if entry is not None and isinstance(entry.value, tuple) else ()):
         keys = FieldReader(item, f"{reader.name_of('columns')}[{index}]", reader.problems)

@@ -8,7 +8,8 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, LOADING_KEYS, SOURCE_KEYS
 from sqlbuild.project.located import Located, describe
-from sqlbuild.project.model_fields import fold_prose, read_column, warn_of_audits
+from sqlbuild.project.model_fields import fold_prose, read_column
+from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_managed import read_destination, read_load_settings
 from sqlbuild.project.sql_references import read_query
 from sqlbuild.project.strict_yaml import read_yaml
@@ -70,7 +71,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
             code="UNSUPPORTED",
             at_key=True,
         )
-    columns = read_columns(reader, "sources")
+    columns = read_columns(reader)
     reader.require("name", 'write `- name: ...`; it is what __source("...") refers to')
     name = reader.text("name")
     table, expression = reader.text("table"), reader.text("expression")
@@ -94,6 +95,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         group=reader.text("group"),
         meta=reader.json_table("meta") or {},
         load=load,
+        audits=read_audits_of_columns(reader),
     )
 
 
@@ -102,9 +104,8 @@ def _table(name: str, table: str | None, expression: str | None, load: LoadSetti
     return table if table is not None or expression is not None or load is not None else name
 
 
-def read_columns(reader: FieldReader, what: str) -> tuple[Column, ...]:
-    """The declared columns of an entry; also says once that audits of `what`, such as sources, are not run."""
-    audited = [(reader.entries["audits"], reader.name_of("audits"))] if "audits" in reader.entries else []
+def read_columns(reader: FieldReader) -> tuple[Column, ...]:
+    """The declared columns of an entry; their audits are read by `read_audits_of_columns`."""
     columns: dict[str, Column] = {}
     entry = reader.entries.get("columns")
     items = () if entry is None or entry.value is None else entry.value
@@ -125,8 +126,6 @@ def read_columns(reader: FieldReader, what: str) -> tuple[Column, ...]:
                 )
             )
             continue
-        if "audits" in keys.entries:
-            audited.append((keys.entries["audits"], keys.name_of("audits")))
         keys.require("name", "write `- name: ...`")
         name = keys.text("name") or ""
         if name and name.lower() in columns:
@@ -134,8 +133,6 @@ def read_columns(reader: FieldReader, what: str) -> tuple[Column, ...]:
                 "name", f"column `{name}` is declared twice", "case does not matter; keep one", code="DUPLICATE_KEY"
             )
         columns[name.lower()] = read_column(keys, name, ignored={"name": "", "audits": ""})
-    if audited:
-        warn_of_audits(*audited[0], what, reader.problems)
     return tuple(column for column in columns.values() if column.name)
 
 

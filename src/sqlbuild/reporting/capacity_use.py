@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.events import (
     Event,
     NodeFinished,
     NodeRetrying,
+    NodeStaged,
     NodeStarted,
     PoolPaused,
     PoolUse,
     RunStarted,
 )
 from sqlbuild.domain.ids import NodeId
-from sqlbuild.domain.nodes import Asset, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
+from sqlbuild.domain.nodes import Asset, Audit, Check, Function, Loader, Model, Seed, Source, Task, UnitTest
 from sqlbuild.domain.plans import Step
 
 
@@ -46,11 +47,10 @@ class CapacityUse:
             case NodeFinished(result=result):
                 self._release(result.node_id)
                 self._leave_queue(result.node_id)
-                for below in self._downstream.get(result.node_id, ()):
-                    if below in self._missing:
-                        self._missing[below] -= 1
-                        if self._missing[below] == 0:
-                            self._join_queue(below)
+                self._one_less(self._downstream.get(result.node_id, ()))
+            case NodeStaged(node=node, gates=gates):
+                self._release(node)
+                self._one_less(gates)
             case NodeRetrying(node=node):
                 self._release(node)
             case PoolUse(used=used, waiting=waiting):
@@ -79,6 +79,13 @@ class CapacityUse:
     def _places(self, node: NodeId) -> tuple[str, ...]:
         step = self._steps.get(node)
         return lane_and_pools(step) if step is not None else ()
+
+    def _one_less(self, waiting: Iterable[NodeId]) -> None:
+        for node in waiting:
+            if node in self._missing:
+                self._missing[node] -= 1
+                if self._missing[node] == 0:
+                    self._join_queue(node)
 
     def _join_queue(self, node: NodeId) -> None:
         self._ready.add(node)
@@ -110,7 +117,7 @@ def lane_and_pools(step: Step) -> tuple[str, ...]:
     match declaration:
         case Task(declared=declared) | Asset(declared=declared) | Loader(declared=declared) | Check(declared=declared):
             lane, pools = "concurrency" if declared.is_async else "threads", declared.pools
-        case Model() | Seed() | Function() | UnitTest():
+        case Model() | Seed() | Function() | UnitTest() | Audit():
             lane, pools = "connections", declaration.pools
         case Source():
             return ()

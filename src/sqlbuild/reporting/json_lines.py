@@ -14,6 +14,7 @@ from sqlbuild.domain.events import (
     NodeLogged,
     NodeProgress,
     NodeRetrying,
+    NodeStaged,
     NodeStarted,
     PoolPaused,
     PoolUse,
@@ -68,9 +69,8 @@ def event_document(event: Event) -> Document:
             return _document("node_logged", event.at, _logged(event))
         case LogLinesDropped(at=at, counts=counts):
             return _document("log_lines_dropped", at, {"counts": dict(counts)})
-        case NodeRetrying(at=at, node=node, attempt=attempt, delay=delay, error=error):
-            retrying = {"node": node, "attempt": attempt, "delay": delay, "error": _error(error)}
-            return _document("node_retrying", at, retrying)
+        case NodeStaged() | NodeRetrying():
+            return _waiting(event)
         case PoolPaused(at=at, pool=pool, seconds=seconds, node=node):
             return _document("pool_paused", at, {"pool": pool, "seconds": seconds, "node": node})
         case PoolUse(at=at, used=used, waiting=waiting):
@@ -87,6 +87,13 @@ def event_document(event: Event) -> Document:
             return _document("run_finished", at, _run_result(run))
         case _:
             assert_never(event)
+
+
+def _waiting(event: NodeStaged | NodeRetrying) -> Document:
+    facts: Document = {"node": event.node, "attempt": event.attempt}
+    if isinstance(event, NodeStaged):
+        return _document("node_staged", event.at, {**facts, "gates": list(event.gates)})
+    return _document("node_retrying", event.at, {**facts, "delay": event.delay, "error": _error(event.error)})
 
 
 def _document(name: str, at: float, facts: Document) -> Document:

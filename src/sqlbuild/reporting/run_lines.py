@@ -12,6 +12,7 @@ from sqlbuild.domain.events import (
     NodeLogged,
     NodeProgress,
     NodeRetrying,
+    NodeStaged,
     NodeStarted,
     PoolPaused,
     PoolUse,
@@ -54,6 +55,7 @@ class RunLines:
         self._counter_width = 1
         self._name_width = 1
         self._kind_width = 1
+        self._only_audits = False
         self._status_labels = {status: paint(f"{_words(status):<11}", STATUS_STYLES[status]) for status in Status}
 
     def lines(self, event: Event) -> list[str]:
@@ -63,8 +65,10 @@ class RunLines:
         if isinstance(event, NodeStarted):
             return self._started(event)
         match event:
-            case NodeProgress():
+            case NodeProgress() | PoolUse():
                 return []
+            case NodeStaged():
+                return self._staged(event)
             case NodeLogged():
                 return self._logged(event)
             case LogLinesDropped(counts=counts):
@@ -74,8 +78,6 @@ class RunLines:
                 return self._retrying(event)
             case PoolPaused():
                 return self._pool_paused(event)
-            case PoolUse():
-                return []
             case WaitingForTarget():
                 return [] if self._quiet else [self._paint(waiting_text(event), "notice")]
             case RunNote() | RunWarning():
@@ -95,6 +97,7 @@ class RunLines:
         names = [len(step.node.name) for step in plan.steps.values()]
         self._name_width = min(max(names, default=1), 40)
         self._kind_width = max((len(step.node.kind) for step in plan.steps.values()), default=1)
+        self._only_audits = all(step.node.kind is NodeKind.AUDIT for step in plan.steps.values())
         if self._quiet:
             return []
         kinds = dict.fromkeys(NodeKind, 0)
@@ -154,6 +157,9 @@ class RunLines:
         """What never ran is told in the summary, by its cause: one failure may block thousands."""
         if self._quiet:
             return result.error is not None or bool(result.warnings) or result.status is Status.WARNED
+        if result.kind is NodeKind.AUDIT and result.status is Status.SUCCEEDED:
+            # There may be many times as many as models, and nobody looks for those that found nothing.
+            return self._verbose or self._only_audits
         return self._verbose or result.attempt > 0 or result.status not in _CASCADES
 
     def _failure(self, result: NodeResult) -> list[str]:
@@ -174,6 +180,14 @@ class RunLines:
         again = f"  attempt {event.attempt}" if event.attempt > 1 else ""
         label = self._paint(f"{'started':<11}", "faint")
         return [self._under(f"{label} {event.kind:<{self._kind_width}} {event.name}{again}")]
+
+    def _staged(self, event: NodeStaged) -> list[str]:
+        if not self._verbose:
+            return []
+        label = self._paint(f"{'staged':<11}", "faint")
+        kind = event.node.partition(":")[0]
+        gates = counted(len(event.gates), "audit")
+        return [self._under(f"{label} {kind:<{self._kind_width}} {event.name:<{self._name_width}}  waits for {gates}")]
 
     def _retrying(self, event: NodeRetrying) -> list[str]:
         if self._quiet:

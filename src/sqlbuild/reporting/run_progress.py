@@ -5,7 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sqlbuild.domain.events import Event, NodeFinished, NodeProgress, NodeRetrying, NodeStarted, RunStarted
+from sqlbuild.domain.events import (
+    Event,
+    NodeFinished,
+    NodeProgress,
+    NodeRetrying,
+    NodeStaged,
+    NodeStarted,
+    RunStarted,
+)
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import Status
@@ -71,6 +79,8 @@ class RunProgress:
             case NodeRetrying(at=at, node=node, name=name, attempt=attempt, delay=delay):
                 self.running.pop(node, None)
                 self.retrying[node] = RetryingNode(name, attempt + 1, at + delay)
+            case NodeStaged(node=node):
+                self.running.pop(node, None)
             case RunStarted(at=at, plan=plan):
                 self.total = len(plan.steps)
                 self.started_at = at

@@ -14,12 +14,14 @@ import anyio
 from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import PYTHON_KINDS
-from sqlbuild.domain.nodes import Function, Model, PythonFunction, PythonNode, Seed, UnitTest
+from sqlbuild.domain.nodes import Audit, Function, Model, PythonFunction, PythonNode, Seed, UnitTest
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
 from sqlbuild.runner.capacity import Lane, Need
-from sqlbuild.runner.kinds.sql_model import GiveWay, ModelBuilder
+from sqlbuild.runner.gates import Gated
+from sqlbuild.runner.kinds.sql_model import GiveWay
+from sqlbuild.runner.kinds.sql_node import SqlNodes
 from sqlbuild.runner.kinds.user_function import call_async, exited, run_function
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised
@@ -67,6 +69,10 @@ class Attempt:
     """From being ready to the first attempt's start."""
     history: History | None = None
     """Of the attempts before."""
+    gated: Gated | None = None
+    """What an earlier part of it, or an earlier attempt, has staged: its gates have ended."""
+    goes_on: bool = False
+    """It has begun already."""
     has_lane: bool = True
     """False: it has let others have the slot of its lane, and was not given another one."""
     waits_since: float | None = None
@@ -112,12 +118,12 @@ def lane_of(node: Node) -> Lane:
     return Lane.CONNECTIONS
 
 
-def limits_of(node: Node) -> PythonFunction | Model | Seed | Function | UnitTest:
+def limits_of(node: Node) -> PythonFunction | Model | Seed | Function | UnitTest | Audit:
     """Where the node's retry policy, time limit and pools are declared."""
     declaration = node.declaration
     if isinstance(declaration, PythonNode):
         return declaration.declared
-    assert isinstance(declaration, Model | Seed | Function | UnitTest)
+    assert isinstance(declaration, Model | Seed | Function | UnitTest | Audit)
     return declaration
 
 
@@ -136,9 +142,9 @@ def run_sync(attempt: Attempt, max_bytes: int) -> Outcome:
 
 
 async def run_async(
-    attempt: Attempt, order: RunOrder, models: ModelBuilder, limit: LimitOf, *, guard_scopes: bool
+    attempt: Attempt, order: RunOrder, sql_nodes: SqlNodes, limit: LimitOf, *, guard_scopes: bool
 ) -> Outcome:
-    """On the event loop: await an `async def` node, build a model or load a seed. Never raises; cancellation is an outcome too.
+    """On the event loop: await an `async def` node or do the work of an SQL node. Never raises; cancellation is an outcome too.
 
     With `guard_scopes` a cancel scope that the node leaves open fails it and can do no harm to what comes after it.
     """
@@ -151,10 +157,10 @@ async def run_async(
             # Before the time limit: it bounds the author's function, not what others may have to wait for too.
             await attempt.session.set_up_providers()
         if not in_scope:
-            return await _called(attempt, order, models)
+            return await _called(attempt, order, sql_nodes)
         with anyio.CancelScope() if timeout is None else limit(attempt, timeout):
             try:
-                outcome = await _called(attempt, order, models)
+                outcome = await _called(attempt, order, sql_nodes)
             except BaseException as error:
                 raised = error
                 raise
@@ -181,10 +187,12 @@ def too_late(timeout: float | None) -> NodeTimeout:
     return NodeTimeout(f"the attempt took longer than its timeout of {timeout:g} s")
 
 
-def _called(attempt: Attempt, order: RunOrder, models: ModelBuilder) -> Coroutine[Any, Any, Outcome]:
+def _called(attempt: Attempt, order: RunOrder, sql_nodes: SqlNodes) -> Coroutine[Any, Any, Outcome]:
     node, session = attempt.node, attempt.session
     if session is None:
-        return models.build(node, attempt.number, attempt.give_way)
+        if attempt.gated is not None:
+            return attempt.gated.conclude(attempt.number)
+        return sql_nodes.run(node, attempt.number, attempt.give_way)
     context = context_for(node.kind, True, session)
     return call_async(cast(PythonNode, node.declaration), context, session, order.max_payload_bytes)
 

@@ -3,9 +3,9 @@
 execute_plan
   _Execution.begin          what has no upstream is ready
   _Execution._grant         slots are taken, attempts start
-    workers                   async nodes and SQL models, on the event loop, one worker per node that waits
+    workers                   async nodes and SQL, on the event loop, one worker per node that waits
     executor.submit           `def` nodes, on threads
-  _Execution._attempt_ended slot back; retried later, or recorded and told to the scheduler
+  _Execution._attempt_ended slot back; waits for gates, retried later, or recorded and told to the scheduler
   _Execution.stop           a signal or --fail-fast: cancel, interrupt, wait for what still runs up to the grace time
   _Execution.try_to_conclude  everything is written, the run's own record too
 """
@@ -23,6 +23,7 @@ from anyio.abc import TaskGroup
 from sqlbuild.authoring.pool_blocks import begin_outside_of_blocks
 from sqlbuild.domain.events import (
     NodeRetrying,
+    NodeStaged,
     NodeStarted,
     RunStarted,
     RunStopping,
@@ -48,14 +49,14 @@ from sqlbuild.runner.attempts import (
 from sqlbuild.runner.blocked_loop import judged
 from sqlbuild.runner.capacity import Lane, Need, need_of, pool_key
 from sqlbuild.runner.connection_slots import ConnectionSlots
+from sqlbuild.runner.gates import Gated
 from sqlbuild.runner.kinds.check import status_of_error
-from sqlbuild.runner.kinds.sql_model import ModelBuilder
 from sqlbuild.runner.ledger import Ledger
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.node_work import begin_work
-from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, WouldRun
+from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Staged, WouldRun
 from sqlbuild.runner.providing import make_providing
 from sqlbuild.runner.records import Records
 from sqlbuild.runner.rehearsal import Rehearsal
@@ -64,11 +65,13 @@ from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.run_parts import (
     make_capacity,
     make_environment,
+    make_gates,
     make_isolation,
     make_scheduler,
+    make_sql_nodes,
     results_from_outside,
 )
-from sqlbuild.runner.scheduler import Command, Ready, Settle
+from sqlbuild.runner.scheduler import Command, Promote, Ready, Reject, Settle
 from sqlbuild.runner.stop_signals import stop_signals
 from sqlbuild.runner.time_limits import TimeLimit, TimeLimits
 from sqlbuild.runner.turns import Turns
@@ -142,7 +145,8 @@ class _Execution:
         self.alarms = Alarms(services.clock)
         self.ledger = Ledger(services, self._engine_failed)
         self.results = self.ledger.results
-        self._scheduler = make_scheduler(plan)
+        self._gates = make_gates(plan)
+        self._scheduler = make_scheduler(plan, self._gates)
         self._capacity = make_capacity(order, services.clock)
         begin_outside_of_blocks()
         self._executor = services.make_executor(order.limits[Lane.THREADS.value], self.bridge.call_soon)
@@ -170,13 +174,17 @@ class _Execution:
             work=self._node_work,
             providing=self.providing,
         )
-        self._models = ModelBuilder(plan, order, services, self.results, self._environment, self._node_work.checkpoints)
+        self._sql_nodes = make_sql_nodes(
+            plan, order, services, self.results, self._gates, self._environment, self._node_work.checkpoints
+        )
         self._turns = Turns(self._capacity, services.clock, self._grant)
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
         self._ready_at: dict[NodeId, float] = {}
         self._records = Records(plan, order.run_id, order.root, services.clock, services.logs, services.masker)
         self._running: dict[NodeId, Attempt] = {}
+        self._staged: dict[NodeId, Attempt] = {}
+        """Their first part has ended, their second one has not begun."""
         self._workers = Workers(
             services.clock,
             begin=self._begin,
@@ -209,6 +217,7 @@ class _Execution:
     async def run(self) -> None:
         try:
             await self._run_nodes()
+            await self._gates.drop_what_is_left()
             if self.stopped_by is not None:
                 await self._wait_for_threads()
                 await self._discard_loads()
@@ -352,6 +361,7 @@ class _Execution:
         self._never_begun.append(attempt.node.id)
 
     def _settle_stopped(self) -> None:
+        self._settle_gated()
         for node, history in self._records.history.items():
             if node not in self.results:
                 # It was waiting to be tried again.
@@ -362,6 +372,22 @@ class _Execution:
             assert isinstance(command, Settle)
             if command.node not in self.results:
                 self.ledger.record(self._records.of_node(command.node, command.status))
+
+    def _settle_gated(self) -> None:
+        """Models that had begun, and wait for their gates or for a slot to go on."""
+        for node, attempt in self._staged.items():
+            gated = self._gates.of(node)
+            if gated is None or node in self.results:
+                continue
+            gated.rejected_by = tuple(
+                gate for gate in gated.gates if gate in self.results and self.results[gate].status in FAILURES
+            )
+            attempt.started = self._monotonic() - gated.worked
+            if gated.rejected_by:
+                facts = {"error": self._records.describe(attempt, gated.refusal())}
+                self.ledger.record(self._records.of_attempt(attempt, Status.FAILED, **facts))
+            else:
+                self.ledger.record(self._records.of_attempt(attempt, Status.CANCELLED))
 
     def _check_idle(self) -> None:
         if len(self.results) == len(self.plan.steps):
@@ -385,6 +411,13 @@ class _Execution:
         for command in commands:
             match command:
                 case Ready(node):
+                    self._enqueue(node)
+                case Promote(node):
+                    self._enqueue(node)
+                case Reject(node, because_of):
+                    gated = self._gates.of(node)
+                    assert gated is not None
+                    gated.rejected_by = because_of
                     self._enqueue(node)
                 case Settle(node, status, because_of):
                     self.ledger.record(self._records.of_node(node, status, because_of=because_of))
@@ -412,6 +445,11 @@ class _Execution:
             self._node_work.after_grant(self._capacity.due)
 
     def _start(self, node: NodeId, need: Need) -> None:
+        gated = self._gates.of(node)
+        staged = self._staged.get(node) if gated is not None else None
+        if gated is not None and staged is not None:
+            self._go_on(gated, staged)
+            return
         step = self.plan.steps[node]
         history = self._records.history.get(node)
         number = len(history.errors) + 1 if history is not None else 1
@@ -419,7 +457,9 @@ class _Execution:
             number += self.order.attempts.get(node, 0)
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
-        attempt = Attempt(step=step, node=step.node, number=number, need=need, session=session, history=history)
+        attempt = Attempt(
+            step=step, node=step.node, number=number, need=need, session=session, history=history, gated=gated
+        )
         if not is_python:
             attempt.give_way = functools.partial(self._turns.give_way, attempt)
         if self.stopped_by is not None:
@@ -437,9 +477,26 @@ class _Execution:
         else:
             self._workers.add(attempt)
 
+    def _go_on(self, gated: Gated, attempt: Attempt) -> None:
+        """The second part of an attempt."""
+        if self.stopped_by is not None:
+            self._never_began(attempt)
+            return
+        attempt.gated, attempt.goes_on = gated, True
+        self._workers.add(attempt)
+
     def _begin(self, attempt: Attempt) -> bool:
         """Say that user code starts now; False if that could not be written down."""
         node, history = attempt.node, attempt.history
+        if attempt.goes_on:
+            assert attempt.gated is not None
+            del self._staged[node.id]
+            # What its gates have said is written down before it takes effect; the time of waiting is none of its work.
+            self.ledger.write_out()
+            attempt.started = self._monotonic() - attempt.gated.worked
+            self._running[node.id] = attempt
+            self._publish(NodeStarted(self._now(), node.id, node.kind, node.name, attempt.number))
+            return True
         at = attempt.started_at = self._now()
         attempt.started = self._monotonic()
         attempt.waited = attempt.started - self._ready_at[node.id] if history is None else history.waited
@@ -458,7 +515,7 @@ class _Execution:
         """Of what is awaited: an async node or a SQL model."""
         if self._rehearsal is not None and not self._rehearsal.calls(attempt.node):
             return self._rehearsal.outcome_of(attempt.node)
-        return run_async(attempt, self.order, self._models, self._limit, guard_scopes=guards_scopes)
+        return run_async(attempt, self.order, self._sql_nodes, self._limit, guard_scopes=guards_scopes)
 
     # -- endings ----------------------------------------------------------------------------------------------------
 
@@ -519,6 +576,8 @@ class _Execution:
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.over:
+            if isinstance(outcome, Staged):
+                self._gates.came_too_late(attempt.node, outcome)
             self._ended_at_last(attempt)
             return
         failpoint("node.returned")
@@ -534,6 +593,8 @@ class _Execution:
         else:
             work.end(self._capacity, attempt.need)
         match outcome:
+            case Staged():
+                self._wait_for_gates(attempt, outcome)
             case Raised(error, facts):
                 self._failed(attempt, error, facts)
             case Cancelled(error) if self.stopped_by is None:
@@ -543,6 +604,13 @@ class _Execution:
         if node.id in self.results:
             self._node_work.checkpoints.forget(node.id)
         self._check_idle()
+
+    def _wait_for_gates(self, attempt: Attempt, staged: Staged) -> None:
+        node = attempt.node
+        gated = self._gates.add(node, staged, self._monotonic() - attempt.started)
+        self._staged[node.id] = attempt
+        self._publish(NodeStaged(self._now(), node.id, node.name, attempt.number, gated.gates))
+        self._apply(self._scheduler.staged(node.id))
 
     def _failed(self, attempt: Attempt, error: BaseException, told: ErrorFacts | None = None) -> None:
         node, now = attempt.node, self.services.clock.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlbuild.authoring.service_waits import asked_wait, wait_to_tell
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.nodes import Model, PythonNode, Seed, UnitTest
+from sqlbuild.domain.nodes import Audit, Model, PythonNode, Seed, UnitTest
 from sqlbuild.errors import EngineError, NodeCancelled, NodeError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
@@ -195,4 +195,4 @@ def _pools_of(node: Node) -> tuple[str, ...]:
     declaration = node.declaration
     if isinstance(declaration, PythonNode):
         return declaration.declared.pools
-    return declaration.pools if isinstance(declaration, Model | Seed | UnitTest) else ()
+    return declaration.pools if isinstance(declaration, Model | Seed | UnitTest | Audit) else ()

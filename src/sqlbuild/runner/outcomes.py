@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
 
+from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.results import ErrorFacts, SkipMode, Status
 
 
@@ -59,4 +61,17 @@ class WouldRun:
     why: str
 
 
-Outcome = WouldRun | Returned | SkippedItself | Checked | Raised | Cancelled
+@dataclasses.dataclass(frozen=True, slots=True)
+class Staged:
+    """Nothing has taken effect yet: its gates look at `relation` first.
+
+    `promote` lets it take effect, in an attempt with this number, and `discard` removes it; both are awaited with a slot
+    that may be another one. `promote` may be awaited again if it has raised an error.
+    """
+
+    relation: Relation
+    promote: Callable[[int], Awaitable[Outcome]]
+    discard: Callable[[], Awaitable[None]]
+
+
+Outcome = WouldRun | Returned | SkippedItself | Checked | Staged | Raised | Cancelled

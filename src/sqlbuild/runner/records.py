@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import assert_never
 
-from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
+from sqlbuild.domain.ids import PYTHON_KINDS, NodeId, NodeKind
 from sqlbuild.domain.masked_records import masked_error
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.plans import Plan
@@ -124,6 +124,8 @@ class Records:
                 # Code of the author's, in a hook, has raised it.
                 return facts
             path, line = (error.path, error.line) if isinstance(error, NodeError) else (None, None)
+            if attempt.node.kind is NodeKind.AUDIT:
+                line = place.line
             return dataclasses.replace(facts, traceback="", path=path or place.path, line=line)
         if not facts.path:
             # The node returned; what it returned is what is wrong.
@@ -137,4 +139,9 @@ class Records:
         return self._logs.failed(attempt.node.name, attempt.number, self._clock.now(), error, retry_in)
 
     def log_of(self, attempt: Attempt) -> str | None:
-        return None if self._logs is None else self._logs.path(attempt.node.name, attempt.number)
+        """Of a Python node."""
+        return (
+            None
+            if self._logs is None or attempt.session is None
+            else self._logs.path(attempt.node.name, attempt.number)
+        )

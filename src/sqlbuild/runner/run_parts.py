@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from sqlbuild.domain.events import RunWarning
+from sqlbuild.domain.graph import gates_among
 from sqlbuild.domain.ids import PYTHON_KINDS, NodeId
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.plans import Plan
@@ -13,9 +14,13 @@ from sqlbuild.domain.results import NodeResult
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.runner.capacity import Capacity, Lane, Waiter, pool_key
+from sqlbuild.runner.checkpoints import RunCheckpoints
 from sqlbuild.runner.connection_slots import ConnectionSlots
+from sqlbuild.runner.gates import Gates
 from sqlbuild.runner.isolated import Isolation
-from sqlbuild.runner.kinds.sql_model import BuildsToCome
+from sqlbuild.runner.kinds.audit import AuditRunner
+from sqlbuild.runner.kinds.sql_model import BuildsToCome, ModelBuilder
+from sqlbuild.runner.kinds.sql_node import SqlNodes
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_session import NodeEnvironment, make_exporting
 from sqlbuild.runner.node_work import WorkServices
@@ -36,7 +41,25 @@ async def results_from_outside(plan: Plan, order: RunOrder, store: StateStore) -
     return {**stored, **order.earlier}
 
 
-def make_scheduler(plan: Plan) -> Scheduler:
+def make_gates(plan: Plan) -> Gates:
+    return Gates(gates_among(plan.graph, plan.steps))
+
+
+def make_sql_nodes(
+    plan: Plan,
+    order: RunOrder,
+    services: RunServices,
+    results: Mapping[NodeId, NodeResult],
+    gates: Gates,
+    environment: NodeEnvironment,
+    checkpoints: RunCheckpoints,
+) -> SqlNodes:
+    audits = AuditRunner(plan.graph, plan.steps, services.warehouse, order.max_payload_bytes, gates.staged_relation)
+    models = ModelBuilder(plan, order, services, results, environment, checkpoints, gates, audits.look)
+    return SqlNodes(models, audits)
+
+
+def make_scheduler(plan: Plan, gates: Gates) -> Scheduler:
     return Scheduler(
         {node: step.upstream for node, step in plan.steps.items()},
         {
@@ -44,7 +67,13 @@ def make_scheduler(plan: Plan) -> Scheduler:
             for node, step in plan.steps.items()
             if isinstance(step.node.declaration, PythonNode)
         },
-        not_read={(test, node) for node, step in plan.steps.items() for test in step.node.tested_by},
+        gates.guards,
+        not_read={
+            (near, node)
+            for node, step in plan.steps.items()
+            if step.only_waits_for or step.node.tested_by
+            for near in (*step.node.tested_by, *step.only_waits_for)
+        },
     )
 
 

@@ -171,7 +171,7 @@ class Scheduler:
                 if facts is None:
                     continue
                 facts.unfinished -= 1
-                facts.skipped += skipped
+                facts.skipped += skipped and current in facts.upstream
                 if facts.unfinished or self._stopped:
                     continue
                 del self._waiting[child]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Set as AbstractSet
 
 from sqlbuild.domain.graph import Graph
@@ -24,7 +25,7 @@ def required_graph(
     """Every upstream of `chosen` that the target lacks, and theirs; what exists is used as it stands, but functions
     are made anew.
 
-    `alone`: `chosen` are the checks of a command that builds nothing.
+    `alone`: `chosen` are the checks or audits of a command that builds nothing.
 
     Raises SelectionError for a missing upstream that is in `excluded`, and with `only` for any missing one.
     """
@@ -76,7 +77,7 @@ def _missing(
     if upstream in excluded:
         help = f"run it first ('sqb build {name_of(upstream)}') or do not exclude it"
     elif alone:
-        help = f"build it first ('sqb build {name_of(upstream)}'), or leave the check out: --exclude {name_of(node)}"
+        help = f"build it first ('sqb build {name_of(upstream)}'), or leave the {graph.nodes[node].kind} out: --exclude {shlex.quote(name_of(node))}"
     else:
         help = f"select '+{name_of(node)}' to run all its upstreams, or leave out --only"
     return SelectionError("; ".join(sentences), help=help)

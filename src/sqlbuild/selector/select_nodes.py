@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.past import Past, behind_sources
 from sqlbuild.domain.selection import Selected, Selection
 from sqlbuild.errors import SelectionError
+from sqlbuild.selector.audits import attached_to, audits_of, audits_of_graph, singular_audits_of
 from sqlbuild.selector.checks import checks_of, checks_of_graph, missing_for
 from sqlbuild.selector.grammar import Term, parse
 from sqlbuild.selector.loaders import loaders_of, loaders_of_graph, no_loader, python_that_reads
@@ -16,9 +17,11 @@ from sqlbuild.selector.methods import NodeFinder
 from sqlbuild.selector.required_graph import required_graph
 from sqlbuild.selector.unit_tests import select_tests, tests_of, tests_of_graph, tests_of_models
 
+_LOOKING = frozenset({NodeKind.AUDIT, NodeKind.CHECK})
+
 
 def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
-    """The nodes to build: what is selected, every upstream of it that the target lacks, and the checks of all that.
+    """The nodes to build: what is selected, every upstream of it that the target lacks, and the audits and checks of all that.
 
     Raises SelectionError for a selector that names nothing, for a missing upstream that may not be added, and for an
     empty selection unless `allow_empty`.
@@ -30,20 +33,24 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         return _loaders_alone(graph, past, selection, chosen, excluded)
     if selection.seeds_alone:
         return _seeds_alone(graph, selection, chosen)
+    if selection.audits_alone:
+        return _audits_alone(graph, past, selection, chosen, excluded)
     if selection.tests_alone:
         return select_tests(graph, selection, chosen, excluded)
     if excluded and not selection.select:
-        # Everything was meant: a check whose inputs are all excluded is not, and no test of what is excluded.
-        chosen -= checks_of_graph(graph) | tests_of_models(graph)
+        # Everything was meant: an audit or check whose inputs are all excluded is not, and no test of what is excluded.
+        chosen -= checks_of_graph(graph) | audits_of_graph(graph) | tests_of_models(graph)
+    chosen -= attached_to(graph, excluded)
     if not chosen and not selection.allow_empty:
         raise _empty(graph, past, selection)
     if selection.changed:
         chosen = _changed_among(graph, past, chosen)
         if not chosen:
             return Selected(nodes=frozenset(), required=frozenset(), allow_empty=True, changed=True)
-    required = required_graph(graph, past, chosen, excluded=excluded, only=selection.only)
-    nodes = chosen | required
-    along = checks_of(graph, nodes) - nodes - excluded if len(nodes) < len(graph.nodes) else set()
+    nodes, required = _with_audits(graph, past, selection, chosen, excluded)
+    along: set[NodeId] = set()
+    if len(nodes) < len(graph.nodes):
+        along = (checks_of(graph, nodes) | singular_audits_of(graph, nodes)) - nodes - excluded
     missing = missing_for(graph, past, along, nodes)
     along |= tests_of(graph, nodes) - nodes - excluded
     return Selected(
@@ -51,7 +58,52 @@ def select_nodes(graph: Graph, past: Past, selection: Selection) -> Selected:
         required=required,
         allow_empty=selection.allow_empty,
         changed=selection.changed,
-        warnings=tuple(f"{check} is left out: this target has no {what}" for check, what in sorted(missing.items())),
+        warnings=_left_out(missing),
+    )
+
+
+def _left_out(missing: Mapping[NodeId, str]) -> tuple[str, ...]:
+    return tuple(f"{node} is left out: this target has no {what}" for node, what in sorted(missing.items()))
+
+
+def _with_audits(
+    graph: Graph, past: Past, selection: Selection, chosen: set[NodeId], excluded: set[NodeId]
+) -> tuple[set[NodeId], frozenset[NodeId]]:
+    """What is chosen with what that needs and the target lacks, and the audits of all that with what they need."""
+    nodes = set(chosen)
+    required: frozenset[NodeId] = frozenset()
+    while True:
+        required |= required_graph(graph, past, nodes, excluded=excluded, only=selection.only)
+        nodes |= required
+        along = audits_of(graph, nodes) - nodes - excluded if graph.audits and len(nodes) < len(graph.nodes) else set()
+        if not along:
+            return nodes, required
+        nodes |= along
+
+
+def _audits_alone(
+    graph: Graph, past: Past, selection: Selection, chosen: set[NodeId], excluded: set[NodeId]
+) -> Selected:
+    every = audits_of_graph(graph)
+    audits = (chosen & every) | attached_to(graph, chosen)
+    along = singular_audits_of(graph, chosen) - audits - excluded
+    # One that nobody has named may read something else that is not there.
+    missing = missing_for(graph, past, along, frozenset())
+    audits = (audits | (along - missing.keys())) - excluded - attached_to(graph, excluded)
+    if not audits and not selection.allow_empty:
+        of = "of what is selected" if every and (selection.select or selection.exclude) else "in this project"
+        help = (
+            "'sqb list audit:*' shows every audit"
+            if every
+            else "attach one to a model: columns (id (audits [not_null]))"
+        )
+        raise SelectionError(f"there is no audit {of}", help=f"{help}; --allow-empty makes this no error")
+    required_graph(graph, past, audits, only=True, alone=True)
+    return Selected(
+        nodes=frozenset(audits),
+        required=frozenset(),
+        allow_empty=selection.allow_empty,
+        warnings=_left_out(missing),
     )
 
 
@@ -110,7 +162,7 @@ def _chosen_and_excluded(graph: Graph, past: Past, selection: Selection) -> tupl
     chosen = _union(graph, finder, selection.select) if selection.select else set(graph.nodes)
     excluded = _union(graph, finder, selection.exclude, with_checks=True)
     if selection.no_checks:
-        excluded |= checks_of_graph(graph)
+        excluded |= checks_of_graph(graph) | audits_of_graph(graph)
     if selection.no_tests:
         excluded |= tests_of_graph(graph)
     if selection.no_python:
@@ -124,14 +176,14 @@ def _chosen_and_excluded(graph: Graph, past: Past, selection: Selection) -> tupl
 
 
 def _union(graph: Graph, finder: NodeFinder, texts: Iterable[str], *, with_checks: bool = False) -> set[NodeId]:
-    """What one of `texts` selects; checks that none of them names but `x+` reaches only `with_checks`."""
+    """What one of `texts` selects; audits and checks that none of them names but `x+` reaches only `with_checks`."""
     found: set[NodeId] = set()
     for text in texts:
         terms = [_term(graph, finder, term) for term in parse(text).terms]
         common = set.intersection(*(reached for reached, _ in terms))
         if not with_checks:
             named = set().union(*(names for _, names in terms))
-            common = {node for node in common if node in named or graph.nodes[node].kind is not NodeKind.CHECK}
+            common = {node for node in common if node in named or graph.nodes[node].kind not in _LOOKING}
         found |= common
     return found
 
@@ -173,7 +225,7 @@ def _empty(graph: Graph, past: Past, selection: Selection) -> SelectionError:
         ("--exclude", selection.exclude),
         ("--no-python", selection.no_python),
         ("--no-tests", selection.no_tests and not named.isdisjoint(tests_of_graph(graph))),
-        ("--no-audits", selection.no_checks and not named.isdisjoint(checks_of_graph(graph))),
+        ("--no-audits", selection.no_checks and not named.isdisjoint(checks_of_graph(graph) | audits_of_graph(graph))),
     )
     options = [option for option, value in given if value]
     leave = "leaves" if len(options) == 1 else "leave"

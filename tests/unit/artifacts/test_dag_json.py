@@ -55,7 +55,15 @@ def test_the_document_fits_its_schema_and_survives_being_written(graph, validate
 def test_an_empty_project_has_a_document_too(make_graph, validate):
     document = dag_document("shop", make_graph())
     validate("dag", document)
-    assert document == {"schema_version": 1, "project": "shop", "nodes": [], "edges": [], "checks": [], "tests": []}
+    assert document == {
+        "schema_version": 1,
+        "project": "shop",
+        "nodes": [],
+        "edges": [],
+        "checks": [],
+        "tests": [],
+        "audits": [],
+    }
 
 
 def test_a_model_is_described_in_full(graph):

@@ -14,6 +14,7 @@ COMMANDS = (
     "build",
     "plan",
     "retry",
+    "audit",
     "test",
     "check",
     "load",

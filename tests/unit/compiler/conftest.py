@@ -14,7 +14,7 @@ from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import Place, node_id
-from sqlbuild.domain.nodes import Declaration, Model, Seed, Source, UnitTest, kind_of_declaration
+from sqlbuild.domain.nodes import Audit, Declaration, Model, Seed, Source, UnitTest, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.domain.settings import Connection, Pool, Settings, Target
 from sqlbuild.domain.sql_reference import SqlReference
@@ -44,6 +44,22 @@ def make_model(name: str, sql: str = "SELECT 1 AS one", **fields: Any) -> Model:
     return Model(name=name, place=Place(path, 1, 1), sql=sql, sql_line=5, references=tuple(references), **fields)
 
 
+def make_audit(name: str, sql: str, target: str | None = None, **fields: Any) -> Audit:
+    """An audit in `audits/singular/` or, of `kind:name`, at a place of that, whose query begins on line 5."""
+    place = Place("models/somewhere.sql", 3, 7) if target else Place(f"audits/singular/{name}.sql", 1, 1)
+    query = make_model(name, sql)
+    return Audit(
+        name=name,
+        place=place,
+        definition=name,
+        sql=sql,
+        sql_place=Place("audits/generic/a.sql", 5, 1),
+        references=query.references,
+        target=Reference(*target.split(":")) if target else None,  # type: ignore[arg-type]
+        **fields,
+    )
+
+
 def make_source(name: str, **fields: Any) -> Source:
     return Source(name=name, place=Place("sources/raw.yml", 2, 5), **fields)
 
@@ -70,9 +86,9 @@ def make_project(
     declarations: list[Declaration] = []
     facts: dict[str, CodeFacts] = {}
     for line, item in enumerate(items, 1):
-        declaration = item if isinstance(item, Model | Source | Seed | UnitTest) else _placed(item, line)
+        declaration = item if isinstance(item, Model | Source | Seed | UnitTest | Audit) else _placed(item, line)
         declarations.append(declaration)
-        if not isinstance(declaration, Model | Source | Seed | UnitTest):
+        if not isinstance(declaration, Model | Source | Seed | UnitTest | Audit):
             found = node_id(kind_of_declaration(declaration), declaration.declared.name)
             facts[found] = CodeFacts(source_digest=f"code of {found}")
     return Project(
@@ -109,6 +125,7 @@ class Compiling:
     model = staticmethod(make_model)
     source = staticmethod(make_source)
     seed = staticmethod(make_seed)
+    audit = staticmethod(make_audit)
     settings = staticmethod(make_settings)
     project = staticmethod(make_project)
     problems = staticmethod(problems_of)

@@ -193,9 +193,7 @@ def test_a_bad_header_is_a_problem_with_its_place_and_fix(header, code, place, m
 
 
 WARNINGS = [
-    ("audits [not_null]", "`audits` is not supported yet and is ignored"),
     ("updated_at a", "`updated_at` is not supported yet and is ignored"),
-    ("columns (a (audits [x]), b (audits [y]))", "`columns.a.audits`: audits of columns are not run yet"),
 ]
 
 

@@ -170,8 +170,6 @@ def test_a_bad_entry_is_a_problem_with_its_place_and_fix(text, code, place, mess
         (ONE + "freshness: {column: a}", "3:3", "`sources[0].freshness` is not supported yet and is ignored"),
         (ONE + "write_strategy: append", "3:3", "`sources[0].write_strategy` is not supported yet and is ignored"),
         (ONE + "contract: enforced", "3:3", "`sources[0].contract` is not supported yet and is ignored"),
-        (ONE + "audits: [unique]", "3:3", "`sources[0].audits`: audits of sources are not run yet"),
-        (ONE + "columns: [{name: a, audits: [unique]}]", "3:23", "`sources[0].columns[0].audits`: audits of sources are not run yet"),
     ],
 )  # fmt: skip
 def test_known_keys_that_do_nothing_yet_are_a_warning(text: str, place: str, message: str):

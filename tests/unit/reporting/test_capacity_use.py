@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sqlbuild.domain.events import NodeFinished, NodeRetrying, NodeStarted
+from sqlbuild.domain.events import NodeFinished, NodeRetrying, NodeStaged, NodeStarted
 from sqlbuild.domain.ids import kind_of, name_of
 from sqlbuild.reporting.capacity_use import CapacityUse
 
@@ -69,3 +69,21 @@ def test_an_event_without_a_plan_changes_nothing():
     capacity = CapacityUse()
     capacity.handle(start_of("task:a"))
     assert (capacity.used, capacity.waiting) == ({}, {})
+
+
+def test_a_model_that_waits_for_its_gates_holds_nothing_and_they_wait_in_its_place(
+    make_graph, make_node, make_plan, started, make_result
+):
+    graph = make_graph(make_node("model:m"), make_node("audit:m.a", ["model:m"], target="model:m"))
+    capacity = CapacityUse()
+    capacity.handle(started(make_plan(graph), connections=4))
+    capacity.handle(start_of("model:m"))
+    capacity.handle(NodeStaged(0.0, "model:m", "m", 1, ("audit:m.a",)))
+    assert (capacity.used, capacity.waiting) == ({"connections": 0}, {"connections": 1})
+    capacity.handle(start_of("audit:m.a"))
+    capacity.handle(NodeFinished(0.0, make_result("audit:m.a")))
+    assert (capacity.used, capacity.waiting) == ({"connections": 0}, {"connections": 0})
+    capacity.handle(start_of("model:m"))
+    assert capacity.used == {"connections": 1}
+    capacity.handle(NodeFinished(0.0, make_result("model:m")))
+    assert (capacity.used, capacity.waiting) == ({"connections": 0}, {"connections": 0})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from sqlbuild.domain.events import (
     NodeFinished,
     NodeLogged,
     NodeRetrying,
+    NodeStaged,
     NodeStarted,
     PoolPaused,
     PoolUse,
@@ -17,7 +19,7 @@ from sqlbuild.domain.events import (
     RunWarning,
 )
 from sqlbuild.domain.ids import NodeKind
-from sqlbuild.domain.results import SkipMode
+from sqlbuild.domain.results import ErrorFacts, SkipMode
 from sqlbuild.reporting.run_lines import RunLines
 from sqlbuild.reporting.wording import coloured
 
@@ -209,3 +211,50 @@ def test_what_a_dry_run_would_do_is_told_with_the_reason(open_run, make_result, 
         assert open_run(**options).lines(NodeFinished(start, result)) == [
             "1/3  would run   task  ping           code changed since run r0"
         ]
+
+
+@pytest.fixture
+def audited(make_graph, make_node, make_plan):
+    return make_plan(
+        make_graph(
+            make_node("model:orders"),
+            make_node("audit:orders.unique(id)", ["model:orders"], target="model:orders"),
+            make_node("audit:orders.known", ["model:orders"], target="model:orders"),
+        )
+    )
+
+
+def test_audits_that_pass_are_listed_only_where_somebody_looks_for_them(audited, started, make_result, start):
+    passed = NodeFinished(start, make_result("audit:orders.unique(id)"))
+    for options, shown in (({}, 0), ({"verbose": True}, 1), ({"quiet": True}, 0)):
+        lines = RunLines(**options)
+        lines.lines(started(audited))
+        assert len(lines.lines(passed)) == shown
+    alone = dataclasses.replace(
+        audited, steps={node: step for node, step in audited.steps.items() if node.startswith("audit")}
+    )
+    lines = RunLines()
+    lines.lines(started(alone))
+    assert lines.lines(passed) == ["1/2  succeeded   audit orders.unique(id)  250 ms"]
+
+
+def test_what_an_audit_found_stands_under_its_line_also_if_it_only_warns(audited, started, make_result, start):
+    error = ErrorFacts(type="AuditFailed", message="2 rows violate it:\n  id=1\n  id=1", path="models/o.sql", line=4)
+    for status in ("failed", "warned"):
+        lines = RunLines()
+        lines.lines(started(audited))
+        assert lines.lines(NodeFinished(start, make_result("audit:orders.known", status, error=error))) == [
+            f"1/3  {status:<11} audit orders.known       250 ms",
+            "     models/o.sql:4: AuditFailed: 2 rows violate it:",
+            "         id=1",
+            "         id=1",
+        ]
+
+
+def test_a_model_that_waits_for_its_gates_is_told_when_asked_for_more(audited, started, start):
+    event = NodeStaged(start, "model:orders", "orders", 1, ("audit:orders.known", "audit:orders.unique(id)"))
+    for verbose in (False, True):
+        lines = RunLines(verbose=verbose)
+        lines.lines(started(audited))
+        told = ["     staged      model orders             waits for 2 audits"] if verbose else []
+        assert lines.lines(event) == told

@@ -134,3 +134,13 @@ def test_after_a_stop_no_gate_becomes_ready():
     scheduler.stop()
     assert scheduler.staged("t") == []
     assert {command.node for command in scheduler.settle_rest()} == {"g", "h", "r"}
+
+
+def test_whether_what_a_node_only_waits_for_was_skipped_says_nothing_of_the_node():
+    edges = {"a": (), "b": (), "n": ("a", "b")}
+    for skipped, expected in (("a", Ready("n")), ("b", Settle("n", Status.SKIPPED, ("b",)))):
+        scheduler = Scheduler(edges, {}, not_read={("a", "n")})
+        scheduler.begin()
+        (other,) = {"a", "b"} - {skipped}
+        scheduler.finished(other, Status.SUCCEEDED)
+        assert scheduler.finished(skipped, Status.SKIPPED, SkipMode.SOFT)[0] == expected

@@ -58,7 +58,7 @@ BATCH = "batch "
 CLEAN_UP_SECONDS = 5.0
 
 
-async def _nobody_looks(_staged: Relation) -> None:
+async def nobody_looks(_connection: Connection, _staged: Relation, _is_delta: bool) -> None:
     """No audits."""
 
 
@@ -78,8 +78,9 @@ class GrowthServices:
     """What earlier attempts have kept: key -> JSON text."""
     keep: Callable[[Sequence[tuple[str, str]]], None]
     """Returns when it is written. Raises EngineError."""
-    look: Callable[[Relation], Awaitable[None]] = _nobody_looks
-    """Awaited between staging and applying, with the staged relation; what it raises keeps the rows out of the table."""
+    look: Callable[[Connection, Relation, bool], Awaitable[None]] = nobody_looks
+    """Awaited between staging and applying, with the staged relation and whether it is less than the whole table; what it
+    raises keeps the rows out of the table."""
     give_way: Callable[[], Awaitable[None]] = goes_on
     """Awaited between batches."""
     progress: Callable[[int, int, str], None] = lambda _done, _all, _what: None
@@ -220,7 +221,7 @@ class Growth:
         async with self._staged(connection, order):
             await self._services.staging.stage_table(connection, order.staging, self.sql, order=self._how)
             rows = await self._deltas.check(connection, order)
-            await self._services.look(order.staging)
+            await self._services.look(connection, order.staging, False)
             await self._services.staging.promote_table(
                 connection, order.staging, self._relation, commit=self._marker(part), order=self._how
             )
@@ -234,7 +235,7 @@ class Growth:
         async with self._staged(connection, order):
             await self._deltas.stage(connection, order, self.sql)
             rows = await self._deltas.check(connection, order)
-            await self._services.look(order.staging)
+            await self._services.look(connection, order.staging, True)
             return await self._deltas.apply(connection, order, rows, self._marker(part))
 
     @contextlib.asynccontextmanager
@@ -330,7 +331,7 @@ class Growth:
         async with self._staged(connection, order):
             await self._services.staging.stage_table(connection, into, self.sql, order=self._how)
             rows = await self._deltas.check(connection, order)
-            await self._services.look(into)
+            await self._services.look(connection, into, True)
         return Applied(rows=rows)
 
     # -- telling ----------------------------------------------------------------------------------------------------

@@ -16,24 +16,27 @@ from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Warehouse
 from sqlbuild.runner.checkpoints import RunCheckpoints
 from sqlbuild.runner.kinds.contract import check_contract
-from sqlbuild.runner.kinds.incremental_model import SCOPE, Growth, GrowthServices, goes_on
+from sqlbuild.runner.kinds.incremental_model import SCOPE, Growth, GrowthServices, goes_on, nobody_looks
 from sqlbuild.runner.kinds.model_hooks import ModelHooks
 from sqlbuild.runner.kinds.seed import load_seed
 from sqlbuild.runner.kinds.sql_function import build_function
 from sqlbuild.runner.kinds.sql_place import placed
+from sqlbuild.runner.kinds.staged_model import StagedModel, marker_of
 from sqlbuild.runner.kinds.unit_test import run_unit_test
 from sqlbuild.runner.node_session import NodeEnvironment
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
 
-PART = "table"
-
 GiveWay = Callable[[], Awaitable[None]]
+Look = Callable[[Node, Connection, Relation, bool], Awaitable[None]]
+"""See `AuditRunner.look`."""
 
 
 class ModelBuilder:
-    """Builds the models of one run, loads its seeds and runs its unit tests; `results` has every node of `plan` that has
-    ended."""
+    """Builds the models of one run, stages those that are `gated`, loads its seeds and runs its unit tests.
+
+    `results` has every node of `plan` that has ended; audits `look` at what incremental models have staged.
+    """
 
     def __init__(
         self,
@@ -43,12 +46,16 @@ class ModelBuilder:
         results: Container[NodeId],
         environment: NodeEnvironment,
         checkpoints: RunCheckpoints | None = None,
+        gated: Container[NodeId] = frozenset(),
+        look: Look | None = None,
     ) -> None:
         self._plan = plan
         self._order = order
+        self._gated = gated
         self._services = services
         self._environment = environment
         self._checkpoints = checkpoints
+        self._look = look
         self._is_built_later = BuildsToCome(plan, results)
 
     async def build(self, node: Node, attempt: int, give_way: GiveWay | None = None) -> Outcome:
@@ -77,6 +84,8 @@ class ModelBuilder:
         )
         growth = None if model.incremental is None else self._growth(node, attempt, order, give_way)
         environment = self._environment if node.hooks else None
+        if node.id in self._gated:
+            return await StagedModel(node, self._services, self._order, order, environment).stage(attempt)
         return await build_model(node, self._services.warehouse, self._order, attempt, order, environment, growth)
 
     def _growth(self, node: Node, attempt: int, order: BuildOrder, give_way: GiveWay | None) -> Growth:
@@ -93,6 +102,7 @@ class ModelBuilder:
             keep=functools.partial(self._keep, node, attempt),
             progress=functools.partial(self._progress, node),
             give_way=give_way or goes_on,
+            look=nobody_looks if self._look is None else functools.partial(self._look, node),
         )
         return Growth(node, self._plan.steps[node.id].incremental or IncrementalBuild(), growing, attempt, order)
 
@@ -158,7 +168,7 @@ async def build_model(
         if skipped is not None:
             return skipped
         # Who finds the marker of a run that was killed would think that the hooks behind it have run too.
-        commit = None if model.post_hooks else _marker(node, order, attempt)
+        commit = None if model.post_hooks else marker_of(node, order, attempt)
         built = await _build(node, warehouse, connection, commit, how, growth)
         skipped = None if hooks is None else await hooks.run(HookPhase.POST)
     finally:
@@ -193,12 +203,6 @@ async def _build(
         ran = error if growth is None else _as_of_the_node(error, growth.sql, node)
         raise placed(ran, node) from error
     return Returned()
-
-
-def _marker(node: Node, order: RunOrder, attempt: int) -> CommitMarker | None:
-    if order.commits is None:
-        return None
-    return CommitMarker(relation=order.commits, run_id=order.run_id, node=node.id, part=PART, attempt=attempt)
 
 
 async def explain_model(node: Node, warehouse: Warehouse) -> None:
