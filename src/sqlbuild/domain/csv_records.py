@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from sqlbuild.domain.csv_settings import CsvSettings
+
+if TYPE_CHECKING:
+    import _csv
 
 # What no decoded text holds stands for the line ends of a text whose records end with something else.
 _NEWLINE, _RETURN = "\ud800", "\ud801"
@@ -25,18 +31,43 @@ class MalformedCsv(Exception):
 def csv_records(lines: Iterable[str], settings: CsvSettings) -> Iterator[tuple[int, list[str]]]:
     """Line and fields of every record; lines with nothing on them are none.
 
-    `lines` keep their ends as they are. A quoted field may go over several. Raises MalformedCsv, and whatever reading
-    `lines` raises.
+    `lines` keep their ends as they are. A quoted field may go over several. Raises MalformedCsv with the line on which
+    the record begins, and whatever reading `lines` raises.
     """
-    ending = settings.lineterminator
+    for line, (record,) in csv_batches(lines, settings, 1):
+        if record:
+            yield line, record
+
+
+def csv_batches(lines: Iterable[str], settings: CsvSettings, size: int) -> Iterator[tuple[int, list[list[str]]]]:
+    """The same in batches of at most `size` records, each with the line on which its first one begins; lines with nothing on
+    them are empty records. MalformedCsv has the line on which the batch begins."""
+    ending, back = settings.lineterminator, {}
     if ending is not None:
         there = str.maketrans({"\n": _NEWLINE, "\r": _RETURN, ending: "\n"})
         back = str.maketrans({_NEWLINE: "\n", _RETURN: "\r", "\n": ending})
         lines = io.StringIO("".join(lines).translate(there))
-        for line, fields in _records(lines, settings):
-            yield line, [field.translate(back) for field in fields]
-    else:
-        yield from _records(lines, settings)
+    reader = _reader(lines, settings)
+    line = 1
+    while True:
+        try:
+            records = list(itertools.islice(reader, size))
+        except csv.Error as error:
+            raise _malformed(error, line, settings) from error
+        if not records:
+            return
+        following = reader.line_num + 1
+        if back:
+            records = [[field.translate(back) for field in record] for record in records]
+        yield line, records
+        line = following
+
+
+def line_of_record(first_line: int, records: Iterable[Sequence[str]], index: int, settings: CsvSettings) -> int:
+    """The line on which a record of a batch begins."""
+    ends = re.compile(re.escape(settings.lineterminator) if settings.lineterminator else "\r\n|\r|\n")
+    before = itertools.islice(records, index)
+    return first_line + sum(1 + sum(len(ends.findall(field)) for field in record) for record in before)
 
 
 def undecodable(content: bytes, encoding: str) -> tuple[int, str]:
@@ -51,10 +82,10 @@ def undecodable(content: bytes, encoding: str) -> tuple[int, str]:
     return 1, "changed meanwhile"
 
 
-def _records(lines: Iterable[str], settings: CsvSettings) -> Iterator[tuple[int, list[str]]]:
+def _reader(lines: Iterable[str], settings: CsvSettings) -> _csv.Reader:
     # The limit is one of the whole process, and would refuse a field that every warehouse takes.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    reader = csv.reader(
+    return csv.reader(
         lines,
         delimiter=settings.delimiter,
         quotechar=settings.quotechar or None,
@@ -64,16 +95,6 @@ def _records(lines: Iterable[str], settings: CsvSettings) -> Iterator[tuple[int,
         skipinitialspace=settings.skipinitialspace,
         strict=True,
     )
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise _malformed(error, line, settings) from error
-        if fields:
-            yield line, fields
 
 
 def _malformed(error: csv.Error, line: int, settings: CsvSettings) -> MalformedCsv:

@@ -10,11 +10,14 @@ import dataclasses
 import datetime
 import decimal
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from sqlbuild.interfaces.loading import ValueColumn, ValueKind
 from sqlbuild.sql.type_names import canonical_type
+
+MOST_KNOWN = 100_000
+"""Texts of one column that are remembered with their values."""
 
 _T = TypeVar("_T")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -76,23 +79,37 @@ def reader_for(type_: str, dialect: str) -> TextReader:
     return _READERS.get(name) or TextReader(ValueKind.TEXT)
 
 
-def values_of(reader: TextReader, texts: Sequence[str | None]) -> tuple[list[object], tuple[int, str] | None]:
-    """The values, or of the first text that is none its index and why; what is None stays so."""
-    read = reader.read
-    if read is None:
-        return list(texts), None
-    values: list[object] = []
-    for index, text in enumerate(texts):
-        try:
-            values.append(None if text is None else read(text.strip()))
-        except BadText as error:
-            return values, (index, str(error))
-    return values, None
+class TextColumn:
+    """Reads the texts of one column. What was read once is known: most columns say the same again and again."""
+
+    def __init__(self, reader: TextReader, nulls: Iterable[str] = ()) -> None:
+        self._reader = reader
+        self._nulls: dict[str, object] = dict.fromkeys(nulls)
+        self._known = dict(self._nulls)
+
+    def values(self, texts: Sequence[str]) -> tuple[list[object], tuple[int, str] | None]:
+        """The values, or of the first text that is none its index and why."""
+        read = self._reader.read
+        if read is None:
+            nulls = self._nulls
+            return [None if text in nulls else text for text in texts], None
+        if len(self._known) > MOST_KNOWN:
+            self._known = dict(self._nulls)
+        known = self._known
+        wrong: dict[str, str] = {}
+        for text in set(texts).difference(known):
+            try:
+                known[text] = read(text.strip())
+            except BadText as error:
+                wrong[text] = str(error)
+        if wrong:
+            return [], next((index, wrong[text]) for index, text in enumerate(texts) if text in wrong)
+        return list(map(known.__getitem__, texts)), None
 
 
 def _whole_number(there: range) -> Callable[[str], object]:
     def read(text: str) -> int:
-        if not _WHOLE.fullmatch(text):
+        if not (text.isascii() and text.isdigit()) and not _WHOLE.fullmatch(text):
             raise BadText
         # Longer ones are out of range, and long ones take their time.
         value = int(text) if len(text) <= 30 else there.stop

@@ -8,19 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sqlbuild.interfaces.loading import ValueKind
-from sqlbuild.runner.seed_values import reader_for, values_of
+from sqlbuild.runner import seed_values
+from sqlbuild.runner.seed_values import TextColumn, reader_for
 
 ONE_TYPE = [("BIGINT", "duckdb"), ("int8", "postgres")]
 
 
 def value(type_: str, text: str, dialect: str = "duckdb") -> object:
-    values, wrong = values_of(reader_for(type_, dialect), [text])
+    values, wrong = TextColumn(reader_for(type_, dialect)).values([text])
     assert wrong is None, wrong
     return values[0]
 
 
 def reason(type_: str, text: str) -> str:
-    _, wrong = values_of(reader_for(type_, "duckdb"), [None, text])
+    _, wrong = TextColumn(reader_for(type_, "duckdb"), nulls=["-"]).values(["-", text, text])
     assert wrong is not None
     assert wrong[0] == 1
     return wrong[1]
@@ -80,9 +81,19 @@ def test_times_are_read_by_one_rule():
 def test_text_stays_as_it_is_and_nothing_else_ends_a_run(text):
     assert value("VARCHAR", text) == text
     for type_ in ("INTEGER", "DOUBLE", "DECIMAL(4, 1)", "BOOLEAN", "DATE", "TIME", "TIMESTAMP", "TIMESTAMPTZ"):
-        values_of(reader_for(type_, "duckdb"), [text])
+        TextColumn(reader_for(type_, "duckdb")).values([text])
 
 
 def test_text_of_other_types_is_left_to_the_warehouse():
     assert reader_for("INTEGER[]", "duckdb").kind is ValueKind.TEXT
     assert value("dev.mood", "happy", "postgres") == "happy"
+
+
+def test_what_stands_for_null_is_never_read_and_what_was_read_is_known(monkeypatch):
+    monkeypatch.setattr(seed_values, "MOST_KNOWN", 3)
+    column = TextColumn(reader_for("INTEGER", "duckdb"), nulls=["", "x"])
+    for first in range(0, 20, 4):
+        texts = ["", "x", *map(str, range(first, first + 4)), str(first)]
+        assert column.values(texts) == ([None, None, *range(first, first + 4), first], None)
+    assert column.values(["1", "y", "z"]) == ([], (1, ""))
+    assert TextColumn(reader_for("TEXT", "duckdb"), nulls=["x"]).values(["x", "y"]) == ([None, "y"], None)

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import io
 import itertools
-from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ from typing import Self
 import anyio
 import anyio.to_thread
 
-from sqlbuild.domain.csv_records import MalformedCsv, csv_records, undecodable
+from sqlbuild.domain.csv_records import MalformedCsv, csv_batches, csv_records, line_of_record, undecodable
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Seed, WriteStrategy
 from sqlbuild.errors import NodeError, RowRefused, SeedError, WarehouseError
@@ -30,11 +29,11 @@ from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker,
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.plain_json import plain_json_text
 from sqlbuild.runner.run_order import RunOrder
-from sqlbuild.runner.seed_values import reader_for, values_of
+from sqlbuild.runner.seed_values import TextColumn, reader_for
 from sqlbuild.runner.staging import staging_name
 
 PART = "seed"
-ROWS_AT_ONCE = 20_000
+ROWS_AT_ONCE = 10_000
 CLEAN_UP_SECONDS = 5.0
 
 _CHUNK = 1 << 20
@@ -94,13 +93,19 @@ class SeedRows:
         self._path = Path(root, seed.csv_path)
         self._seed = seed
         self._readers = [reader_for(column.type or "", dialect) for column in seed.columns]
-        self._nulls = [seed.csv.nulls_of(column.name) for column in seed.columns]
-        self._records: Iterator[tuple[int, list[str]]] | None = None
+        self._columns = [
+            TextColumn(reader, seed.csv.nulls_of(column.name))
+            for reader, column in zip(self._readers, seed.columns, strict=True)
+        ]
+        self._batches: Iterator[tuple[int, list[list[str]]]] | None = None
         self._header: list[str] = []
         self._indexes: list[int] = []
         """Of the seed's columns, in the header of the file."""
-        self._lines = array("q")
-        """On which each row so far begins."""
+        self._first_line = 0
+        self._records: list[list[str]] = []
+        """Those of the last batch, empty ones among them."""
+        self._rows = 0
+        """Of the batches before that."""
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -114,11 +119,17 @@ class SeedRows:
     def next_batch(self) -> RowBatch | None:
         """None at the end. Raises SeedError; the file must be the one that the seed was declared with."""
         try:
-            if self._records is None:
-                self._records = self._begin()
-            return self._batch(list(itertools.islice(self._records, ROWS_AT_ONCE)))
+            if self._batches is None:
+                self._batches = self._begin()
+            while (found := next(self._batches, None)) is not None:
+                self._rows += sum(map(bool, self._records))
+                self._first_line, self._records = found
+                rows = self._records if all(self._records) else list(filter(None, self._records))
+                if rows:
+                    return self._batch(rows)
+            return None
         except MalformedCsv as error:
-            raise self._error(str(error), error.help, error.line) from error
+            raise self._malformed(error) from error
         except UnicodeError as error:
             line, what = undecodable(self._path.read_bytes(), self._seed.csv.encoding)
             help = "save it in that encoding, or say in `csv_settings.encoding` which one it has"
@@ -127,11 +138,28 @@ class SeedRows:
             message = f"the file cannot be read: {error.strerror or error}"
             raise self._error(message, "check that it is there and that you may read it", None) from error
 
-    def wrong(self, said: str, index: int) -> SeedError:
-        """The error for a row, which counts from 0."""
-        return self._error(said, _WRONG_VALUE, self._lines[index])
+    def wrong(self, said: str, row: int) -> SeedError:
+        """The error for a row of the last batch, which counts from 0 in the whole file."""
+        return self._error(said, _WRONG_VALUE, self._line_of(row - self._rows))
 
-    def _begin(self) -> Iterator[tuple[int, list[str]]]:
+    def _line_of(self, index: int) -> int:
+        """Of a row of the last batch."""
+        places = (place for place, record in enumerate(self._records) if record)
+        place = next(itertools.islice(places, index, None))
+        return line_of_record(self._first_line, self._records, place, self._seed.csv)
+
+    def _malformed(self, error: MalformedCsv) -> SeedError:
+        """With the line of the record, not that of its batch."""
+        encoding = "utf-8-sig" if self._seed.csv.encoding == "utf-8" else self._seed.csv.encoding
+        try:
+            with self._path.open(encoding=encoding, newline="") as text:
+                for _ in csv_records(text, self._seed.csv):
+                    pass
+        except MalformedCsv as found:
+            error = found
+        return self._error(str(error), error.help, error.line)
+
+    def _begin(self) -> Iterator[tuple[int, list[list[str]]]]:
         settings = self._seed.csv
         content = self._open.enter_context(self._path.open("rb"))
         digest = hashlib.blake2b(digest_size=len(self._seed.content_digest) // 2)
@@ -142,37 +170,36 @@ class SeedRows:
         content.seek(0)
         encoding = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
         text = self._open.enter_context(io.TextIOWrapper(content, encoding=encoding, newline=""))
-        records = csv_records(text, settings)
-        _, self._header = next(records)
+        batches = csv_batches(text, settings, ROWS_AT_ONCE)
+        first_line, records = next(found for found in batches if any(found[1]))
+        place = next(index for index, record in enumerate(records) if record)
+        self._header = records[place]
         places = {field.lower(): index for index, field in enumerate(self._header)}
         self._indexes = [places[column.name.lower()] for column in self._seed.columns]
-        return records
+        following = line_of_record(first_line, records, place + 1, settings)
+        return itertools.chain([(following, records[place + 1 :])], batches)
 
-    def _batch(self, records: Sequence[tuple[int, list[str]]]) -> RowBatch | None:
-        if not records:
-            return None
-        first, width = len(self._lines), len(self._header)
-        for line, fields in records:
-            if len(fields) != width:
-                raise self._ragged(line, len(fields), width)
-            self._lines.append(line)
-        by_field = list(zip(*(fields for _, fields in records), strict=True))
+    def _batch(self, rows: Sequence[list[str]]) -> RowBatch:
+        width = len(self._header)
+        if set(map(len, rows)) != {width}:
+            index, found = next((index, len(row)) for index, row in enumerate(rows) if len(row) != width)
+            raise self._ragged(self._line_of(index), found, width)
+        by_field = list(zip(*rows, strict=True))
         columns = {}
         wrong: list[tuple[int, str]] = []
         for place, column in enumerate(self._seed.columns):
-            nulls, reader = self._nulls[place], self._readers[place]
-            texts = [None if text in nulls else text for text in by_field[self._indexes[place]]]
-            values, bad = values_of(reader, texts)
+            texts = by_field[self._indexes[place]]
+            values, bad = self._columns[place].values(texts)
             if bad is not None:
-                wrong.append((bad[0], _no_value(column.name, texts[bad[0]] or "", column.type or "", bad[1])))
+                wrong.append((bad[0], _no_value(column.name, texts[bad[0]], column.type or "", bad[1])))
             if column.nullable is False and None in values:
                 message = f"column {column.name} is NULL, but it is declared not nullable"
                 wrong.append((values.index(None), message))
-            columns[column.name] = reader.column(values)
+            columns[column.name] = self._readers[place].column(values)
         if wrong:
             index, message = min(wrong)
-            raise self.wrong(message, first + index)
-        return RowBatch(rows=len(records), first_row=first + 1, columns=columns)
+            raise self.wrong(message, self._rows + index)
+        return RowBatch(rows=len(rows), first_row=self._rows + 1, columns=columns)
 
     def _ragged(self, line: int, found: int, wanted: int) -> SeedError:
         return self._error(
