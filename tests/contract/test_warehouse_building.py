@@ -13,6 +13,7 @@ from sqlbuild.domain.relation_options import Index
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import BuildOrder, CommitMarker
 from sqlbuild.sql.rendering import quote_relation
+from sqlbuild.warehouses.postgres import PostgresWarehouse
 
 ORDERS = Relation("", "dev", "orders")
 
@@ -316,3 +317,21 @@ async def test_indexes_are_made_anew_with_each_table(warehouse, connection):
             connection, ORDERS, "SELECT 3 AS id, 'b' AS status UNION ALL SELECT 3, 'c'", order=order
         )
     assert await rows(connection, "SELECT id FROM dev.orders") == [(2,)]
+
+
+async def test_the_version_of_a_table_changes_with_its_rows(warehouse):
+    relation = Relation("", "dev", "versioned")
+    await warehouse.create_schemas(["dev"])
+    assert await warehouse.table_version(relation) is None
+    connection = warehouse.connect()
+    await connection.execute("CREATE TABLE dev.versioned AS SELECT 1 AS id")
+    await connection.execute("CREATE VIEW dev.seen AS SELECT 1 AS id")
+    before = await warehouse.table_version(relation)
+    assert before == await warehouse.table_version(relation)
+    await connection.execute("INSERT INTO dev.versioned SELECT 2")
+    if isinstance(warehouse, PostgresWarehouse):
+        # Otherwise the server may count some seconds later.
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    await connection.close()
+    assert await warehouse.table_version(relation) != before
+    assert await warehouse.table_version(Relation("", "dev", "seen")) is None

@@ -60,6 +60,7 @@ async def test_only_beginning_creates_anything(state_place, make_store, make_rec
         "_sqlbuild_runs",
         "_sqlbuild_commits",
         "_sqlbuild_fingerprints",
+        "_sqlbuild_source_freshness",
         "_sqlbuild_meta",
     )
     assert await state_place.relations() == {Relation("", "dev schema", name) for name in names}

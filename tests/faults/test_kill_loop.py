@@ -144,6 +144,7 @@ FIRST_DAY = {"seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n"}
 TABLES = ("kinds", "raw_events", "stg_events", "events", "totals", "grown")
 STATE_TABLES = (
     "_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits", "_sqlbuild_fingerprints",
+    "_sqlbuild_source_freshness",
 )  # fmt: skip
 NODES = {
     "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "model:grown", "task:opens",

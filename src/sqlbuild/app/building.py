@@ -29,6 +29,7 @@ from sqlbuild.app.resuming import (
 )
 from sqlbuild.app.run_folders import prune_runs
 from sqlbuild.app.run_to_its_end import run_to_its_end
+from sqlbuild.app.source_freshness import news_in, observe_for, told_of, with_observed
 from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.app.unit_tests import with_time_limit
 from sqlbuild.app.wiring import (
@@ -190,6 +191,11 @@ async def _build(
             )
             if removed:
                 events.publish(RunNote(_now(), told_leftovers(removed)))
+        observed = await observe_for(compiled, selection, past, warehouse)
+        compiled = dataclasses.replace(compiled, graph=with_observed(compiled.graph, past, observed))
+        past = dataclasses.replace(past, source_versions={**past.source_versions, **news_in(observed)})
+        for text in told_of(observed):
+            events.publish(RunNote(_now(), text))
         if options.resume is not None:
             options = dataclasses.replace(options, resume=find_again(project.root, options.resume))
             assert options.resume is not None
@@ -206,6 +212,7 @@ async def _build(
                 await warehouse.create_schemas(sorted(_schemas(compiled)))
                 for note in await store.begin():
                     events.publish(RunNote(_now(), note))
+                await store.keep_source_versions(news_in(observed))
                 await store.keep_sql(sql_to_keep((step.node for step in plan.steps.values()), compiled.masker))
             failpoint("run.prepared")
             resumed = None if options.resume is None else options.resume.run_id

@@ -38,7 +38,13 @@ def deferred(compiled: Compiled, selection: Selection, past: Past) -> Compiled:
         if there is not None and there != own and not past.lacks_relation(there):
             elsewhere[node] = there
     cache = FileAnalysisCache(Path(compiled.project.root, "target", "sql_analysis.json"))
-    return dataclasses.replace(compiled, graph=compile_project(compiled.project, cache, elsewhere))
+    graph = compile_project(compiled.project, cache, elsewhere)
+    # Where a node is read changes nothing of what it is; but of its sources more is known by now.
+    nodes = {
+        id: dataclasses.replace(node, fingerprint=compiled.graph.nodes[id].fingerprint)
+        for id, node in graph.nodes.items()
+    }
+    return dataclasses.replace(compiled, graph=dataclasses.replace(graph, nodes=nodes))
 
 
 def _target(compiled: Compiled, name: str) -> Target:

@@ -14,6 +14,7 @@ from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_
 from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
+from sqlbuild.app.source_freshness import is_watched, observe_for, with_observed
 from sqlbuild.app.sql_diffs import SqlDiff, sql_diff
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.unit_tests import selected_tests
@@ -24,6 +25,7 @@ from sqlbuild.app.wiring import (
     make_warehouse,
     require_driver,
     run_async,
+    state_json,
     target_folder,
 )
 from sqlbuild.artifacts.dag_json import dag_document
@@ -44,6 +46,7 @@ from sqlbuild.project.read_python import close_python
 from sqlbuild.runner.kinds.foreseen_windows import with_windows
 from sqlbuild.selector.select_nodes import select_only
 from sqlbuild.state.analysis_cache import FileAnalysisCache
+from sqlbuild.state.past_file import read_past
 
 __all__ = [
     "Backend",
@@ -109,6 +112,9 @@ def open_project(options: ProjectOptions) -> Compiled:
     finally:
         # Also after an error: the next compile should not analyse again what is right.
         cache.flush()
+    if any(map(is_watched, graph.nodes.values())):
+        known, _ = read_past(state_json(options.root), project.settings.target.name)
+        graph = with_observed(graph, known)
     if masker:
         graph = dataclasses.replace(graph, warnings=tuple(map(masker.problem, graph.warnings)))
     return Compiled(project=project, graph=graph, masker=masker)
@@ -184,6 +190,8 @@ async def _plan(
         await access.open(warehouse, read_only=True)
         store = make_store(warehouse, settings)
         past = await store.past()
+        observed = await observe_for(compiled, selection, past, warehouse)
+        compiled = dataclasses.replace(compiled, graph=with_observed(compiled.graph, past, observed))
         made = await with_windows(plan_from(compiled, selection, past, refresh), warehouse, make_deltas(settings))
         nodes = [step.node for step in made.steps.values()]
         keys = keys_of_last_success(nodes, past)

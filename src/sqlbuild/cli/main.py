@@ -17,6 +17,7 @@ from sqlbuild.cli.clean_command import clean
 from sqlbuild.cli.compile_command import compile_project
 from sqlbuild.cli.dag_command import dag
 from sqlbuild.cli.error_report import ErrorReport
+from sqlbuild.cli.freshness_command import freshness
 from sqlbuild.cli.history_command import history
 from sqlbuild.cli.init_command import init
 from sqlbuild.cli.interrupts import Stopped, StopSignals
@@ -90,7 +91,7 @@ def make_app() -> typer.Typer:
     app.command("compile")(with_shared_options(compile_project))
     app.command("list")(with_shared_options(list_nodes))
     app.command("ls", hidden=True)(with_shared_options(list_nodes))
-    for command in (show, history, dag, lineage, query, init, playground, clean):
+    for command in (show, history, dag, lineage, freshness, query, init, playground, clean):
         app.command()(with_shared_options(command))
     return app
 

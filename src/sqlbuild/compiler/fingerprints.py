@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
-from sqlbuild.domain.graph import Fingerprint
+from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import (
     Asset,
@@ -64,6 +64,26 @@ def fingerprint_of(
     upstream_digest = _digest("".join(totals)) if totals else _NOTHING
     total = _digest(f"{node}\x1f{code}\x1f{settings}\x1f{upstream_digest}")
     return Fingerprint(code=code, settings=settings, upstream=upstream_digest, total=total)
+
+
+def with_data_versions(graph: Graph, versions: Mapping[NodeId, str]) -> Graph:
+    """The same graph where the data of the sources in `versions` has those versions: new data is a change upstream."""
+    if not versions:
+        return graph
+    nodes: dict[NodeId, Node] = {}
+    for id, node in graph.nodes.items():
+        version = versions.get(id)
+        if version is not None:
+            upstream = _digest(version)
+        elif any(nodes[near] is not graph.nodes[near] for near in node.depends_on):
+            upstream = _digest("".join(sorted(nodes[near].fingerprint.total for near in node.depends_on)))
+        else:
+            nodes[id] = node
+            continue
+        before = node.fingerprint
+        total = _digest(f"{id}\x1f{before.code}\x1f{before.settings}\x1f{upstream}")
+        nodes[id] = dataclasses.replace(node, fingerprint=dataclasses.replace(before, upstream=upstream, total=total))
+    return dataclasses.replace(graph, nodes=nodes)
 
 
 def _digest(text: str) -> str:

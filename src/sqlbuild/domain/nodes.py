@@ -10,6 +10,7 @@ from typing import Literal
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.hooks import ModelHook
+from sqlbuild.domain.freshness import Freshness
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.incremental import CursorCall, Incremental
 from sqlbuild.domain.relation_options import Grants, Index
@@ -198,6 +199,8 @@ class Source:
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
     load: LoadSettings | None = None
     audits: tuple[AuditUse, ...] = ()
+    freshness: Freshness | None = None
+    """How it is noticed that there is new data; None: it is not looked for."""
 
     @property
     def managed(self) -> bool:

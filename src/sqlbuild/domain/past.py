@@ -32,6 +32,8 @@ class Past:
     last_run_id: str | None = None
     last_run: Mapping[NodeId, Status] = dataclasses.field(default_factory=dict)
     """How each node of the last run ended, for `result:` selectors."""
+    source_versions: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
+    """Of the data of sources whose freshness is looked at, as the last run has seen it."""
 
     def lacks(self, node: Node) -> bool:
         """Whether whoever reads `node` would find nothing in this target.
@@ -109,6 +111,7 @@ class Past:
             relations=frozenset(relations),
             last_run_id=run.run_id,
             last_run={node: result.status for node, result in run.results.items()},
+            source_versions=self.source_versions,
         )
 
 

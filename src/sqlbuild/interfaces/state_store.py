@@ -64,6 +64,9 @@ class StateStore(Protocol):
     async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
         """What `keep_sql` was given, as far as it was."""
 
+    async def keep_source_versions(self, versions: Mapping[NodeId, str]) -> None:
+        """What was seen of the data of sources; `past` has the last of each."""
+
     async def begin(self) -> tuple[str, ...]:
         """Create the state tables if they do not exist, bring those of an earlier version to the present one, and
         forget markers that tell nothing any more; what the user should know of it. A read-only command never calls it.

@@ -138,6 +138,9 @@ class Warehouse(Protocol):
     async def relations(self) -> frozenset[Relation]:
         """Existing tables and views, names lower-cased, `database` empty for the connection's own database."""
 
+    async def table_version(self, relation: Relation) -> str | None:
+        """A text that changes when rows come or go, from what is known of a table without reading it; None if it is none."""
+
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         """Make the schemas that do not exist; called before any node starts."""
 

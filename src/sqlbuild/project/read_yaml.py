@@ -8,8 +8,8 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, LOADING_KEYS, SOURCE_KEYS
 from sqlbuild.project.located import Located, describe
-from sqlbuild.project.model_fields import fold_prose, read_column
 from sqlbuild.project.read_audits import read_audits_of_columns
+from sqlbuild.project.read_freshness import read_freshness
 from sqlbuild.project.read_managed import read_destination, read_load_settings
 from sqlbuild.project.sql_references import read_query
 from sqlbuild.project.strict_yaml import read_yaml
@@ -96,6 +96,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         meta=reader.json_table("meta") or {},
         load=load,
         audits=read_audits_of_columns(reader),
+        freshness=read_freshness(reader, columns),
     )
 
 

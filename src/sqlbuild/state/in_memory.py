@@ -73,6 +73,7 @@ class InMemoryStateStore:
         self.runs: list[RunResult] = []
         self._results: dict[NodeId, list[NodeResult]] = {}
         self._sql: Mapping[tuple[NodeId, str], str] = {}
+        self._versions: Mapping[NodeId, str] = {}
         self._last_run_id: str | None = None
 
     async def past(self) -> Past:
@@ -84,6 +85,7 @@ class InMemoryStateStore:
             last_run={
                 node: stored.last_status for node, stored in nodes.items() if stored.last_run_id == self._last_run_id
             },
+            source_versions=self._versions,
         )
 
     async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
@@ -105,6 +107,9 @@ class InMemoryStateStore:
 
     async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
         return {key: self._sql[key] for key in wanted if key in self._sql}
+
+    async def keep_source_versions(self, versions: Mapping[NodeId, str]) -> None:
+        self._versions = {**self._versions, **versions}
 
     async def begin(self) -> tuple[str, ...]:
         """Nothing to create."""
@@ -152,6 +157,9 @@ class ReadOnlyStateStore:
 
     async def sql_of(self, wanted: Iterable[tuple[NodeId, str]]) -> Mapping[tuple[NodeId, str], str]:
         return await self._store.sql_of(wanted)
+
+    async def keep_source_versions(self, versions: Mapping[NodeId, str]) -> None:
+        """It is only read."""
 
     async def begin(self) -> tuple[str, ...]:
         """Nothing is created."""

@@ -24,11 +24,12 @@ MIGRATIONS: Sequence[tuple[int, Sequence[str]]] = (
         (
             "CREATE TABLE IF NOT EXISTS {fingerprints} "
             "(node_id VARCHAR, code VARCHAR, sql VARCHAR, stored_at TIMESTAMP)",
+            "CREATE TABLE IF NOT EXISTS {freshness} (node_id VARCHAR, data_version VARCHAR, stored_at TIMESTAMP)",
         ),
     ),
 )
-"""The version that the statements lead to, from the one before; `{results}`, `{runs}`, `{commits}` and `{fingerprints}` are
-the quoted names of the tables."""
+"""The version that the statements lead to, from the one before; `{results}`, `{runs}`, `{commits}`, `{fingerprints}` and
+`{freshness}` are the quoted names of the tables."""
 
 SCHEMA_VERSION = MIGRATIONS[-1][0]
 

@@ -59,6 +59,7 @@ def _pieces(past: Past, run: RunResult, kept: Mapping[NodeId, list[Any]], per_no
         "schema_version": SCHEMA_VERSION,
         "target": run.target,
         "last_run_id": past.last_run_id,
+        "source_versions": dict(past.source_versions),
         "relations": sorted([relation.database, relation.schema, relation.name] for relation in past.relations),
     }
     yield dumps_bytes(head)[:-1]
@@ -103,10 +104,11 @@ def read_past(path: str, target: str) -> tuple[Past, Mapping[NodeId, tuple[NodeR
         nodes = {NodeId(node): _past_node(fields) for node, fields in document["nodes"].items()}
         relations = frozenset(Relation(*parts) for parts in document["relations"])
         last_run_id = document["last_run_id"]
+        versions = {NodeId(source): str(text) for source, text in document.get("source_versions", {}).items()}
     except _MALFORMED:
         return Past(), {}
     last_run = {node: stored.last_status for node, stored in nodes.items() if stored.last_run_id == last_run_id}
-    past = Past(nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run)
+    past = Past(nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run, source_versions=versions)
     return past, _StoredResults(document["results"])
 
 

@@ -2,7 +2,7 @@
 
 `_sqlbuild_node_results` has one row per node and run, `_sqlbuild_runs` one per run that came to its end, `_sqlbuild_commits`
 one per load, table and view that took effect, `_sqlbuild_fingerprints` the SQL of models by the digest of it that is part of
-their fingerprints, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at`
+their fingerprints, `_sqlbuild_source_freshness` the versions of data that were seen in sources, `_sqlbuild_meta` the version of this layout. Times are UTC; `stored_at`
 orders rows. Newest means latest stored: a node that never started has no time of its own.
 """
 
@@ -41,6 +41,8 @@ _CREATE_RUNS = """
 
 _VERSION_WITH_EXPORTS = 2
 _VERSION_WITH_SQL = 3
+_VERSION_WITH_FRESHNESS = 3
+_CREATE_FRESHNESS = "node_id {key_type}, data_version VARCHAR, stored_at TIMESTAMP"
 _CREATE_FINGERPRINTS = "node_id {key_type}, code VARCHAR, sql VARCHAR, stored_at TIMESTAMP"
 
 COMMITS_TABLE = "_sqlbuild_commits"
@@ -87,6 +89,7 @@ class WarehouseStateStore:
         self._runs = Relation(database, schema, "_sqlbuild_runs")
         self._commits = Relation(database, schema, COMMITS_TABLE)
         self._fingerprints = Relation(database, schema, "_sqlbuild_fingerprints")
+        self._freshness = Relation(database, schema, "_sqlbuild_source_freshness")
         self._meta = Relation(database, schema, "_sqlbuild_meta")
         self._now = now
         self._last_stored_at: datetime.datetime | None = None
@@ -112,7 +115,23 @@ class WarehouseStateStore:
             if last_stored_at is None or stored_at > last_stored_at:
                 last_run_id, last_stored_at = run_id, stored_at
         last_run = {node: past.last_status for node, past in nodes.items() if past.last_run_id == last_run_id}
-        return Past(nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run)
+        versions = await self._source_versions()
+        return Past(
+            nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run, source_versions=versions
+        )
+
+    async def _source_versions(self) -> dict[NodeId, str]:
+        if await self._version() < _VERSION_WITH_FRESHNESS:
+            return {}
+        rows = await self._rows(
+            f"SELECT node_id, data_version FROM {quote_relation(self._freshness)} ORDER BY stored_at"
+        )
+        return {NodeId(source): text for source, text in rows}
+
+    async def keep_source_versions(self, versions: Mapping[NodeId, str]) -> None:
+        records = [dumps(storable({"node_id": source, "data_version": text})) for source, text in versions.items()]
+        if records:
+            await self._append(self._freshness, records)
 
     async def latest_success(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, NodeResult]:
         wanted = list(nodes)
@@ -203,6 +222,10 @@ class WarehouseStateStore:
                     f"CREATE TABLE IF NOT EXISTS {tables['fingerprints']} ({_CREATE_FINGERPRINTS.format(key_type=key_type)})",
                     None,
                 ),
+                (
+                    f"CREATE TABLE IF NOT EXISTS {tables['freshness']} ({_CREATE_FRESHNESS.format(key_type=key_type)})",
+                    None,
+                ),
                 (f"CREATE TABLE IF NOT EXISTS {tables['meta']} (schema_version INTEGER, created_at TIMESTAMP)", None),
                 *self._indexes(),
                 (f"INSERT INTO {tables['meta']} VALUES ({SCHEMA_VERSION}, ?)", [self._now()]),
@@ -230,6 +253,7 @@ class WarehouseStateStore:
             "runs": quote_relation(self._runs),
             "commits": quote_relation(self._commits),
             "fingerprints": quote_relation(self._fingerprints),
+            "freshness": quote_relation(self._freshness),
             "meta": quote_relation(self._meta),
         }
 

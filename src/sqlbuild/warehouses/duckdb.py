@@ -27,6 +27,11 @@ FROM (
     SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary
 )
 """
+_TABLE_VERSION = """
+SELECT estimated_size FROM duckdb_tables()
+WHERE lower(schema_name) = lower(?) AND lower(table_name) = lower(?)
+    AND lower(database_name) = lower(coalesce(nullif(?, ''), current_database()))
+"""
 _SCHEMAS = "SELECT lower(schema_name) FROM duckdb_schemas() WHERE database_name = current_database()"
 
 
@@ -61,6 +66,11 @@ class DuckDBWarehouse:
 
     async def relations(self) -> frozenset[Relation]:
         return frozenset(Relation(*parts) for parts in await self._rows(_RELATIONS))
+
+    async def table_version(self, relation: Relation) -> str | None:
+        """How many rows it has: DuckDB keeps nothing that would tell of changed ones."""
+        rows = await self._rows(_TABLE_VERSION, [relation.schema, relation.name, relation.database])
+        return f"{rows[0][0]} rows" if rows else None
 
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         existing = {name for (name,) in await self._rows(_SCHEMAS)}
@@ -100,10 +110,10 @@ class DuckDBWarehouse:
         # In one go: each way to a thread and back takes as long as the event loop is busy, and the interpreter too.
         await connection.blocking(functools.partial(_append_json, relation=relation, rows=list(rows)))
 
-    async def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+    async def _rows(self, sql: str, parameters: Parameters = None) -> list[tuple[Any, ...]]:
         connection = self.connect()
         try:
-            return await (await connection.query(sql)).fetch()
+            return await (await connection.query(sql, parameters)).fetch()
         finally:
             await connection.close()
 

@@ -25,6 +25,11 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't'
     AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%'
 """
+_TABLE_VERSION = """
+SELECT c.relfilenode, pg_stat_get_tuples_inserted(c.oid), pg_stat_get_tuples_updated(c.oid), pg_stat_get_tuples_deleted(c.oid)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = ? AND c.relname = ? AND c.relkind = 'r'
+"""
 _SCHEMAS = "SELECT nspname FROM pg_namespace"
 
 
@@ -65,6 +70,11 @@ class PostgresWarehouse:
 
     async def relations(self) -> frozenset[Relation]:
         return frozenset(Relation(*parts) for parts in await self._rows(_RELATIONS))
+
+    async def table_version(self, relation: Relation) -> str | None:
+        """What the server's statistics count of rows that came, changed and went, some seconds late, and the table's file."""
+        rows = await self._rows(_TABLE_VERSION, [relation.schema, relation.name])
+        return "/".join(map(str, rows[0])) if rows else None
 
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         existing = {name for (name,) in await self._rows(_SCHEMAS)}

@@ -25,6 +25,7 @@ COMMANDS = (
     "history",
     "dag",
     "lineage",
+    "freshness",
     "query",
     "init",
     "playground",

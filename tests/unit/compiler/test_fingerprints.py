@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sqlbuild.assets import asset
+from sqlbuild.compiler.fingerprints import with_data_versions
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint
@@ -139,3 +140,21 @@ def test_the_file_of_a_seed_and_how_it_is_read_count(make: Any) -> None:
     assert changed(before, of_seed(columns=(Column(name="code", type="TEXT"),))) == ("settings",)
     assert changed(before, of_seed(schema="lookups")) == ("settings",)
     assert changed(before, of_seed(description="Codes", tags=("a",), csv_path="seeds/moved/s.csv")) == ()
+
+
+def test_new_data_of_a_source_is_a_change_upstream_of_all_that_reads_it(make: Any) -> None:
+    raw, other = make.source("raw"), make.source("other")
+    stg = make.model("stg", 'SELECT * FROM __source("raw")')
+    mart = make.model("mart", 'SELECT * FROM __ref("stg")')
+    beside = make.model("beside", 'SELECT * FROM __source("other")')
+    graph = make.graph(make.project(raw, other, stg, mart, beside))
+    seen = with_data_versions(graph, {"source:raw": "7"})
+    again = with_data_versions(seen, {"source:raw": "7"})
+    later = with_data_versions(seen, {"source:raw": "8"})
+    for node in ("model:stg", "model:mart"):
+        before = graph.nodes[node].fingerprint
+        assert seen.nodes[node].fingerprint.changed_parts(before.stored()) == ("upstream",)
+        assert again.nodes[node].fingerprint == seen.nodes[node].fingerprint
+        assert later.nodes[node].fingerprint.changed_parts(seen.nodes[node].fingerprint.stored()) == ("upstream",)
+    assert seen.nodes["model:beside"] is graph.nodes["model:beside"]
+    assert with_data_versions(graph, {}) is graph

@@ -167,7 +167,6 @@ def test_a_bad_entry_is_a_problem_with_its_place_and_fix(text, code, place, mess
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
-        (ONE + "freshness: {column: a}", "3:3", "`sources[0].freshness` is not supported yet and is ignored"),
         (ONE + "write_strategy: append", "3:3", "`sources[0].write_strategy` is not supported yet and is ignored"),
         (ONE + "contract: enforced", "3:3", "`sources[0].contract` is not supported yet and is ignored"),
     ],
