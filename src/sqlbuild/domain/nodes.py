@@ -9,8 +9,8 @@ from typing import Literal
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
-from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.freshness import Freshness
+from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.incremental import CursorCall, Incremental
 from sqlbuild.domain.relation_options import Grants, Index
