@@ -8,6 +8,7 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, LOADING_KEYS, SOURCE_KEYS
 from sqlbuild.project.located import Located, describe
+from sqlbuild.project.model_fields import fold_prose, read_column
 from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_freshness import read_freshness
 from sqlbuild.project.read_managed import read_destination, read_load_settings
