@@ -65,8 +65,9 @@ class Past:
         return bool(node.fingerprint.changed_parts(stored.last_success_fingerprint))
 
     def newer_upstream(self, node: Node, graph: Graph) -> NodeId | None:
-        """An upstream that succeeded after `node` did last; of a source that is filled here, what fills it.
+        """An upstream that succeeded after `node` did last, in another run; of a source that is filled here, what fills it.
 
+        In one run a node ends before its upstream only if it looks at that before others may: an audit that is a gate.
         A function has no rows: what it reads counts for what calls it, however often it is made anew.
         """
         stored = self.nodes.get(node.id)
@@ -74,7 +75,9 @@ class Past:
             return None
         for near in behind_sources(graph, _behind_functions(graph, node.depends_on)):
             other = self.nodes.get(near)
-            if other is not None and (other.last_success_at or 0.0) > stored.last_success_at:
+            if other is None or other.last_success_run_id == stored.last_success_run_id:
+                continue
+            if (other.last_success_at or 0.0) > stored.last_success_at:
                 return near
         return None
 

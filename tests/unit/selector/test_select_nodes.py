@@ -174,12 +174,12 @@ def test_changed_means_what_is_not_up_to_date_and_what_depends_on_it(shop, shop_
 
 
 def test_what_was_built_after_its_readers_makes_them_run(shop, shop_past):
-    def past(**later: float) -> Past:
+    def past(run: str = "R3", **later: float) -> Past:
         times = {f"model:{name}": when for name, when in later.items()}
         nodes = {
             id: stored._replace(
                 last_status=Status.SUCCEEDED,
-                last_success_run_id="R2",
+                last_success_run_id=run if id in times else "R2",
                 last_success_at=times.get(id, 100.0),
                 last_success_fingerprint=shop.nodes[id].fingerprint.stored(),
             )
@@ -189,6 +189,7 @@ def test_what_was_built_after_its_readers_makes_them_run(shop, shop_past):
 
     everything = Selection(changed=True)
     assert select_nodes(shop, past(), everything).nodes == frozenset()
+    assert select_nodes(shop, past("R2", stg_payments=101.0), everything).nodes == frozenset()
     assert names(select_nodes(shop, past(stg_payments=101.0), everything)) == {
         "fact_orders", "daily_revenue", "notify", "export_orders", "export_payments", "dashboard",
     }  # fmt: skip
