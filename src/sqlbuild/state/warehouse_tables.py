@@ -193,7 +193,8 @@ class WarehouseStateStore:
             await self._create()
             return ()
         tables = self._quoted
-        parts = f"(SELECT count(*) FROM {tables['commits']} WHERE part LIKE '% %')"
+        # The first version had no commits.
+        parts = f"(SELECT count(*) FROM {tables['commits']} WHERE part LIKE '% %')" if version > 1 else "0"
         ((self._last_stored_at, has_parts),) = await self._rows(
             f"SELECT max(stored_at), {parts} FROM {tables['results']}"
         )

@@ -80,7 +80,7 @@ class History:
         self.builds += 1
         looked = 0
 
-        async def look(_staged: Relation) -> None:
+        async def look(_connection: object, _staged: Relation, _is_delta: bool) -> None:
             nonlocal looked
             looked += 1
             if looked == fails_at:
