@@ -199,7 +199,21 @@ def test_functions_are_tested_as_they_are_in_the_project_before_they_are_made(sh
             "models/counted.sql": """
                 SELECT count(*) AS orders FROM __table_fn("orders_of")((SELECT max(order_id) FROM __ref("orders")))
                 """,
+            "models/daily.sql": """
+                MODEL (
+                  materialized incremental, incremental_strategy append, cursor ordered_at, cursor_type timestamp,
+                  cursor_grain day, cursor_inputs (raw_orders ordered_at),
+                );
+                SELECT id, ordered_at FROM __source("raw_orders")
+                WHERE ordered_at >= __cursor_start() AND ordered_at < __cursor_end()
+                """,
             "tests/unit/functions.sql": """
+                TEST (name "window", cursor_start "2026-02-01", cursor_end "2026-02-03");
+                WITH
+                days(day) AS (VALUES ('2026-01-31'), ('2026-02-01'), ('2026-02-03')),
+                __source__raw_orders AS (SELECT 1 AS id, CAST(day AS TIMESTAMP) AS ordered_at FROM days),
+                __expected__daily AS (SELECT '2026-02-01 00:00:00' AS ordered_at)
+
                 TEST (name "udf");
                 WITH input AS (SELECT 125 AS gross),
                 __udf_actual__ AS (SELECT gross, __udf("net_of_two")(gross) AS net FROM input),

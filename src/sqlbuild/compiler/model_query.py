@@ -60,16 +60,23 @@ def rendered_query(
     return RenderedQuery(sql=sql, expansions=_expansions_in(sql, model, edits), incremental_sql=grows)
 
 
-def model_query(model: Model, readables: Mapping[Reference, Readable], dialect: str) -> str:
-    """The same query over all that its inputs have; the bounds of a window are far away."""
+def wide_window(model: Model) -> Window:
+    """Bounds so far away that they leave nothing out."""
+    is_number = model.incremental is not None and model.incremental.cursor_type is CursorType.INTEGER
+    return _WIDE_NUMBERS if is_number else _WIDE
+
+
+def model_query(
+    model: Model, readables: Mapping[Reference, Readable], dialect: str, window: Window | None = None
+) -> str:
+    """The same query over all that its inputs have; without a `window` its bounds are far away."""
     edits = reference_edits(model.sql, model.references, readables)
     if model.cursor_calls:
         edits = sorted([*edits, *bound_edits(model.sql)])
     sql = _query(model, edits, dialect)
     if not model.cursor_calls:
         return sql
-    is_number = model.incremental is not None and model.incremental.cursor_type is CursorType.INTEGER
-    return within_window(IncrementalSql(parts=parts_of(sql)), _WIDE_NUMBERS if is_number else _WIDE, ())
+    return within_window(IncrementalSql(parts=parts_of(sql)), window or wide_window(model), ())
 
 
 def _query(model: Model | Function, edits: Sequence[Edit], dialect: str) -> str:

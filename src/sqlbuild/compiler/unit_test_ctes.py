@@ -57,6 +57,7 @@ class CtesOfTest:
         self.mocks = {name: cte for name, cte in self.by_name.items() if cte.role in MOCKS}
         self.mock_of = {mocked_by(cte): name for name, cte in self.mocks.items() if mocked_by(cte) is not None}
         self._places = {name: place for place, name in enumerate(self.by_name)}
+        self._closures: dict[str, Closure] = {}
         self._reads: dict[str, tuple[tuple[str, int, int], ...]] = {}
 
     def reads(self, name: str) -> tuple[tuple[str, int, int], ...]:
@@ -83,6 +84,11 @@ class CtesOfTest:
 
     def closure(self, name: str) -> Closure:
         """Raises CycleOfCtes."""
+        if name not in self._closures:
+            self._closures[name] = self._find_closure(name)
+        return self._closures[name]
+
+    def _find_closure(self, name: str) -> Closure:
         helpers: dict[str, None] = {}
         mocks: dict[str, None] = {}
         self._visit(name, (), helpers, mocks)

@@ -13,8 +13,9 @@ from sqlbuild.compiler.unit_test_macros import with_macros
 from sqlbuild.compiler.unit_test_surroundings import Surroundings, folded
 from sqlbuild.compiler.unit_test_text import Reading, SqlText
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.cursor_windows import Window
 from sqlbuild.domain.ids import Place
-from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.domain.nodes import Model
 from sqlbuild.refs import Reference
 from sqlbuild.sql.rendering import Readable, in_brackets, quote_identifier, quote_relation, render_columns
 
@@ -29,6 +30,8 @@ class StatementsOfTest:
         self._ctes = ctes
         self._model_ctes: dict[Reference, str] = {}
         self.macro_texts: dict[str, str] = {}
+        self.windows: dict[Reference, Window] = {}
+        """Model -> bounds of its cursor, where they are not far away."""
 
     def model(self, reference: Reference) -> Model:
         model = self._around.nodes[self._around.ids[reference]]
@@ -88,7 +91,7 @@ class StatementsOfTest:
         model = self.model(reference)
         text.add(f"{self.model_name(reference)} AS (")
         readables = {found.reference: self._readable(folded(found.reference)) for found in model.references}
-        sql = model_query(model, readables, self._around.dialect)
+        sql = model_query(model, readables, self._around.dialect, self.windows.get(reference))
         placed = self._with_types(model, reference, sql)
         text.add_placed(placed, Place(model.place.path, model.sql_line, 1), (), model.sql, model.expansions)
         text.add(")")
@@ -97,7 +100,7 @@ class StatementsOfTest:
         """On PostgreSQL a table gets its declared types when it is built."""
         known = self._around.columns.get(self._around.ids[reference])
         declared = {column.name: column.type for column in model.columns if column.type}
-        is_typed = self._around.dialect == "postgres" and model.materialized is not Materialization.VIEW and declared
+        is_typed = self._around.dialect == "postgres" and model.is_table and declared
         if not is_typed or known is None or not known.complete or known.columns is None:
             return sql
         columns = [dataclasses.replace(column, type=declared.get(column.name)) for column in known.columns]

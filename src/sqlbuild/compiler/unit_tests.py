@@ -20,6 +20,7 @@ from sqlbuild.compiler.unit_test_shapes import ShapesOfTest
 from sqlbuild.compiler.unit_test_statements import StatementsOfTest
 from sqlbuild.compiler.unit_test_surroundings import PREFIXES, ProblemsOfTest, Refused, Surroundings, folded
 from sqlbuild.compiler.unit_test_text import SqlText
+from sqlbuild.compiler.unit_test_windows import windows_of
 from sqlbuild.domain.ids import NodeId, Place
 from sqlbuild.domain.nodes import Model, UnitTest
 from sqlbuild.domain.project import Project
@@ -126,6 +127,8 @@ class _Compiling:
         self._check_mocks(mocks)
         self._check_macro_mocks(everything)
         self._check_number(everything)
+        models = {reference: self._statements.model(reference) for reference in everything.models}
+        self._statements.windows.update(windows_of(self._test, models, self._problems))
         self._problems.stop_if_any()
         self._shapes.find_columns(mocks, everything.models)
         verifications = tuple(

@@ -10,6 +10,16 @@ import duckdb
 import pytest
 
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.ids import Place
+from sqlbuild.domain.incremental import (
+    Bound,
+    CursorCall,
+    CursorInput,
+    CursorType,
+    Grain,
+    Incremental,
+    IncrementalStrategy,
+)
 from sqlbuild.domain.nodes import Materialization, UnitTest
 from sqlbuild.domain.unit_tests import ACTUAL, EXPECTED
 from sqlbuild.project.read_unit_tests import read_unit_tests
@@ -314,3 +324,51 @@ def test_a_test_may_run_so_many_models_and_no_more(make, shop):
 def test_without_sql_analysis_only_the_warehouse_looks_at_the_sql(make, shop):
     text = "TEST (sql_analysis false);\nWITH __source__raw AS (SELECT 1 AS id FROM WHERE), __expected__stg AS (SELECT 1 AS nothing)"
     assert make.problems(shop(text)) == ()
+
+
+DAILY = Incremental(
+    strategy=IncrementalStrategy.APPEND,
+    cursor="day",
+    cursor_type=CursorType.TIMESTAMP,
+    grain=Grain.DAY,
+    inputs=(CursorInput(name="events", column="at"),),
+)
+WINDOWED = 'SELECT at AS day FROM __source("events") WHERE at >= __cursor_start() AND at < __cursor_end()'
+
+
+@pytest.fixture
+def daily(make):
+    calls = tuple(CursorCall(bound=bound, place=Place("models/daily.sql", 5)) for bound in Bound)
+    return make.source("events", columns=(Column(name="at", type="TIMESTAMP"),)), make.model(
+        "daily", WINDOWED, materialized=Materialization.INCREMENTAL, incremental=DAILY, cursor_calls=calls
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "start", "end"),
+    [
+        ("", "1900-01-01 00:00:00", "2999-12-31 00:00:00"),
+        ('cursor_start "2026-02-01"', "2026-02-01 00:00:00", "2999-12-31 00:00:00"),
+        ('cursor_start "2026-02-01", cursor_end "2026-02-03"', "2026-02-01 00:00:00", "2026-02-03 00:00:00"),
+    ],
+)
+def test_the_window_of_a_cursor_is_as_wide_as_the_test_wants_it(make, shop, daily, header, start, end):
+    text = f"TEST ({header});\nWITH __source__events AS (SELECT now() AS at), __expected__daily AS (SELECT 1 AS day)"
+    (verification,) = make.graph(shop(text, *daily)).nodes["test:t"].unit_test.verifications
+    assert f"at >= TIMESTAMP '{start}' AND at < TIMESTAMP '{end}'" in verification.ctes.text
+
+
+@pytest.mark.parametrize(
+    ("header", "model", "message"),
+    [
+        ('cursor_start "soon"', "daily", "'soon' is no date or time"),
+        ('cursor_start "2026-02-01 12:00:00"', "daily", "does not begin a day, which is the grain of daily"),
+        ('cursor_start "2026-02-03", cursor_end "2026-02-03"', "daily", "is not before cursor_end 2026-02-03"),
+        ('cursor_start "2026-02-01"', "stg", "no model that it runs calls __cursor_start()"),
+    ],
+)
+def test_a_window_that_cannot_be_is_told(make, shop, daily, header, model, message):
+    column = "day" if model == "daily" else "order_id"
+    text = f"TEST ({header});\nWITH __source__raw AS (SELECT 1 AS id), __source__events AS (SELECT now() AS at), __expected__{model} AS (SELECT 1 AS {column})"
+    problem = next(each for each in make.problems(shop(text, *daily)) if each.code == "TEST_WINDOW")
+    assert message in problem.message
