@@ -62,9 +62,11 @@ PROJECT = {
         seeds:
           - {name: kinds, columns: [{name: kind, type: INTEGER}, {name: label, type: VARCHAR}]}
     """,
+    "functions/sql/kind_of.sql": 'FUNCTION (arguments (id BIGINT), returns INTEGER);\n@py.rest("id", 3)\n',
+    "macros/python/rests.py": "def rest(x, n):\n    return f'{x} % {n}'\n",
     "models/stg_events.sql": """
         MODEL (materialized view);
-        SELECT id, day, id % 3 AS kind FROM __source("raw_events")
+        SELECT id, day, __udf("kind_of")(id) AS kind FROM __source("raw_events")
     """,
     "models/events.sql": 'MODEL (materialized table);\nSELECT id, day, kind FROM __ref("stg_events")\n',
     "models/totals.sql": """
@@ -140,14 +142,17 @@ PROJECT = {
             return ctx.query(f"SELECT sum(events) = count(*) * 100 / 3 FROM {ctx.relation(model('totals'))}").scalar()
     """,
 }
-FIRST_DAY = {"seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n"}
+FIRST_DAY = {
+    "seeds/kinds.csv": "kind,label\n0,zero\n1,one\n2,two\n",
+    "functions/sql/kind_of.sql": "FUNCTION (arguments (id BIGINT), returns BIGINT);\nid % 3\n",
+}
 TABLES = ("kinds", "raw_events", "stg_events", "events", "totals", "grown")
 STATE_TABLES = (
     "_sqlbuild_meta", "_sqlbuild_runs", "_sqlbuild_node_results", "_sqlbuild_commits", "_sqlbuild_fingerprints",
     "_sqlbuild_source_freshness",
 )  # fmt: skip
 NODES = {
-    "loader:raw_events", "seed:kinds", "model:stg_events", "model:events", "model:totals", "model:grown", "task:opens",
+    "loader:raw_events", "seed:kinds", "function:kind_of", "model:stg_events", "model:events", "model:totals", "model:grown", "task:opens",
     "asset:whole", "asset:parts", "asset:batches", "asset:pushed", "check:all_are_counted",
     "audit:totals.not_null(day)", "audit:totals.not_null(kind)", "audit:totals.accepted_values(kind)",
 }  # fmt: skip

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 import sqlbuild
@@ -68,9 +69,10 @@ MODELS = {"orders", "customers", "totals"}
 
 
 class Shop:
-    def __init__(self, root: Path, rows: Any) -> None:
+    def __init__(self, root: Path, rows: Any, execute: Any) -> None:
         self.root = root
         self.rows = rows
+        self.execute = execute
 
     def change(self, name: str, before: str, after: str) -> None:
         path = self.root / name
@@ -91,7 +93,13 @@ def shop(request, project, monkeypatch) -> Shop:
     files = {name: text.replace("${SHIFT}", "0") for name, text in FILES.items()}
     if request.param == "duckdb":
         project.write({**files, "sqlbuild_project.toml": 'name = "shop"\n[targets.dev]\nschema = "dev"\n'})
-        return Shop(project.root, project.rows)
+
+        def execute(sql: str) -> None:
+            with duckdb.connect(str(project.root / "shop.duckdb")) as connection:
+                connection.execute("CREATE SCHEMA IF NOT EXISTS dev")
+                connection.execute(sql)
+
+        return Shop(project.root, project.rows, execute)
     monkeypatch.setenv("SHOP_DSN", request.getfixturevalue("postgres_url"))
     server = request.getfixturevalue("postgres_server")
     database = request.getfixturevalue("postgres_url").partition("@/")[2].partition("?")[0]
@@ -104,7 +112,10 @@ def shop(request, project, monkeypatch) -> Shop:
             for row in server.sql(sql, database=database)
         ]
 
-    return Shop(project.root, rows)
+    def execute_there(sql: str) -> None:
+        server.sql(f"CREATE SCHEMA IF NOT EXISTS dev; {sql}", database=database)
+
+    return Shop(project.root, rows, execute_there)
 
 
 def statuses(result: sqlbuild.RunResult) -> dict[str, str]:
@@ -195,3 +206,45 @@ def test_sqb_audit_asks_what_is_there_and_tells_what_it_found(shop: Shop, projec
     assert result["error"]["type"] == "WarehouseError"
     assert "nowhere" in result["error"]["message"]
     assert (result["error"]["path"], result["error"]["line"]) == ("models/orders.sql", 10)
+
+
+def test_rows_that_come_to_an_incremental_model_are_looked_at_before_they_are_in_it(shop: Shop, project):
+    project.write(
+        {
+            "sources/numbers.yml": "sources:\n  - {name: numbers, schema: dev, table: numbers}\n",
+            "models/grown.sql": """
+                MODEL (
+                  materialized incremental, incremental_strategy append, cursor n, cursor_type integer, append_cursor_inclusive false,
+                  columns (n (audits [not_null, unique])),
+                  audits [holds (name is_small, expression "n < 100"), holds (name is_known, expression "n > 0", run_scope final)],
+                );
+                SELECT n FROM __source("numbers") WHERE n >= __cursor_start() AND n < __cursor_end()
+            """,
+            "models/reader.sql": 'SELECT count(*) AS rows FROM __ref("grown")\n',
+        }
+    )
+    shop.execute("CREATE TABLE dev.numbers (n INTEGER)")
+    shop.execute("INSERT INTO dev.numbers VALUES (1), (2)")
+    first = shop.build(select="grown+").raise_for_failures()
+    audits = {f"grown.{name}" for name in ("not_null(n)", "unique(n)", "is_small", "is_known")}
+    assert set(statuses(first)) == {"grown", "reader", *audits}
+    ended = {node.name: node.finished_at for node in first}
+    started = {node.name: node.started_at for node in first}
+    assert all(ended["grown"] <= started[name] <= ended[name] <= started["reader"] for name in audits)
+
+    shop.execute("INSERT INTO dev.numbers VALUES (3), (300)")
+    refused = shop.build(select="grown+")
+    assert refused["grown"].error.type == "AuditFailed"
+    assert refused["grown"].error.message.splitlines() == [
+        "1 of 3 audits did not pass: is_small; what was there before stays",
+        "is_small: 1 row violates it:",
+        "  n=300",
+    ]
+    assert {found for name, found in statuses(refused).items() if name != "grown"} == {"blocked"}
+    assert shop.rows("SELECT n FROM dev.grown ORDER BY n") == [(1,), (2,)]
+    shop.execute("DELETE FROM dev.numbers WHERE n = 300")
+    shop.execute("INSERT INTO dev.grown VALUES (-5)")
+    final = shop.build(resume=True)
+    assert {name for name, found in statuses(final).items() if found == "failed"} == {"grown.is_known"}
+    assert statuses(final)["reader"] == "blocked"
+    assert [int(n) for (n,) in shop.rows("SELECT n FROM dev.grown ORDER BY n")] == [-5, 1, 2, 3]

@@ -174,6 +174,7 @@ def test_commands_show_functions(project):
     shown = project.sqb("show", "loans_of").out
     assert '__table_fn("loans_of")(who VARCHAR, at_least INTEGER)' in shown
     assert "table of 2 columns" in shown
+    assert "days_late (macros/python/dates.py:12), stacked (models/marts/_sqlbuild/" in project.sqb("show", "loans").out
     listed = project.sqb("list", "-s", "function:*", "--json").json
     assert {node["name"] for node in listed["nodes"]} == {"is_late", "in_euros", "loans_of"}
     assert "function" in project.sqb("plan", "-s", "late_loans").out

@@ -132,6 +132,9 @@ def _declared_facts(node: Node) -> list[tuple[str, str]]:
             ]
         case Source():
             pass
+    if node.expansions:
+        macros = dict.fromkeys(f"{each.macro} ({each.defined})" for each in node.expansions)
+        facts.append(("macros", ", ".join(macros)))
     if node.relation is not None:
         facts.append(("relation", str(node.relation)))
     if node.providers:

@@ -98,6 +98,7 @@ def _graph(
             [fingerprints[each] for each in upstream],
             vars=vars_text,
             hooks=hook_facts(declaration, project) if isinstance(declaration, Model) else (),
+            functions=[fingerprints[each] for each in upstream if kind_of(each) is NodeKind.FUNCTION],
         )
         fingerprints[node] = fingerprint
         downstream[node] = []

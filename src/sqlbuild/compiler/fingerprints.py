@@ -48,16 +48,20 @@ def fingerprint_of(
     upstream: Iterable[Fingerprint],
     vars: str = "",
     hooks: tuple[object, ...] = (),
+    functions: Iterable[Fingerprint] = (),
 ) -> Fingerprint:
     """`vars` is the text of the project's vars, which counts where a node's code reads them. `columns.code` is the digest of a model's or source's SQL, `facts` what is known of a Python node's code;
-    `upstream` are the fingerprints of what the node depends on, in any order; `hooks` is what a model's hooks are made of."""
+    `upstream` are the fingerprints of what the node depends on, in any order; `hooks` is what a model's hooks are made of,
+    `functions` are the fingerprints of those of its upstreams that are SQL functions."""
     if isinstance(declaration, PythonNode):
         code = _digest_of_code(facts or _NO_FACTS)
     else:
         code = columns.code if columns is not None else ""
         if isinstance(declaration, Model) and declaration.incremental is not None:
-            # What is in the table already was cast to the columns as they were declared then.
-            code = _digest(f"{code}\x1f{_columns(declaration.columns)!r}")
+            # What is in the table already was cast to the columns as they were declared then, and made by the
+            # functions as they were then: both are changes of the model's own, by which it may be built again.
+            called = "".join(sorted(each.total for each in functions))
+            code = _digest(f"{code}\x1f{_columns(declaration.columns)!r}{called}")
     read_vars = vars if facts is not None and facts.reads_vars else ""
     settings = _digest(repr(_settings(declaration)) + read_vars + (repr(hooks) if hooks else ""))
     totals = sorted(each.total for each in upstream)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from sqlbuild.assets import asset
-from sqlbuild.compiler.fingerprints import with_data_versions
+from sqlbuild.compiler.fingerprints import fingerprint_of, with_data_versions
+from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint
+from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.incremental import Incremental
 from sqlbuild.domain.nodes import Materialization
 from sqlbuild.domain.project import CodeFacts
 from sqlbuild.domain.relation_options import Index
@@ -158,3 +162,16 @@ def test_new_data_of_a_source_is_a_change_upstream_of_all_that_reads_it(make: An
         assert later.nodes[node].fingerprint.changed_parts(seen.nodes[node].fingerprint.stored()) == ("upstream",)
     assert seen.nodes["model:beside"] is graph.nodes["model:beside"]
     assert with_data_versions(graph, {}) is graph
+
+
+def test_a_changed_function_is_a_change_of_the_code_of_incremental_models_that_call_it(make):
+    called = Fingerprint(code="c", settings="s", upstream="u", total="one")
+    other = dataclasses.replace(called, total="other")
+    plain = make.model("plain")
+    grown = make.model("grown", materialized=Materialization.INCREMENTAL, incremental=Incremental())
+    for model, parts in ((plain, ("upstream",)), (grown, ("code", "upstream"))):
+        before, after = (
+            fingerprint_of(NodeId("model:m"), model, NodeColumns(code="c"), None, [each], functions=[each])
+            for each in (called, other)
+        )
+        assert changed(before, after) == parts
