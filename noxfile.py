@@ -39,14 +39,13 @@ def imports(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Unit and contract tests on asyncio and DuckDB, and the specification's page; `scripts/test` runs everything on one Python.
+    """Unit tests on asyncio, and the specification's page; `scripts/test` runs everything on one Python.
 
-    What a Python changes, it changes on both backends and for both warehouses alike: the rest would only take time.
+    What a Python changes, it changes on both backends and for all implementations alike: the rest would only take time.
     """
     session.install("--editable", ".[test]")
     chosen = session.posargs or [
         "tests/unit",
-        "tests/contract",
         "tests/integration/test_seed_page.py",
         "-k",
         "not trio and not postgres",
