@@ -33,7 +33,10 @@ def relations(project):
     return {name for (name,) in project.rows("SELECT table_name FROM duckdb_tables()")}
 
 
-STATE = {"_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_commits", "_sqlbuild_meta"}
+STATE = {
+    "_sqlbuild_node_results", "_sqlbuild_runs", "_sqlbuild_commits", "_sqlbuild_meta", "_sqlbuild_fingerprints",
+    "_sqlbuild_source_freshness",
+}  # fmt: skip
 
 
 def test_a_model_is_built_after_the_loader_of_the_source_it_reads(project):

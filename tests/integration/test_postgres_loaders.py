@@ -43,7 +43,10 @@ FILES = {
                     yield {"Order_ID": 1, "total": "dear"}
     """,
 }
-STATE = ["_sqlbuild_commits", "_sqlbuild_fingerprints", "_sqlbuild_meta", "_sqlbuild_node_results", "_sqlbuild_runs"]
+STATE = [
+    "_sqlbuild_commits", "_sqlbuild_fingerprints", "_sqlbuild_meta", "_sqlbuild_node_results", "_sqlbuild_runs",
+    "_sqlbuild_source_freshness",
+]  # fmt: skip
 
 
 def test_a_managed_source_is_loaded_read_and_left_as_it_was_by_loads_that_fail(postgres_project, on_server):

@@ -71,7 +71,7 @@ async def _drop_staging(
             schema = settings.target.schema if found.schema == settings.target.schema.lower() else found.schema
             # What is called so and is neither table nor view is none of ours.
             with contextlib.suppress(WarehouseError):
-                await drop_staged(connection, Relation(found.database, schema, found.name))
+                await drop_staged(connection, Relation(found.database, schema, found.name), may_be_view=bool(run))
                 dropped.append(found)
     finally:
         await connection.close()

@@ -48,10 +48,12 @@ def run_of_staging(name: str) -> str | None:
     return run_id if end else ""
 
 
-async def drop_staged(connection: Connection, staged: Relation) -> None:
+async def drop_staged(connection: Connection, staged: Relation, *, may_be_view: bool = True) -> None:
     """Drop a table or view, if it is there. Raises WarehouseError."""
     name = quote_relation(staged)
     try:
         await connection.execute(f"DROP TABLE IF EXISTS {name}")
     except WarehouseError:
+        if not may_be_view:
+            raise
         await connection.execute(f"DROP VIEW IF EXISTS {name}")

@@ -40,7 +40,7 @@ def test_what_a_function_reads_is_newer_for_what_calls_it_and_the_function_itsel
     def newer(**at: float) -> str | None:
         nodes = {
             f"{'model' if name in ('fact', 'mart') else 'function'}:{name}": PastNode(
-                last_status=Status.SUCCEEDED, last_run_id="R", last_success_run_id="R", last_success_at=when
+                last_status=Status.SUCCEEDED, last_run_id="R", last_success_run_id=f"R{when}", last_success_at=when
             )
             for name, when in at.items()
         }
