@@ -517,7 +517,8 @@ class RandomRuns(RuleBasedStateMachine):
         if await self.rows(f"{of_model} AND attempt > {done}"):
             await self.execute(f"DELETE {of_model} AND attempt > {done}")
             if name not in tables:
-                await self.execute(f"DROP TABLE {name}")
+                # Somebody may have dropped it before.
+                await self.execute(f"DROP TABLE IF EXISTS {name}")
 
     # -- the warehouse --
 
