@@ -187,7 +187,8 @@ class Growth:
                 f"{self._node.name} would be built anew of nothing: {decided.nothing}",
                 help="what is there was left as it is; load the inputs first, or give --start-cursor and --end-cursor",
             )
-        self._services.keep([(_DECIDED, decided.to_json())])
+        if not decided.nothing:
+            self._services.keep([(_DECIDED, decided.to_json())])
         return decided
 
     async def _holds(self, connection: Connection, decided: Decided, standing: Standing) -> bool:
