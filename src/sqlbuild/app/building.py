@@ -212,7 +212,8 @@ async def _build(
                 await warehouse.create_schemas(sorted(_schemas(compiled)))
                 for note in await store.begin():
                     events.publish(RunNote(_now(), note))
-                await store.keep_source_versions(news_in(observed))
+                if not (selection.audits_alone or selection.checks_alone):
+                    await store.keep_source_versions(news_in(observed))
                 await store.keep_sql(sql_to_keep((step.node for step in plan.steps.values()), compiled.masker))
             failpoint("run.prepared")
             resumed = None if options.resume is None else options.resume.run_id

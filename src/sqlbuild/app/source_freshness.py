@@ -28,7 +28,7 @@ from sqlbuild.domain.past import Past
 from sqlbuild.domain.selection import Selection
 from sqlbuild.errors import SelectionError, SqlbuildError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Extent, Warehouse
-from sqlbuild.selector.select_nodes import select_only
+from sqlbuild.selector.select_nodes import select_nodes, select_only
 from sqlbuild.sql.rendering import quote_identifier, quote_relation, render_source_expression
 
 
@@ -89,7 +89,10 @@ async def observe_for(
     watched = [node for node in graph.nodes.values() if is_watched(node)]
     if not watched:
         return ()
-    chosen = select_only(graph, past, selection)
+    if selection.loaders_alone or selection.seeds_alone:
+        chosen = select_nodes(graph, past, selection).nodes
+    else:
+        chosen = select_only(graph, past, selection)
     near = graph.ancestors(chosen) | set(chosen)
     return await _observe(
         [node for node in watched if node.id in near],
