@@ -23,7 +23,7 @@ FILES = {
         MODEL (
           materialized table,
           pre_hooks [
-            inline_sql("CREATE TABLE IF NOT EXISTS @@log (step INTEGER, run VARCHAR(40), what VARCHAR(80))"),
+            sql("make_log", relation: "@@log"),
             python("note", step: 1, what: "before"),
           ],
           post_hooks [
@@ -36,6 +36,17 @@ FILES = {
           ],
         );
         SELECT 1 AS id UNION ALL SELECT 2
+    """,
+    "hooks/sql/make_log.sql": """
+        HOOK (description "The table that hooks write to");
+        CREATE TABLE IF NOT EXISTS @relation (step INTEGER, run VARCHAR(40), what VARCHAR(80))
+    """,
+    "hooks/sql/forget.sql": """
+        HOOK (description "Rows of steps that nobody needs");
+
+        DELETE FROM @@log
+        WHERE step IN (@'steps')
+          AND nothing = 1
     """,
     "models/totals.sql": 'MODEL (materialized table);\nSELECT count(*) AS orders FROM __ref("orders")\n',
     "macros/python/texts.py": """
@@ -119,6 +130,9 @@ def test_a_hook_that_fails_before_keeps_the_old_table_and_one_that_fails_after_d
     # Where the warehouse does not say which line it is, it is the first one of the statement.
     assert "models/orders.sql:5" in told or "models/orders.sql:6" in told
     assert "pre_hooks[1] inline_sql(...)" in told
+    told = build("pre_hooks [sql(make_log, relation: dev.hook_log), sql(forget, steps: [1, 2])]")
+    assert "hooks/sql/forget.sql:" in told
+    assert 'pre_hooks[1] sql("forget")' in told
     assert rows("SELECT id FROM dev.orders") == [["1"]]
     told = build('post_hooks [python("fails"), inline_sql("CREATE TABLE dev.never AS SELECT 1 AS one")]')
     assert "hooks/python/notes.py:18: ValueError: nothing for orders" in told

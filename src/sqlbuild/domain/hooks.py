@@ -26,6 +26,8 @@ class SqlHook:
     index: int
     """Of the entries of its phase, from 0."""
     sql: str
+    name: str = ""
+    """Of the file it stands in; empty for one that stands in the model."""
     place: Place
     """Where the statement begins."""
     references: tuple[SqlReference, ...] = ()
@@ -34,7 +36,7 @@ class SqlHook:
 
     @property
     def label(self) -> str:
-        return f"{self.phase}[{self.index}] inline_sql(...)"
+        return f"{self.phase}[{self.index}] " + (f'sql("{self.name}")' if self.name else "inline_sql(...)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

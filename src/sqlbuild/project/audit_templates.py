@@ -14,10 +14,10 @@ from sqlbuild.sql.rendering import quote_identifier
 from sqlbuild.sql.tokens import RESERVED_WORDS
 
 _INTERESTING = re.compile(
-    r"""(?P<comment>/\*)|(?P<line_comment>--[^\n]*+)|@'(?P<quoted>[A-Za-z_]\w*+)'|(?<![@\w])@(?P<plain>[A-Za-z_]\w*+)(?!\.)"""
+    r"""(?P<comment>/\*)|(?P<line_comment>--[^\n]*+)|@'(?P<quoted>[A-Za-z_]\w*+)'|(?<![@\w])@(?!(?:py|sql)\.)(?P<plain>[A-Za-z_]\w*+)"""
     r"""|(?P<quote>['"$])"""
 )
-_INSIDE_QUOTES = re.compile(r"@(?P<plain>[A-Za-z_]\w*+)")
+_INSIDE_QUOTES = re.compile(r"(?<!@)@(?P<plain>[A-Za-z_]\w*+)")
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
 _INTERPOLATED = frozenset({"enum", "const"})
 """`@enum(...)` and `@const(...)` are no parameters."""

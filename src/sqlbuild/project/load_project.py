@@ -37,6 +37,7 @@ from sqlbuild.project.read_sql import read_model
 from sqlbuild.project.read_unit_tests import read_unit_tests
 from sqlbuild.project.read_yaml import read_sources
 from sqlbuild.project.settings_file import PROJECT_FILE, read_settings
+from sqlbuild.project.sql_hooks import SqlHooks
 from sqlbuild.project.sql_references import Visible
 from sqlbuild.project.text_file import TextFile, read_text_file
 
@@ -65,7 +66,9 @@ def load_project(
     python_files = [folder / path for path in (*files.providers, *files.python)]
     macros = Macros(folder, settings, python_files)
     try:
-        words = HookWords(settings=settings, environ=environ)
+        folders = {posixpath.dirname(path) for path in files.models}
+        sql_hooks = SqlHooks(folder, folders)
+        words = HookWords(settings=settings, environ=environ, files=sql_hooks)
         models = _read_models(folder, files.models, settings, problems, macros, words)
         sources = _read_sources(folder, files.sources, problems)
         seeds = read_seeds(folder, files.seeds, settings, problems)
@@ -74,7 +77,7 @@ def load_project(
         tests = _read_tests(folder, files.tests, settings.run.test_timeout, problems, macros, paths)
         hooks = PythonHooks(folder, python_files, macros.opened)
         if named_hooks(models):
-            hooks.read({posixpath.dirname(path) for path in files.models})
+            hooks.read(folders)
         definitions = GenericAudits(folder, problems)
         attaching = Attaching(definitions, settings.run, macros, problems)
         audited: list[Declaration] = []
@@ -93,9 +96,10 @@ def load_project(
     python = read_python(folder, python_files, hooks.opened)
     declarations = (*audited, *functions, *singular, *python.nodes, *tests)
     providers = [provider.name for provider in python.providers]
-    if hooks.opened is not None:
+    if hooks.opened is not None or sql_hooks.is_read:
         places = {name_of_declaration(each): place_of_declaration(each) for each in declarations}
         hooks.check(models, places, providers)
+        sql_hooks.check_names({name: each.place for name, each in hooks.functions.items()}, places)
     return Project(
         root=str(folder),
         settings=settings,
@@ -105,7 +109,7 @@ def load_project(
         providers=python.providers,
         problems=(
             *settings_problems,
-            *sorted((*problems, *macros.problems, *hooks.problems), key=_place),
+            *sorted((*problems, *macros.problems, *hooks.problems, *sql_hooks.problems), key=_place),
             *python.problems,
         ),
     )

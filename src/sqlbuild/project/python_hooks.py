@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sqlbuild.authoring.hook_functions import declared_hook, wrong_arguments
@@ -16,15 +16,11 @@ from sqlbuild.domain.project import CodeFacts
 from sqlbuild.errors import Problem
 from sqlbuild.project.code_facts import ProjectCode
 from sqlbuild.project.field_reader import nearest
-from sqlbuild.project.find_files import walk_files
+from sqlbuild.project.hook_files import hook_files, sees_hook
 from sqlbuild.project.open_python import OpenPython, open_python
 from sqlbuild.project.read_python import import_file, node_files
 
 FOLDER = "hooks/python"
-BELOW = "_sqlbuild/hooks/python"
-"""Inside a folder: hooks for models of it and of the folders below it."""
-HERE = "_sqlbuild/_hooks/python"
-"""Inside a folder: hooks for models of it alone."""
 KIND = "hook"
 
 
@@ -53,7 +49,7 @@ class PythonHooks:
         """Import the files of hooks that models of `folders` may name."""
         if self.opened is None:
             self.opened = open_python(self._root, self._files, also=("hooks", "models"))
-        for path in dict.fromkeys(self._paths(folders)):
+        for path in dict.fromkeys(hook_files(self._root, "python", ".py", folders, self.problems)):
             with self.opened.running():
                 found = list(import_file(os.path.join(self._root, path), self.opened.finder, self.opened.collector))
             self.problems += found
@@ -63,13 +59,6 @@ class PythonHooks:
                 declared = declared_hook(value)
                 if declared is not None and declared.place.path == os.path.join(self._root, path):
                     self._add(dataclasses.replace(declared, place=Place(path, declared.place.line)))
-
-    def _paths(self, folders: Iterable[str]) -> Iterator[str]:
-        yield from sorted(walk_files(self._root, FOLDER, (".py",), self.problems))
-        owners = {"/".join(folder.split("/")[:end]) for folder in folders for end in range(1, folder.count("/") + 2)}
-        for owner in sorted(owners):
-            for role in (BELOW, HERE):
-                yield from sorted(walk_files(self._root, f"{owner}/{role}", (".py",), self.problems))
 
     def _add(self, declared: PythonFunction) -> None:
         first = self.functions.setdefault(declared.name, declared)
@@ -91,11 +80,13 @@ class PythonHooks:
             found = self.functions.get(hook.name)
             if found is None:
                 if not self._unreadable:
-                    visible = [name for name, each in self.functions.items() if _is_visible(each, model)]
+                    visible = [
+                        name for name, each in self.functions.items() if sees_hook(model.place.path, each.place.path)
+                    ]
                     help = nearest(hook.name, visible) if visible else f"put a function with @hook into {FOLDER}/"
                     self._tell("HOOK", f"{model.name}: {hook.label}: there is no such hook", help, hook.place)
                 continue
-            if not _is_visible(found, model):
+            if not sees_hook(model.place.path, found.place.path):
                 message = f"{model.name}: {hook.label}: the hook stands in {found.place.path}, not visible here"
                 self._tell("HOOK", message, f"move it into {FOLDER}/, or into a folder above both", hook.place)
             for wrong in wrong_arguments(found.function, hook.arguments, providers):
@@ -114,11 +105,3 @@ class PythonHooks:
         self.problems.append(
             Problem(code=code, message=message, help=help, path=place.path, line=place.line, column=place.column)
         )
-
-
-def _is_visible(declared: PythonFunction, model: Model) -> bool:
-    owner, marked, role = declared.place.path.partition("/_sqlbuild/")
-    if not marked:
-        return True
-    folder = model.place.path.rpartition("/")[0]
-    return folder == owner or (not role.startswith("_hooks/") and folder.startswith(f"{owner}/"))

@@ -12,8 +12,8 @@ from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.located import Located, describe
 from sqlbuild.project.model_fields import fold_prose
-from sqlbuild.project.read_sql import start_of_text
 from sqlbuild.project.sql_references import Query, Visible, read_query
+from sqlbuild.project.sql_text import start_of_text
 from sqlbuild.project.text_file import TextFile
 
 _HEADER = re.compile(r"FUNCTION\s*+(?=\()", re.IGNORECASE)
@@ -24,7 +24,7 @@ _EXAMPLE = "begin the file with FUNCTION (arguments (x INTEGER), returns INTEGER
 
 def read_function(file: TextFile, problems: list[Problem], macros: Visible | None = None) -> Function:
     """The function of `file`, named like the file; returned whatever is wrong with it, so that calls find it."""
-    begin = start_of_text(file)
+    begin = start_of_text(file.text)
     header = _HEADER.match(file.text, begin)
     query = Query(sql="", start=begin, unreadable=True)
     is_known = False

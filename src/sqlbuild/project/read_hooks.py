@@ -11,13 +11,15 @@ from sqlbuild.domain.ids import Place, Relation
 from sqlbuild.domain.settings import Settings
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
+from sqlbuild.project.audit_files import visible_from
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.located import Call, Located, describe, plain
+from sqlbuild.project.sql_hooks import SqlHooks, WrongCall
 from sqlbuild.project.sql_references import Visible, read_query
 from sqlbuild.project.text_file import TextFile
 from sqlbuild.sql.rendering import quote_relation
 
-_EXAMPLE = 'write for example [inline_sql("GRANT SELECT ON @@CTX:destination.qualified TO analyst"), python("notify")]'
+_EXAMPLE = 'write for example [inline_sql("GRANT SELECT ON @@CTX:destination.qualified TO analyst"), sql("log"), python("notify")]'
 _VARIABLE = re.compile(r"@@(?:CTX:(?P<context>\w+\.\w+)|ENV:(?P<env>\w+)|(?P<var>[A-Za-z_]\w*))")
 
 
@@ -27,6 +29,7 @@ class HookWords:
 
     settings: Settings
     environ: Mapping[str, str]
+    files: SqlHooks
 
     def of_model(self, name: str, fields: Mapping[str, object]) -> Mapping[str, str]:
         """What `@@CTX:...` stands for in the hooks of one model, with these fields of its header."""
@@ -81,26 +84,28 @@ def _hook(
         return None
     kinds = ("inline_sql", "python", "sql")
     if not isinstance(call, Call) or call.name not in kinds:
-        help = nearest(call.name, ("inline_sql", "python")) if isinstance(call, Call) else _EXAMPLE
+        help = nearest(call.name, kinds) if isinstance(call, Call) else _EXAMPLE
         problems.append(item.problem("HOOK", f"`{label}` is {describe(item.value)}, which is no hook", help))
-        return None
-    if call.name == "sql":
-        help = 'write the statement out: inline_sql(...); what is repeated can be a macro: inline_sql("@py.name(...)")'
-        problems.append(item.problem("UNSUPPORTED", f"`{label}`: hooks in files of hooks/sql/ are not supported", help))
         return None
     argument = call.arguments[0].value if len(call.arguments) == 1 else None
     if not isinstance(argument, str) or not argument.strip() or (call.name == "inline_sql" and call.options):
-        what = "one text, the statement" if call.name == "inline_sql" else 'the name of a hook: python("notify")'
+        what = "one text, the statement" if call.name == "inline_sql" else f'the name of a hook: {call.name}("notify")'
         problems.append(item.problem("HOOK", f"`{label}`: {call.name}(...) does not hold {what}", _EXAMPLE))
         return None
     if call.name == "python":
-        return _python_hook(argument, call, item, phase, index, problems)
-    return _sql_hook(call.arguments[0], argument, phase, index, context, words, macros, problems)
+        arguments = _arguments(call, item, phase, index, problems)
+        return PythonHook(
+            phase=phase, index=index, name=argument, place=item.file.place(item.offset), arguments=arguments
+        )
+    if call.name == "sql":
+        return _named_hook(argument, call, item, phase, index, context, words, problems, macros)
+    begin = item.file.place(_begin(call.arguments[0], argument))
+    return _sql_hook(begin, argument, f"`{label}`", phase, index, context, words, macros, problems)
 
 
-def _python_hook(
-    name: str, call: Call, item: Located, phase: HookPhase, index: int, problems: list[Problem]
-) -> PythonHook | None:
+def _arguments(
+    call: Call, item: Located, phase: HookPhase, index: int, problems: list[Problem]
+) -> Mapping[str, object]:
     arguments: dict[str, object] = {}
     for key, entry in call.options.items():
         # `key: value` and `key value` are the same.
@@ -108,15 +113,58 @@ def _python_hook(
         checked = FieldReader(Located({written: entry}, item.file), f"{phase}[{index}]", problems)
         if not written.isidentifier():
             message = f"`{phase}[{index}]`: {written!r} is no name of a parameter"
-            problems.append(entry.problem("HOOK", message, 'write for example python("notify", channel: "data")'))
+            problems.append(entry.problem("HOOK", message, f'write for example {call.name}("notify", channel: "data")'))
         elif checked.is_json(written):
             arguments[written] = plain(entry)
-    return PythonHook(phase=phase, index=index, name=name, place=item.file.place(item.offset), arguments=arguments)
+    return arguments
+
+
+def _named_hook(
+    name: str,
+    call: Call,
+    item: Located,
+    phase: HookPhase,
+    index: int,
+    context: Mapping[str, str],
+    words: HookWords,
+    problems: list[Problem],
+    macros: Visible,
+) -> SqlHook | None:
+    arguments = _arguments(call, item, phase, index, problems)
+    try:
+        found = words.files.statement(name, arguments, item.file.path)
+    except WrongCall as wrong:
+        problems.append(item.problem("HOOK", f'`{phase}[{index}]` sql("{name}"): {wrong}', wrong.help))
+        return None
+    if found is None:
+        return None
+    text, hook = found
+    # Macros are those that the file of the hook sees.
+    seen = visible_from(hook.place.path, macros.macros)
+    begin = hook.sql_place
+    if text != hook.sql:
+        # Behind an argument the columns are not those of the file.
+        begin = Place(begin.path, begin.line)
+    wrong_text: list[Problem] = []
+    made = _sql_hook(
+        begin,
+        text,
+        f"the hook {name}, called in {item.file.place(item.offset)}",
+        phase,
+        index,
+        context,
+        words,
+        seen,
+        wrong_text,
+    )
+    words.files.keep(hook, wrong_text)
+    return dataclasses.replace(made, name=name)
 
 
 def _sql_hook(
-    located: Located,
+    begin: Place,
     written: str,
+    label: str,
     phase: HookPhase,
     index: int,
     context: Mapping[str, str],
@@ -124,35 +172,33 @@ def _sql_hook(
     macros: Visible,
     problems: list[Problem],
 ) -> SqlHook:
-    label = f"`{phase}[{index}]`"
-    begin = _begin(located, written)
-    place = located.file.place(begin)
+    """`written` stands at `begin`; without a column there, none of it is known."""
 
     def replaced(found: re.Match[str]) -> str:
         try:
             return _value(found, context, words)
         except _WrongVariable as wrong:
-            line = (place.line or 1) + written.count("\n", 0, found.start())
+            line = (begin.line or 1) + written.count("\n", 0, found.start())
             problems.append(
-                Problem(code="VARIABLE", message=f"{label}: {wrong}", help=wrong.help, path=place.path, line=line)
+                Problem(code="VARIABLE", message=f"{label}: {wrong}", help=wrong.help, path=begin.path, line=line)
             )
             return "NULL"
 
     text = _VARIABLE.sub(replaced, written)
     found: list[Problem] = []
-    query = read_query(TextFile(place.path, text), 0, found, macros)
+    query = read_query(TextFile(begin.path, text), 0, found, macros)
     begun = text.count("\n", 0, query.start)
-    moved = _mover(place)
+    moved = _mover(begin)
     for problem in found:
-        there = moved(Place(place.path, problem.line, problem.column))
-        help = "write another inline_sql(...) for it" if problem.code == "STATEMENTS" else problem.help
+        there = moved(Place(begin.path, problem.line, problem.column))
+        help = "make another hook of it" if problem.code == "STATEMENTS" else problem.help
         message = f"{label}: {problem.message}"
         problems.append(dataclasses.replace(problem, message=message, help=help, line=there.line, column=there.column))
     return SqlHook(
         phase=phase,
         index=index,
         sql=query.sql,
-        place=Place(place.path, (place.line or 1) + begun),
+        place=Place(begin.path, (begin.line or 1) + begun),
         references=tuple(_moved(each, moved) for each in query.references),
         passed=tuple(_moved(each, moved) for each in query.passed),
     )
@@ -172,7 +218,7 @@ def _mover(begin: Place) -> Callable[[Place], Place]:
     def moved(place: Place) -> Place:
         if place.line is None:
             return begin
-        column = place.column
+        column = place.column if begin.column is not None else None
         if column is not None and place.line == 1:
             column += (begin.column or 1) - 1
         return Place(begin.path, (begin.line or 1) + place.line - 1, column)

@@ -15,7 +15,7 @@ from sqlbuild.project.known_keys import ALL_MODEL_KEYS
 from sqlbuild.project.model_fields import ModelFields, merge_layers, read_model_fields
 from sqlbuild.project.read_hooks import HookWords, read_hooks
 from sqlbuild.project.sql_references import Query, Visible, is_code, read_query
-from sqlbuild.project.sql_text import Unclosed, skip_blank
+from sqlbuild.project.sql_text import start_of_text
 from sqlbuild.project.text_file import TextFile
 
 _HEADER = re.compile(r"MODEL\s*+(?=\()", re.IGNORECASE)
@@ -34,7 +34,7 @@ def read_model(
 
     It is returned whatever is wrong with it, so that references to it can be resolved.
     """
-    begin = start_of_text(file)
+    begin = start_of_text(file.text)
     header = _HEADER.match(file.text, begin)
     reader: FieldReader | None = None
     fields: ModelFields = {}
@@ -79,13 +79,6 @@ def _read_hooks(
         return {}
     name = PurePosixPath(file.path).stem
     return {phase.value: read_hooks(reader, phase, name, fields, words, macros) for phase in HookPhase}
-
-
-def start_of_text(file: TextFile) -> int:
-    try:
-        return skip_blank(file.text, 0)
-    except Unclosed as unclosed:
-        return unclosed.offset
 
 
 def _read_query(

@@ -42,6 +42,14 @@ def skip_blank(text: str, start: int) -> int:
     return start
 
 
+def start_of_text(text: str) -> int:
+    """The same for a whole text; where a comment begins that never ends, if that is before anything else."""
+    try:
+        return skip_blank(text, 0)
+    except Unclosed as unclosed:
+        return unclosed.offset
+
+
 def end_of_quoted(text: str, start: int) -> int:
     """The offset behind the string, escape string, quoted name or dollar-quoted text whose first quote is at `start`.
 

@@ -29,6 +29,26 @@ def refresh(ctx):
     pass
 """
 
+ADMIT = """\
+HOOK (description "Let a role read the table");
+
+-- @relation is what the model builds
+GRANT SELECT ON @relation TO @role
+"""
+WRONG_SQL = {
+    "hooks/sql/deep/admit.sql": ADMIT.replace("@relation TO", "x TO"),
+    "hooks/sql/bare.sql": "HOOK ();\nSELECT 1",
+    "hooks/sql/looks.sql": "HOOK ();\n SELECT * FROM __ref('other')",
+    "hooks/sql/headless.sql": "SELECT 1",
+    "hooks/sql/empty.sql": 'HOOK (description "nothing");\n',
+    "hooks/sql/named.sql": "HOOK (name x);\nSELECT 1",
+    "hooks/sql/taken/other.sql": "HOOK ();\nSELECT 1",
+    "hooks/sql/notify.sql": "HOOK ();\nSELECT 1",
+    "hooks/sql/_left_out.sql": "no hook",
+    "models/x/_sqlbuild/hooks/sql/inner.sql": "HOOK ();\nSELECT 1",
+    "models/x/_sqlbuild/hooks/sql/bare.sql": "HOOK ();\nSELECT 1",
+}
+
 
 @pytest.fixture
 def read(tmp_path):
@@ -138,7 +158,24 @@ def test_hooks_count_for_the_fingerprint_and_models_without_them_keep_theirs(rea
         ('post_hook [inline_sql("x")]', "did you mean `post_hooks`?"),
         ('post_hooks inline_sql("x")', "[WRONG_TYPE] models/m.sql:3:14: `post_hooks` must be a list"),
         ('post_hooks [inline("x")]', "did you mean `inline_sql`?"),
-        ('post_hooks [sql("grant", role: "x")]', "hooks in files of hooks/sql/ are not supported"),
+        ('post_hooks [sql("grant", role: "x")]', '[HOOK] models/m.sql:3:15: `post_hooks[0]` sql("grant"): there is no such hook\n  help: known here: '),
+        ('post_hooks [sql("admitt", role: "x")]', "there is no such hook\n  help: did you mean `admit`?"),
+        ('post_hooks [sql(admit, "x")]', "`post_hooks[0]`: sql(...) does not hold the name of a hook: sql("),
+        ('post_hooks [sql("admit", role: "x", rol: "y")]', "there is no @rol in it\n  help: did you mean `role`?"),
+        ('post_hooks [sql("admit")]', '`role` is not given\n  help: add it: sql("admit", role: ...)'),
+        ('post_hooks [sql("admit", role: (a b))]', "`role` is a table\n  help: give a text, a number"),
+        ('post_hooks [sql("admit", role: [])]', "`role` is a list without values"),
+        ('post_hooks [sql("bare", role: "x")]', "there is no @role in it\n  help: hooks/sql/bare.sql has no arguments"),
+        ('post_hooks [sql("inner")]', "the hook stands in models/x/_sqlbuild/hooks/sql/inner.sql, not visible here"),
+        ('post_hooks [sql("admit", role: "@@rol")]', "[VARIABLE] hooks/sql/deep/admit.sql:4: the hook admit, called in models/m.sql:3:15: there is no var rol"),
+        ('post_hooks [sql("admit", role: "a; b")]', "[STATEMENTS] hooks/sql/deep/admit.sql:4: the hook admit, called in models/m.sql:3:15: a second statement"),
+        ('post_hooks [sql("looks")]', '[REFERENCE] hooks/sql/looks.sql:2:16: '),
+        ('post_hooks [sql("headless")]', "[HEADER_PLACE] hooks/sql/headless.sql:1:1: the file has no HOOK header"),
+        ('post_hooks [sql("bare")]', "[EMPTY_QUERY] hooks/sql/empty.sql:2:1: no statement stands behind the header"),
+        ('post_hooks [sql("bare")]', "[HOOK] hooks/sql/named.sql:1:7: a hook is called like its file"),
+        ('post_hooks [sql("bare")]', "[DUPLICATE_NAME] hooks/sql/taken/other.sql:1:1: the hook other has the name of a node"),
+        ('post_hooks [sql("bare"), python("notify")]', "[DUPLICATE_NAME] hooks/sql/notify.sql:1:1: the hook notify has the name of the hook"),
+        ('post_hooks [sql("bare")]', "[DUPLICATE_NAME] models/x/_sqlbuild/hooks/sql/bare.sql: the hook bare has the name of the one at hooks/sql/bare.sql"),
         ("post_hooks [inline_sql(1)]", "does not hold one text, the statement"),
         ('post_hooks [inline_sql("SELECT 1", a: 1)]', "does not hold one text, the statement"),
         ("post_hooks [python()]", 'does not hold the name of a hook: python("notify")'),
@@ -160,6 +197,8 @@ def test_hooks_count_for_the_fingerprint_and_models_without_them_keep_theirs(rea
 def test_mistakes_are_told_at_their_place(read, text, message):
     below = "from sqlbuild.hooks import hook\n@hook\ndef below(ctx): ...\n"
     files = {"models/x/_sqlbuild/hooks/python/b.py": below, "models/x/y.sql": "SELECT 1 AS one"}
+    if "[sql(" in text:
+        files |= WRONG_SQL
     project = read({"models/m.sql": header(text), "hooks/python/told.py": HOOKS, **files})
     with pytest.raises(ProjectError) as raised:
         compile_project(project, InMemoryAnalysisCache())
@@ -186,3 +225,61 @@ def test_hooks_are_visible_in_their_folder_or_below_it(read):
         'error[HOOK] models/x/y/b.sql:1:37: b: post_hooks[1] python("here"): the hook stands in '
         "models/x/_sqlbuild/_hooks/python/h.py, not visible here",
     ]
+
+
+def test_a_hook_of_a_file_is_filled_in_with_what_the_model_gives_it(read):
+    record = """\
+HOOK ();
+INSERT INTO @@log (what, who, n, yes, none, '@@log', "@n")
+SELECT @'what', @'who', @n, @yes, @none, @py.twice("@n") -- @nothing
+FROM __ref("@from") JOIN @schema.@table ON 'it is @n'
+"""
+    text = """post_hooks [
+    sql("admit", relation: "@@CTX:destination.qualified", role: "analyst"),
+    sql("record", what: "O'Brien", who: ["a", "b"], n: 2.5, yes: true, none: null, from: "other", schema: "dev", table "t"),
+    sql("here"),
+  ]"""
+    files = {
+        "hooks/sql/deep/admit.sql": ADMIT,
+        "hooks/sql/record.sql": record,
+        "models/m.sql": header(text),
+        "models/_sqlbuild/_hooks/sql/here.sql": "HOOK ();\nSELECT 1",
+        "macros/python/texts.py": "def twice(x):\n    return f'{x} + {x}'\n",
+    }
+    project = read(files)
+    assert problems(project) == []
+    admit, made, here = model_of(project).post_hooks
+    assert admit.label == 'post_hooks[0] sql("admit")'
+    assert (admit.sql, admit.place.path, admit.place.line) == (
+        'GRANT SELECT ON "dev"."things" TO analyst',
+        "hooks/sql/deep/admit.sql",
+        4,
+    )
+    assert made.sql == (
+        """INSERT INTO audit.log (what, who, n, yes, none, 'audit.log', "2.5")\n"""
+        """SELECT 'O''Brien', 'a', 'b', 2.5, TRUE, NULL, 2.5 + 2.5 -- @nothing\n"""
+        """FROM __ref("other") JOIN dev.t ON 'it is 2.5'"""
+    )
+    assert here.sql == "SELECT 1"
+    assert compile_project(project, InMemoryAnalysisCache()).nodes["model:m"].depends_on == ("model:other",)
+
+
+def test_the_fingerprint_of_a_model_knows_the_hooks_of_files_and_what_they_are_given(read):
+    def fingerprint(role, text):
+        files = {"models/m.sql": header(f'pre_hooks [sql("admit", role: {role})]'), "hooks/sql/admit.sql": text}
+        project = read(files)
+        assert problems(project) == []
+        return compile_project(project, InMemoryAnalysisCache()).nodes["model:m"].fingerprint.total
+
+    given = [fingerprint(role, "HOOK ();\nGRANT x TO @role") for role in ("a", "b")]
+    assert len({*given, fingerprint("a", "HOOK ();\nGRANT y TO @role")}) == 3
+    assert fingerprint("a", 'HOOK (description "new");\nGRANT x TO @role') == given[0]
+
+
+def test_what_is_wrong_in_a_hooks_file_is_told_once(read):
+    calling = {f"models/{name}.sql": 'MODEL (pre_hooks [sql("lost")]);\nSELECT 1 AS one' for name in "mnp"}
+    project = read({**calling, "hooks/sql/lost.sql": "HOOK ();\nSELECT @@lost"})
+    (told,) = problems(project)
+    assert told.startswith(
+        "error[VARIABLE] hooks/sql/lost.sql:2: the hook lost, called in models/m.sql:1:19: there is no var lost"
+    )

@@ -49,7 +49,7 @@ class ModelHooks:
         try:
             await self._connection.execute(sql)
         except WarehouseError as error:
-            raise _placed(error, hook, self._node) from error
+            raise _placed(error, hook) from error
 
     async def _call(self, hook: CompiledHook, declared: PythonHook) -> Skip | None:
         slots = _ModelConnection(self._connection)
@@ -135,17 +135,17 @@ def _checked(value: object, hook: CompiledHook, session: RunningNode) -> Skip | 
     raise error
 
 
-def _placed(error: WarehouseError, hook: CompiledHook, node: Node) -> WarehouseError:
-    """The same error with the line of the model's file instead of that of the statement."""
+def _placed(error: WarehouseError, hook: CompiledHook) -> WarehouseError:
+    """The same error with the line of the file in which the hook stands instead of that of the statement."""
     message, begin = str(error.args[0]) if error.args else "", hook.declared.place
     line = begin.line or 1
     found = LINE.search(message)
     if found is not None:
         line += int(found[1]) - 1
-        place = f"{node.place.path}:{line}:"
+        place = f"{begin.path}:{line}:"
         message = message[: found.start()] + place + shift_caret(message[found.end() :], len(place) - len(found[0]))
     placed = WarehouseError(
         f"{hook.declared.label}: {message}", help=error.help, sql=error.sql, transient=error.transient
     )
-    placed.line = line
+    placed.path, placed.line = begin.path, line
     return placed
