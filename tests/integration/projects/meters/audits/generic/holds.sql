@@ -1,0 +1,2 @@
+AUDIT ();
+SELECT * FROM @relation WHERE NOT (@expression)

@@ -1,0 +1,2 @@
+def summed(expression: str) -> str:
+    return f"CAST(SUM({expression}) AS BIGINT)"
