@@ -2,17 +2,6 @@
 
 from __future__ import annotations
 
-from sqlbuild.reporting.loads import loaded_text
-from sqlbuild.reporting.summary import counts_text
 from sqlbuild.reporting.wording import counted, first_few, one_line, safe_text, seconds_text, waiting_text
 
-__all__ = [
-    "counted",
-    "counts_text",
-    "first_few",
-    "loaded_text",
-    "one_line",
-    "safe_text",
-    "seconds_text",
-    "waiting_text",
-]
+__all__ = ["counted", "first_few", "one_line", "safe_text", "seconds_text", "waiting_text"]

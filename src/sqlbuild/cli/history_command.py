@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqlbuild.app.wording import counted, counts_text, first_few, loaded_text, one_line, seconds_text
+from sqlbuild.app.result_wording import counts_text, loaded_text
+from sqlbuild.app.wording import counted, first_few, one_line, seconds_text
 from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import terminal_width, write_document, write_error_text, write_lines
 from sqlbuild.cli.text_table import fitted, table_lines

@@ -10,29 +10,11 @@ import typer
 import typer.main
 
 from sqlbuild import __version__
-from sqlbuild.cli.audit_command import audit
-from sqlbuild.cli.build_command import build
-from sqlbuild.cli.check_command import check
-from sqlbuild.cli.clean_command import clean
-from sqlbuild.cli.compile_command import compile_project
-from sqlbuild.cli.dag_command import dag
+from sqlbuild.cli.command_group import CommandGroup, add_commands
 from sqlbuild.cli.error_report import ErrorReport
-from sqlbuild.cli.freshness_command import freshness
-from sqlbuild.cli.history_command import history
-from sqlbuild.cli.init_command import init
 from sqlbuild.cli.interrupts import Stopped, StopSignals
-from sqlbuild.cli.lineage_command import lineage
-from sqlbuild.cli.list_command import list_nodes
-from sqlbuild.cli.load_command import load
 from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
 from sqlbuild.cli.output import prepare_streams, write_text
-from sqlbuild.cli.plan_command import plan
-from sqlbuild.cli.playground_command import playground
-from sqlbuild.cli.query_command import query
-from sqlbuild.cli.retry_command import retry
-from sqlbuild.cli.seed_command import seed
-from sqlbuild.cli.show_command import show
-from sqlbuild.cli.test_command import run_tests
 from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import SqlbuildError
 
@@ -75,24 +57,13 @@ def make_app() -> typer.Typer:
     """All commands, in the order in which the help lists them."""
     app = typer.Typer(
         name="sqb",
+        cls=CommandGroup,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100},
     )
     app.callback()(with_shared_options(before_any_command))
-    app.command()(with_shared_options(build))
-    app.command()(with_shared_options(plan))
-    app.command()(with_shared_options(retry))
-    app.command()(with_shared_options(audit))
-    app.command("test")(with_shared_options(run_tests))
-    app.command()(with_shared_options(check))
-    app.command()(with_shared_options(load))
-    app.command()(with_shared_options(seed))
-    app.command("compile")(with_shared_options(compile_project))
-    app.command("list")(with_shared_options(list_nodes))
-    app.command("ls", hidden=True)(with_shared_options(list_nodes))
-    for command in (show, history, dag, lineage, freshness, query, init, playground, clean):
-        app.command()(with_shared_options(command))
+    add_commands(app)
     return app
 
 
