@@ -24,18 +24,21 @@ def write_json(path: str, document: Mapping[str, object]) -> None:
     Whoever reads meanwhile sees the old file or the new one. Raises ProjectError if the file cannot be written; then
     what was there stays.
     """
-    write_text(path, _pieces(document))
+    _write(path, _pieces(document))
 
 
 def write_text(path: str, pieces: Iterable[str]) -> None:
     """The same for any text."""
+    _write(path, map(_encoded, pieces))
+
+
+def _write(path: str, pieces: Iterable[bytes]) -> None:
     final = pathlib.Path(path)
     unfinished = final.with_name(f".{final.name}.{os.getpid()}.tmp")
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # A lone surrogate becomes its \uXXXX escape, which is what JSON has for it.
-            with unfinished.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            with unfinished.open("wb") as file:
                 file.writelines(pieces)
             failpoint("artifact.written")
             unfinished.replace(final)
@@ -50,28 +53,37 @@ def write_text(path: str, pieces: Iterable[str]) -> None:
         raise ProjectError(problem) from error
 
 
-_plain_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _encoded(text: str) -> bytes:
+    """A lone surrogate becomes its \\uXXXX escape, which is what JSON has for it."""
+    return text.encode("utf-8", "backslashreplace")
 
 
-def _fast_encode(value: object) -> str:
+_plain_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _plain_encode(value: object) -> bytes:
+    return _encoded(_plain_encoder.encode(value))
+
+
+def _fast_encode(value: object) -> bytes:
     try:
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value)
     except TypeError:  # a lone surrogate, or a number of more than 64 bits
         return _plain_encode(value)
 
 
-def _pieces(document: Mapping[str, object]) -> Iterable[str]:
+def _pieces(document: Mapping[str, object]) -> Iterable[bytes]:
     encode = _plain_encode if orjson is None else _fast_encode
-    before = "{\n"
+    before = b"{\n"
     for key, value in document.items():
-        yield f"{before}  {encode(key)}: "
-        before = ",\n"
+        yield b"%s  %s: " % (before, encode(key))
+        before = b",\n"
         if isinstance(value, list | Iterator):
-            separator = "[\n"
+            separator = b"[\n    "
             for entry in value:
-                yield f"{separator}    {encode(entry)}"
-                separator = ",\n"
-            yield "\n  ]" if separator != "[\n" else "[]"
+                yield separator + encode(entry)
+                separator = b",\n    "
+            yield b"[]" if separator[:1] == b"[" else b"\n  ]"
         else:
             yield encode(value)
-    yield "\n}\n" if before != "{\n" else "{}\n"
+    yield b"{}\n" if before[:1] == b"{" else b"\n}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -25,4 +26,7 @@ def open_project(options: SharedOptions) -> operations.Compiled:
     """Read and compile the project. Raises ProjectError with every problem found."""
     # What a module prints while it is imported is no part of what the command answers.
     with interrupts_kept(), captured_output(sys.stderr, options.masker):
-        return operations.open_project(project_options(options))
+        compiled = operations.open_project(project_options(options))
+    # The project lives as long as the process: looking for garbage in it is time lost, in 10,000 nodes 0.1 s.
+    gc.freeze()
+    return compiled

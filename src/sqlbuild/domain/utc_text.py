@@ -9,10 +9,12 @@ def utc_text(seconds: float) -> str:
 
     Formatting a datetime costs five times as much; runs write several times for every node.
     """
-    whole, micros = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(whole)}.{micros:06d}"
+    micros = round(seconds * 1_000_000)
+    whole = micros // 1_000_000
+    return f"{_second(whole)}{micros - whole * 1_000_000:06d}"
 
 
 @functools.lru_cache(maxsize=64)
 def _second(whole: int) -> str:
-    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)).isoformat()  # noqa: DTZ001
+    """With the point that the fraction follows."""
+    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=whole)).isoformat() + "."  # noqa: DTZ001
