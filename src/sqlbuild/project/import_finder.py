@@ -12,7 +12,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -33,11 +33,13 @@ class NameTaken(ImportError):
 class ProjectFinder(importlib.abc.MetaPathFinder):
     """Finds the modules under `root` (an absolute path) whose top-level name stands in `owned`."""
 
-    def __init__(self, root: str, scanned: Sequence[str]) -> None:
+    def __init__(self, root: str, scanned: Sequence[str], also: Iterable[str] = ()) -> None:
         self.root = root
-        self.owned = frozenset(_top_level_names(root, scanned))
+        self.owned = frozenset(_top_level_names(root, scanned, also))
         self.elsewhere: dict[str, str] = {}
         """Owned names that were imported from another place before this project was opened, and that place."""
+        self.told: set[str] = set()
+        """Those of them of which there is a problem already."""
         self.sources: dict[str, bytes] = {}
         """Source of every module that was imported, by absolute path."""
         self.failures: dict[str, BaseException] = {}
@@ -132,10 +134,11 @@ class _Loader(importlib.machinery.SourceFileLoader):
                 raise
 
 
-def open_finder(root: str, scanned: Sequence[str]) -> tuple[ProjectFinder, list[Problem]]:
+def open_finder(root: str, scanned: Sequence[str], also: Iterable[str] = ()) -> tuple[ProjectFinder, list[Problem]]:
     """Make `root` the open project; a project that was open there before is forgotten first.
 
-    `scanned` are the absolute paths of the files that may declare nodes. Raises ProjectAlreadyOpen if another
+    `scanned` are the absolute paths of the files that may declare nodes, `also` names of folders directly below `root`
+    in which there may be code. Raises ProjectAlreadyOpen if another
     project is open in this process.
     """
     if current_collector() is not None:
@@ -156,7 +159,7 @@ def open_finder(root: str, scanned: Sequence[str]) -> tuple[ProjectFinder, list[
                 )
             )
     close_finder(root)
-    finder = ProjectFinder(root, scanned)
+    finder = ProjectFinder(root, scanned, also)
     problems = [*_taken_names(finder, scanned), *_standard_names(root)]
     sys.path.insert(0, root)
     sys.meta_path.insert(0, finder)
@@ -194,11 +197,16 @@ def _taken_names(finder: ProjectFinder, scanned: Sequence[str]) -> Iterator[Prob
             continue
         finder.elsewhere[name] = place or "the interpreter"
         if name in needed:
-            yield _taken(name, finder.elsewhere[name])
+            yield from taken_name(finder, name)
 
 
-def _taken(name: str, place: str) -> Problem:
-    return Problem(
+def taken_name(finder: ProjectFinder, name: str) -> Iterator[Problem]:
+    """Told once: a name of the project stands for something else in this process."""
+    if name in finder.told:
+        return
+    finder.told.add(name)
+    place = finder.elsewhere[name]
+    yield Problem(
         code="NAME_TAKEN",
         message=f"`{name}` is imported already, from {place}",
         help=f"the project's folder {name}/ needs that name: import the other one after it, or rename one",
@@ -235,9 +243,9 @@ def _is_module_of(place: str, root: str, name: str) -> bool:
     return place in (top, f"{top}.py") or place.startswith(f"{top}/")
 
 
-def _top_level_names(root: str, scanned: Sequence[str]) -> Iterator[str]:
+def _top_level_names(root: str, scanned: Sequence[str], also: Iterable[str]) -> Iterator[str]:
     """Modules and packages that stand directly in `root`, those of the standard library left out."""
-    needed = {path[len(root) + 1 :].partition("/")[0] for path in scanned}
+    needed = {*also, *(path[len(root) + 1 :].partition("/")[0] for path in scanned)}
     for entry in os.scandir(root):
         name = entry.name.removesuffix(".py")
         if not name.isidentifier() or name in sys.stdlib_module_names:

@@ -155,7 +155,7 @@ class Macros:
         if not paths:
             return _Folder({})
         if self.opened is None:
-            self.opened = open_python(self._root, self._files, also=(PROJECT_FOLDER, *_TREES))
+            self.opened = open_python(self._root, self._files, needed=(PROJECT_FOLDER,), also=_TREES)
         macros: dict[str, Macro] = {}
         unreadable = False
         for path in paths:

@@ -28,11 +28,11 @@ class OpenPython:
             yield
 
 
-def open_python(root: str, files: Sequence[str], *, also: Iterable[str] = ()) -> OpenPython:
+def open_python(root: str, files: Sequence[str], *, needed: Iterable[str] = (), also: Iterable[str] = ()) -> OpenPython:
     """Put the project at `root` first on the import path.
 
-    `files` are the absolute paths of those that may declare nodes, `also` further folders directly below `root` with
-    code that is needed. Raises ProjectAlreadyOpen if another project is open in this process.
+    `files` are the absolute paths of those that may declare nodes, `needed` further folders directly below `root` with
+    code that is needed, `also` those where there may be some. Raises ProjectAlreadyOpen if another project is open in this process.
     """
-    finder, problems = open_finder(root, [*files, *(os.path.join(root, folder, "") for folder in also)])
+    finder, problems = open_finder(root, [*files, *(os.path.join(root, folder, "") for folder in needed)], also)
     return OpenPython(finder=finder, collector=Collector(root), problems=tuple(problems))

@@ -48,7 +48,7 @@ class PythonHooks:
     def read(self, folders: Iterable[str]) -> None:
         """Import the files of hooks that models of `folders` may name."""
         if self.opened is None:
-            self.opened = open_python(self._root, self._files, also=("hooks", "models"))
+            self.opened = open_python(self._root, self._files, needed=("hooks",), also=("models",))
         for path in dict.fromkeys(hook_files(self._root, "python", ".py", folders, self.problems)):
             with self.opened.running():
                 found = list(import_file(os.path.join(self._root, path), self.opened.finder, self.opened.collector))

@@ -28,7 +28,7 @@ from sqlbuild.domain.project import CodeFacts
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
-from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder
+from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, taken_name
 from sqlbuild.project.open_python import OpenPython, open_python
 from sqlbuild.project.read_providers import read_providers
 from sqlbuild.project.run_factories import run_factory
@@ -134,7 +134,8 @@ def import_file(path: str, finder: ProjectFinder, collector: Collector) -> Itera
         yield wrong
         return
     if names[0] in finder.elsewhere:
-        return  # told already: another package has that name
+        yield from taken_name(finder, names[0])
+        return
     known = set(map(id, finder.failures.values()))
     folder = _current_folder()
     error = error_of(lambda: importlib.import_module(".".join(names)))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -240,3 +241,12 @@ def test_nodes_that_a_macro_file_imports_are_read_once(load: Load):
     project = load({"models/m.sql": "SELECT @py.limit() AS x", "tasks/t.py": task, "macros/python/limit.py": macro})
     assert models(project)["m"].sql == "SELECT 3 AS x"
     assert set(project.code) == {"task:t"}
+
+
+def test_a_folder_whose_name_is_taken_matters_if_it_has_macros(load: Load, monkeypatch):
+    monkeypatch.setitem(sys.modules, "models", types.ModuleType("models"))
+    assert expanded(load, 'SELECT @py.dollars("x") AS x')
+    found = load({**LOCAL, "models/marts/m.sql": "SELECT @py.of_marts()"}).problems
+    assert [str(problem).splitlines()[0] for problem in found] == [
+        "error[NAME_TAKEN] models: `models` is imported already, from the interpreter"
+    ]
