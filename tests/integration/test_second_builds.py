@@ -96,7 +96,8 @@ MODELS = {
 
 
 def test_only_what_changed_runs(project):
-    folder = project.write(MODELS)
+    twice = "FUNCTION (arguments (n INTEGER), returns INTEGER);\nn * 2\n"
+    folder = project.write({**MODELS, "functions/sql/twice.sql": twice})
     folder.build()
     assert "nothing to run" in folder.build("--changed").out
     folder.write({"models/b.sql": MODELS["models/b.sql"].replace("2 AS n", "3 AS n")})
@@ -120,6 +121,9 @@ def test_only_what_changed_runs(project):
     assert (later["nodes"][0]["name"], later["nodes"][0]["reason"]) == ("b", "upstream changed")
     assert later["nodes"][0]["why"].startswith("model:a was built since run")
     assert later["nodes"][1]["why"] == "follows model:b"
+    folder.write({"functions/sql/twice.sql": twice.replace("n * 2", "n + n")})
+    told = folder.sqb("plan", "twice", "--diff").out.splitlines()
+    assert told[1:5] == ["+++ function:twice  functions/sql/twice.sql", "@@ -1 +1 @@", "-n * 2", "+n + n"]
 
 
 def test_what_is_not_selected_is_read_at_another_target(project):

@@ -7,7 +7,7 @@ import difflib
 from typing import Any
 
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.nodes import Function, Model
 from sqlbuild.domain.past import Past
 
 UNKNOWN = "the SQL it was built with is not kept: it was built by an earlier sqlbuild"
@@ -35,7 +35,7 @@ class SqlDiff:
 
 
 def sql_diff(node: Node, before: str | None, past: Past) -> SqlDiff:
-    """Of a model that succeeded in `past` with other SQL; `before` is that, if it is kept."""
-    assert isinstance(node.declaration, Model)
+    """Of a model or function that succeeded in `past` with other SQL; `before` is that, if it is kept."""
+    assert isinstance(node.declaration, Model | Function)
     run_id = past.nodes[node.id].last_success_run_id or ""
     return SqlDiff(node=node, run_id=run_id, before=before, after=node.declaration.sql)
