@@ -77,7 +77,12 @@ def test_a_playground_has_a_file_of_every_kind_and_explains_them_all(tmp_path):
         "assets",
         "checks",
         "loaders",
-        "data",
+        "seeds",
+        "functions",
+        "macros",
+        "hooks",
+        "audits",
+        "tests",
     }
     assert not any(file.endswith((".pyc", "gitignore_")) or "__pycache__" in file for file in files)
 

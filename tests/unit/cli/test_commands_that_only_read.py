@@ -10,6 +10,8 @@ import sys
 
 import pytest
 
+from sqlbuild.domain.ids import NodeKind
+
 
 @pytest.fixture(scope="module")
 def playground(tmp_path_factory):
@@ -42,7 +44,7 @@ def test_a_playground_builds_green_and_writes_its_files(playground):
 
 def test_a_playground_shows_every_kind_of_node_and_of_declaration(ask):
     nodes = json.loads(ask("dag", "--json"))["nodes"]
-    assert {node["kind"] for node in nodes} == {"source", "loader", "model", "task", "asset", "check"}
+    assert {node["kind"] for node in nodes} == {kind.value for kind in NodeKind}
     assert any(node["retry"] for node in nodes)
     assert any(node["pools"] for node in nodes)
     assert any(node["column_lineage"] for node in nodes if node["kind"] == "asset")

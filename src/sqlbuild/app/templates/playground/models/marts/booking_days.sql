@@ -1,5 +1,13 @@
 MODEL (
-  description "Bookings and revenue by day and fare; ten days more after each build",
+  description "Bookings and revenue by day and fare; each build adds the days that have come",
+  materialized incremental,
+  incremental_strategy delete_insert,
+  cursor booked_on,
+  cursor_type timestamp,
+  cursor_grain day,
+  cursor_inputs (
+    raw_bookings booked_on,
+  ),
 );
 
 SELECT

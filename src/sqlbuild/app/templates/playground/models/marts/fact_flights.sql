@@ -1,7 +1,8 @@
 MODEL (
   description "One row per flight, with the names of both ends",
   columns (
-    flight_id (type BIGINT, nullable false),
+    flight_id (type BIGINT, nullable false, audits [not_null, unique]),
+    destination (audits [relationships (to __seed("airports"), field code)]),
     delay_minutes (description "Below zero is early; empty if cancelled"),
   ),
 );

@@ -3,4 +3,4 @@ MODEL (
 );
 
 SELECT code AS airport, name AS airport_name, country
-FROM __source("raw_airports")
+FROM __seed("airports")
