@@ -84,7 +84,7 @@ def test_a_dag_is_summarised(ask):
 
 def test_compile_counts_and_writes_the_dag_where_asked(ask, playground, tmp_path):
     kinds = collections.Counter(node["kind"] for node in json.loads(ask("dag", "--json"))["nodes"])
-    listed = ", ".join(f"{number} {kind}s" for kind, number in kinds.items())
+    listed = ", ".join(f"{number} {kind}{'s' * (number > 1)}" for kind, number in kinds.items())
     assert ask("compile").startswith(f"{kinds.total()} nodes ({listed}) compiled in ")
     document = json.loads(ask("compile", "--json"))
     assert document["nodes"] == {"total": kinds.total(), "by_kind": dict(kinds)}
