@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import NoReturn, get_args
 
@@ -10,7 +11,7 @@ from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of
-from sqlbuild.domain.nodes import Function
+from sqlbuild.domain.nodes import Function, Model, Seed, Source
 from sqlbuild.domain.project import Project
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
@@ -50,9 +51,14 @@ class Surroundings:
         return function
 
     def declared(self, reference: Reference) -> tuple[Column, ...] | None:
-        """All columns that are known of a node."""
+        """All columns that are known of a node, `nullable` as it is declared: what its SQL proves binds no mock."""
         known = self.columns.get(self.ids[reference])
-        return known.columns if known is not None else None
+        if known is None or known.columns is None:
+            return None
+        declaration = self.nodes[self.ids[reference]]
+        assert isinstance(declaration, Function | Model | Seed | Source)
+        nullable = {self.key(column.name): column.nullable for column in declaration.columns}
+        return tuple(dataclasses.replace(each, nullable=nullable.get(self.key(each.name))) for each in known.columns)
 
 
 def _kind_and_name(id: NodeId) -> Iterable[tuple[ReferenceKind, str]]:

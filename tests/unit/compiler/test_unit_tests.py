@@ -312,6 +312,22 @@ def test_a_column_that_a_mock_must_give_is_missed_where_it_is_read(make, shop):
     assert "state" in problem.message
 
 
+def test_a_column_that_only_the_sql_proves_to_be_never_null_may_be_left_out(make, shop):
+    text = """
+        TEST ();
+        WITH
+        __ref__states AS (SELECT 1 AS id), __source__fixed AS (SELECT 1 AS id),
+        __expected__reader AS (SELECT 1 AS id, NULL AS state, NULL AS kind)
+    """
+    states = make.model("states", "SELECT 1 AS id, coalesce(state, 'none') AS state FROM __source(\"raw\")")
+    columns = (Column(name="id", type="INTEGER"), Column(name="kind", type="VARCHAR"))
+    fixed = make.source("fixed", expression="SELECT 1 AS id, 'x' AS kind", columns=columns)
+    reader = make.model(
+        "reader", 'SELECT s.id, s.state, f.kind FROM __ref("states") AS s JOIN __source("fixed") AS f USING (id)'
+    )
+    assert make.problems(shop(text, states, fixed, reader)) == ()
+
+
 def test_a_test_may_run_so_many_models_and_no_more(make, shop):
     text = "TEST();\nWITH __source__raw AS (SELECT 1 AS id), __expected__open_totals AS (SELECT 1 AS orders)"
     (problem,) = make.problems(shop(text, unit_test_max_real_models=2))
