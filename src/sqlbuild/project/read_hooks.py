@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.hooks import RUN_ID_MARK, HookPhase, ModelHook, PythonHook, SqlHook
@@ -16,11 +15,11 @@ from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.located import Call, Located, describe, plain
 from sqlbuild.project.sql_hooks import SqlHooks, WrongCall
 from sqlbuild.project.sql_references import Visible, read_query
+from sqlbuild.project.sql_variables import SqlVariables, WrongVariable
 from sqlbuild.project.text_file import TextFile
 from sqlbuild.sql.rendering import quote_relation
 
 _EXAMPLE = 'write for example [inline_sql("GRANT SELECT ON @@CTX:destination.qualified TO analyst"), sql("log"), python("notify")]'
-_VARIABLE = re.compile(r"@@(?:CTX:(?P<context>\w+\.\w+)|ENV:(?P<env>\w+)|(?P<var>[A-Za-z_]\w*))")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,17 +173,14 @@ def _sql_hook(
 ) -> SqlHook:
     """`written` stands at `begin`; without a column there, none of it is known."""
 
-    def replaced(found: re.Match[str]) -> str:
-        try:
-            return _value(found, context, words)
-        except _WrongVariable as wrong:
-            line = (begin.line or 1) + written.count("\n", 0, found.start())
-            problems.append(
-                Problem(code="VARIABLE", message=f"{label}: {wrong}", help=wrong.help, path=begin.path, line=line)
-            )
-            return "NULL"
+    def refuse(offset: int, wrong: WrongVariable) -> None:
+        line = (begin.line or 1) + written.count("\n", 0, offset)
+        problems.append(
+            Problem(code="VARIABLE", message=f"{label}: {wrong}", help=wrong.help, path=begin.path, line=line)
+        )
 
-    text = _VARIABLE.sub(replaced, written)
+    variables = SqlVariables(words.settings.vars, words.environ, context)
+    text = variables.replaced(written, refuse)
     found: list[Problem] = []
     query = read_query(TextFile(begin.path, text), 0, found, macros)
     begun = text.count("\n", 0, query.start)
@@ -228,38 +224,3 @@ def _mover(begin: Place) -> Callable[[Place], Place]:
 
 def _moved(reference: SqlReference, moved: Callable[[Place], Place]) -> SqlReference:
     return dataclasses.replace(reference, place=moved(reference.place))
-
-
-class _WrongVariable(Exception):
-    def __init__(self, message: str, help: str) -> None:
-        super().__init__(message)
-        self.help = help
-
-
-def _value(found: re.Match[str], context: Mapping[str, str], words: HookWords) -> str:
-    """What stands for one `@@...`. Raises _WrongVariable."""
-    if (name := found["context"]) is not None:
-        if name not in context:
-            raise _WrongVariable(f"there is no @@CTX:{name}", nearest(name, context))
-        if not context[name]:
-            raise _WrongVariable(
-                f"@@CTX:{name} is empty: the database is that of the connection", "leave it out, or set `database`"
-            )
-        return context[name]
-    if (name := found["env"]) is not None:
-        if name not in words.environ:
-            raise _WrongVariable(f"the environment variable {name} is not set", "set it, or correct the name")
-        return words.environ[name]
-    name = found["var"]
-    if name not in words.settings.vars:
-        raise _WrongVariable(f"there is no var {name}", nearest(name, words.settings.vars) or "add it to [vars]")
-    value = words.settings.vars[name]
-    match value:
-        case None:
-            return "NULL"
-        case bool():
-            return str(value).upper()
-        case str() | int() | float():
-            return str(value)
-        case _:
-            raise _WrongVariable(f"the var {name} is a list or a table", "give a text, a number, true or false")

@@ -120,6 +120,15 @@ def test_what_a_model_is_called_and_who_runs_it_is_known_to_its_hooks(read):
     assert hook.sql == f"SELECT 'm things dev things dev dev {RUN_ID_MARK} analyst'"
 
 
+def test_macros_in_hooks_are_given_what_variables_stand_for_as_python_values(read):
+    macros = "def shown(*values):\n    return ' '.join(f'<{each}>' for each in values)"
+    sql = """@py.shown(@@CTX:destination.qualified, "@@CTX:destination.qualified", [@@n, @@log], @@yes) -- @@nothing"""
+    project = read({"models/m.sql": header(f"post_hooks [inline_sql('{sql}')]"), "macros/python/a.py": macros})
+    assert problems(project) == []
+    (hook,) = model_of(project).post_hooks
+    assert hook.sql == """<"dev"."things"> <"dev"."things"> <[3, 'audit.log']> <True> -- @@nothing"""
+
+
 def test_a_model_waits_for_what_its_python_hooks_read(read):
     project = read({"models/m.sql": header('post_hooks [python("refresh")]'), "hooks/python/told.py": HOOKS})
     graph = compile_project(project, InMemoryAnalysisCache())
