@@ -64,7 +64,7 @@ def load_project(
     problems: list[Problem] = []
     files = find_files(str(folder), problems)
     python_files = [folder / path for path in (*files.providers, *files.python)]
-    macros = Macros(folder, settings, python_files)
+    macros = Macros(folder, settings, python_files, environ)
     try:
         folders = {posixpath.dirname(path) for path in files.models}
         sql_hooks = SqlHooks(folder, folders)

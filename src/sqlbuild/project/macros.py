@@ -20,6 +20,7 @@ from sqlbuild.errors import Problem, SqlbuildError
 from sqlbuild.project.find_files import walk_files
 from sqlbuild.project.open_python import OpenPython, open_python
 from sqlbuild.project.read_python import error_of, import_file, node_files
+from sqlbuild.project.sql_variables import SqlVariables
 
 PROJECT_FOLDER = "macros"
 BELOW = "_sqlbuild/macros"
@@ -76,8 +77,11 @@ class Macros:
     `problems` is what was found wrong with macro files, `opened` the project's Python once a macro was called.
     """
 
-    def __init__(self, root: Path, settings: Settings, files: Sequence[Path]) -> None:
+    def __init__(
+        self, root: Path, settings: Settings, files: Sequence[Path], environ: Mapping[str, str] | None = None
+    ) -> None:
         self._root = str(root)
+        self.variables = SqlVariables(settings.vars, environ or {})
         self._files = node_files(root, files)
         self._context = MacroContext(
             adapter_name=settings.target.connection.adapter,

@@ -16,6 +16,7 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.macro_arguments import WHAT_IS_ALLOWED, WrongArguments, read_arguments
 from sqlbuild.project.macros import Macro, Macros, UnreadableMacros, WrongMacro
 from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted, skip_blank
+from sqlbuild.project.sql_variables import WrongVariable
 from sqlbuild.project.text_file import TextFile
 from sqlbuild.refs import Reference, ReferenceKind, SqlResourceRef
 
@@ -118,8 +119,10 @@ _NO_MACROS = _NoMacros.HERE
 def read_query(file: TextFile, start: int, problems: list[Problem], macros: Visible | None = None) -> Query:
     """The one query that stands in `file` from `start` to the end; whatever is wrong with it is a problem.
 
-    Its macro calls become what `macros` gives for them; without any they are problems too.
+    Its variables and macro calls become what `macros` gives for them; without any they are problems too.
     """
+    if macros is not None:
+        file = _with_variables(file, start, problems, macros.macros)
     text = file.text
     begin = _first_visible(text, start)
     scanned = _Scanned(begin)
@@ -139,6 +142,17 @@ def read_query(file: TextFile, start: int, problems: list[Problem], macros: Visi
             file.problem("STATEMENTS", "a second statement begins here", "keep one statement in a file", following)
         )
     return _query(text[begin:end].rstrip(), begin, scanned)
+
+
+def _with_variables(file: TextFile, start: int, problems: list[Problem], macros: Macros) -> TextFile:
+    """The file with the values of `@@name` and `@@ENV:NAME` in its SQL, which begins at `start`."""
+
+    def refuse(offset: int, wrong: WrongVariable) -> None:
+        problems.append(file.problem("VARIABLE", str(wrong), wrong.help, start + offset))
+
+    written = file.text[start:]
+    replaced = macros.variables.replaced(written, refuse)
+    return file if replaced == written else TextFile(file.path, file.text[:start] + replaced)
 
 
 def _query(sql: str, begin: int, scanned: _Scanned) -> Query:

@@ -50,21 +50,21 @@ class SqlVariables:
                 refuse(begin + found.start(), wrong)
                 return None
 
+        def within(quoted: str, begin: int, quote: str) -> str:
+            def put(each: re.Match[str]) -> str:
+                found = _sql(value(each, begin))
+                return _escaped(found, quote) if quote else found
+
+            return _VARIABLE.sub(put, quoted)
+
         while found := (_IN_ARGUMENTS if depth else _IN_SQL).search(text, position):
             parts.append(text[position : found.start()])
-            position, whole, begin = found.end(), found.group(), found.start()
+            position, whole = found.end(), found.group()
             match found.lastgroup:
                 case "comment":
                     parts.append(whole)
-                case "text":
-                    parts.append(_VARIABLE.sub(lambda each, begin=begin: _sql(value(each, begin)), whole))
-                case "string":
-                    quote = whole[0]
-                    parts.append(
-                        _VARIABLE.sub(
-                            lambda each, begin=begin, quote=quote: _escaped(_sql(value(each, begin)), quote), whole
-                        )
-                    )
+                case "text" | "string" as kind:
+                    parts.append(within(whole, found.start(), whole[0] if kind == "string" else ""))
                 case "macro" | "open":
                     depth += 1
                     parts.append(whole)
@@ -72,8 +72,7 @@ class SqlVariables:
                     depth -= 1
                     parts.append(whole)
                 case _:
-                    found_value = value(found)
-                    parts.append(repr(found_value) if depth else _sql(found_value))
+                    parts.append(repr(value(found)) if depth else _sql(value(found)))
         return "".join((*parts, text[position:]))
 
     def _value(self, found: re.Match[str]) -> object:

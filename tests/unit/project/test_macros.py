@@ -170,6 +170,24 @@ def test_nothing_is_imported_where_nothing_is_called(load: Load):
     assert "macros" not in sys.modules
 
 
+def test_variables_of_the_project_and_of_the_environment_stand_in_sql(load: Load):
+    sql = """
+        SELECT @@days AS days, '@@ENV:SHOP_REGION' AS region, -- @@nothing
+          @py.dollars("@@days") AS a, @py.dollars(@@days) AS b, '/* @@days'
+        FROM __ref("other")
+    """
+    written = {"models/m.sql": sql, "models/other.sql": "SELECT @@days AS n"}
+    read = models(load(written, environ={"SHOP_REGION": "north"}, vars={"days": 9}))
+    lines = [line.strip() for line in read["m"].sql.splitlines()]
+    assert lines == [
+        "SELECT 9 AS days, 'north' AS region, -- @@nothing",
+        "(9 / 100.0) AS a, (9 / 100.0) AS b, '/* 9'",
+        'FROM __ref("other")',
+    ]
+    assert [(each.reference.name, each.place.line) for each in read["m"].references] == [("other", 4)]
+    assert read["other"].sql == "SELECT 9 AS n"
+
+
 @pytest.mark.parametrize(
     ("sql", "told", "help"),
     [
@@ -190,7 +208,10 @@ def test_nothing_is_imported_where_nothing_is_called(load: Load):
         ('SELECT @py.dollars("\'a")', "MACRO] models/m.sql:1:8: what the macro dollars gives has a string", "see mac"),
         ("SELECT @py.dollars('@py.x()')", "gives: it calls a macro", "call that function in Python"),
         ("SELECT @py.dollars('__ref(x)')", "REFERENCE] models/m.sql:1:8: what the macro dollars (", '__ref("x")'),
-        ("SELECT @@days", "UNSUPPORTED] models/m.sql:1:8: `@@`: variables in SQL", 'ctx.vars["name"]'),
+        ("SELECT 1,\n  @@dayz", "VARIABLE] models/m.sql:2:3: there is no var dayz", "`days`"),
+        ("SELECT '@@ENV:SHOP_NOTHING'", "VARIABLE] models/m.sql:1:9: the environment variable SHOP_NOTHING", "set it"),
+        ("SELECT @@CTX:model.name", "VARIABLE] models/m.sql:1:8: @@CTX:model.name stands in hooks only", "pre_hooks"),
+        ("SELECT @@@day", "UNSUPPORTED] models/m.sql:1:8: `@@@`: placeholders in SQL", "write the SQL out"),
         ("SELECT @sql.x(1)", "UNSUPPORTED] models/m.sql:1:8: `@sql.`: SQL macros", "macros/python/"),
         ("SELECT @const('x')", "UNSUPPORTED] models/m.sql:1:8: `@const`: constants", "write the value out"),
     ],

@@ -1,4 +1,4 @@
 MODEL (materialized table, alias "cash entries");
 SELECT e.entry_no, e.cents, s.side
-FROM __table_fn("entries_of")('cash', 100) AS e
+FROM __table_fn("entries_of")('cash', @@smallest) AS e
 CROSS JOIN __table_fn("sides")(1) AS s
