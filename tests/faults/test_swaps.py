@@ -67,6 +67,7 @@ def test_who_reads_while_a_table_is_replaced_sees_the_old_one_to_its_end(faulty)
                 from sqlbuild.refs import model
                 from sqlbuild.tasks import task
 
+                ORDERS = "main.orders"  # by a name that nothing waits for
                 AGAIN = pathlib.Path("again").exists()
 
                 def wait_for(name):
@@ -84,7 +85,7 @@ def test_who_reads_while_a_table_is_replaced_sees_the_old_one_to_its_end(faulty)
                     if not AGAIN:
                         return None
                     seen = {}
-                    for batch in ctx.query("SELECT generation FROM main.orders").batches(1_000):
+                    for batch in ctx.query(f"SELECT generation FROM {ORDERS}").batches(1_000):
                         pathlib.Path("reading").touch()
                         wait_for("replaced")
                         for value in batch.column(0).to_pylist():
@@ -94,7 +95,7 @@ def test_who_reads_while_a_table_is_replaced_sees_the_old_one_to_its_end(faulty)
                 @asset(depends_on=model("orders"))
                 def replaced(ctx):
                     pathlib.Path("replaced").touch()
-                    return ctx.query("SELECT min(generation) FROM main.orders").scalar()
+                    return ctx.query(f"SELECT min(generation) FROM {ORDERS}").scalar()
             """,
         }
     )

@@ -99,7 +99,7 @@ FILES = {
                 "all": ctx.query(statement.format("$1"), [2]).fetchall(),
                 "named": ctx.query(statement.format("$least"), {"least": ctx.vars["least"]}).fetchall(),
                 "many": [query.fetchmany(3), query.fetchmany(3)],
-                "scalar": ctx.query("SELECT total::text FROM dev.orders WHERE order_id = ?", (3,)).scalar(),
+                "scalar": ctx.query(f"SELECT total::text FROM {orders} WHERE order_id = ?", (3,)).scalar(),
                 "iterated": [order_id for (order_id,) in ctx.query(ids)],
                 "arrow": ctx.query(ids).arrow().column("order_id").to_pylist(),
                 "batches": [batch.num_rows for batch in ctx.query(ids).batches(3)],
@@ -128,13 +128,14 @@ FILES = {
                 "pl": len(await ctx.query(ids).pl()),
             }
 
-        @asset(depends_on=read_on_the_loop, isolate="process")
+        @asset(depends_on=(read_on_the_loop, ORDERS), isolate="process")
         def read_in_a_process(ctx):
             earlier = ctx.results_of(read_on_the_loop, limit=2)
+            orders = ctx.relation(ORDERS)
             return {
                 "runs": len(earlier),
-                "scalar": ctx.query("SELECT count(*) FROM dev.orders WHERE order_id > ?", [1]).scalar(),
-                "arrow": ctx.query("SELECT order_id FROM dev.orders").arrow().num_rows,
+                "scalar": ctx.query(f"SELECT count(*) FROM {orders} WHERE order_id > ?", [1]).scalar(),
+                "arrow": ctx.query(f"SELECT order_id FROM {orders}").arrow().num_rows,
                 "before": ctx.result_of(read_on_the_loop).payload["scalar"],
             }
     """,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlbuild.compiler.audit_queries import audit_query, digest_of_audit
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.contracts import contract_problems, missing_columns
+from sqlbuild.compiler.finding_places import place_of_sql, problem_at, problem_in_sql, wrong_lines
 from sqlbuild.compiler.function_columns import (
     BEHIND,
     SELECT,
@@ -23,7 +24,7 @@ from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.domain.columns import Column, ColumnReference
-from sqlbuild.domain.ids import NodeId, Place, Relation, kind_of, name_of, node_id
+from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
 from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import (
     Asset,
@@ -39,14 +40,14 @@ from sqlbuild.domain.nodes import (
     kind_of_declaration,
     name_of_declaration,
 )
-from sqlbuild.domain.project import Project
+from sqlbuild.domain.project import ExportedSql, Project
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import CALLS, Reference
 from sqlbuild.sql.analyse_query import canonical_digest
-from sqlbuild.sql.query_analysis import Finding, InputReference, OutputColumn, QueryAnalysis, QueryInput
+from sqlbuild.sql.query_analysis import InputReference, OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.rendering import (
     Readable,
     query_of_expression,
@@ -59,6 +60,7 @@ from sqlbuild.sql.stored_analysis import input_digest
 from sqlbuild.sql.type_names import canonical_type
 
 AUDIT_NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the AUDIT header"
+_EXPORTED = frozenset({NodeKind.MODEL, NodeKind.SOURCE, NodeKind.SEED})
 NOWHERE_ELSE: Mapping[NodeId, Relation] = {}
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
@@ -115,8 +117,11 @@ def infer_columns(
             case Function():
                 inference.known[node] = inference.of_function(node, declaration)
             case Asset(columns=columns):
+                facts = project.code.get(node)
                 if columns:
                     inference.known[node] = NodeColumns(columns=columns, complete=True)
+                elif facts is not None and facts.export is not None:
+                    inference.known[node] = inference.of_export(node, facts.export)
             case Loader():
                 inference.known[node] = inference.of_loader(declaration)
             case Audit():
@@ -158,8 +163,9 @@ class _Inference:
         self.known: dict[NodeId, NodeColumns] = {}
         self.problems: list[Problem] = []
         self._readables: dict[NodeId, tuple[Readable, QueryInput, bytes]] = {}
-        self._wrong_lines = _wrong_lines(project)
+        self._wrong_lines = wrong_lines(project)
         self._relations: dict[tuple[str, str], NodeId] | None = None
+        self._exports: dict[tuple[str, ...], NodeColumns] = {}
 
     def _relation(self, declaration: Model | Source | Seed | Loader) -> Relation | None:
         """Where it is built or read."""
@@ -183,7 +189,7 @@ class _Inference:
         place = Place(source.place.path, source.expression_line)
         for finding in analysis.findings:
             # Columns of text in a YAML block cannot be told: its indentation is gone.
-            problem = _problem(dataclasses.replace(finding, column=None), source.name, place)
+            problem = problem_at(dataclasses.replace(finding, column=None), source.name, place)
             self.problems.append(problem if finding.certain else dataclasses.replace(problem, severity="warning"))
         found = None if analysis.findings else analysis.columns
         if found is not None:
@@ -240,7 +246,7 @@ class _Inference:
             )
         analysis = self._analysis_of_sql(model, inputs)
         for finding in analysis.findings:
-            problem = _problem_in_sql(finding, model)
+            problem = problem_in_sql(finding, model)
             if not finding.certain:
                 problem = dataclasses.replace(problem, help=f"{problem.help}; {NOT_UNDERSTOOD}")
             self.problems.append(problem)
@@ -262,6 +268,27 @@ class _Inference:
             code=analysis.canonical_digest,
         )
 
+    def of_export(self, node: NodeId, export: ExportedSql) -> NodeColumns:
+        """Of an asset that exports one query; nothing where that cannot be told."""
+        inputs = [upstream for upstream in self.resolved.depends_on[node] if kind_of(upstream) in _EXPORTED]
+        named = {node_id(each.reference.kind, each.reference.name) for each in export.references}
+        if not named.issubset(inputs):
+            return NodeColumns()
+        if not export.sql:
+            (other,) = named
+            known = self.known.get(other, NodeColumns())
+            if not known.complete or known.columns is None:
+                return NodeColumns()
+            passed = {each.name: (ColumnReference(other, each.name, "direct"),) for each in known.columns}
+            return NodeColumns(columns=known.columns, complete=True, lineage=passed)
+        key = (export.sql, *inputs)
+        if key not in self._exports:
+            analysis = self._analysis_of_sql(export, inputs)
+            columns = None if analysis.findings else self._merged(analysis.columns, ())
+            lineage = self._lineage(analysis, columns, inputs)
+            self._exports[key] = NodeColumns(columns=columns, complete=columns is not None, lineage=lineage)
+        return self._exports[key]
+
     def of_function(self, node: NodeId, function: Function) -> NodeColumns:
         inputs = self.resolved.depends_on[node]
         rendered = self._rendered(function)
@@ -279,7 +306,7 @@ class _Inference:
         select, behind = ("", "") if is_query(function) else (SELECT, BEHIND)
         analysis = self._analysis_of_sql(function, inputs, arguments_of(function, self.dialect), (select, behind))
         for finding in analysis.findings:
-            problem = _problem_in_sql(moved_back(finding, select), function)
+            problem = problem_in_sql(moved_back(finding, select), function)
             severity = "error" if finding.certain else "warning"
             self.problems.append(dataclasses.replace(problem, severity=severity))
         if analysis.findings or analysis.columns is None:
@@ -298,7 +325,7 @@ class _Inference:
         for finding in analysis.findings:
             there = dataclasses.replace(finding, line=None, column=None) if audit.has_macros else finding
             attached = f", attached at {audit.place}" if audit.target is not None else ""
-            problem = _problem(there, audit.name + attached, audit.sql_place)
+            problem = problem_at(there, audit.name + attached, audit.sql_place)
             if not finding.certain:
                 problem = dataclasses.replace(problem, help=f"{problem.help}; {AUDIT_NOT_UNDERSTOOD}")
             self.problems.append(problem)
@@ -334,7 +361,7 @@ class _Inference:
 
     def _analysis_of_sql(
         self,
-        declared: Model | Function | Audit,
+        declared: Model | Function | Audit | ExportedSql,
         inputs: Sequence[NodeId],
         arguments: QueryInput | None = None,
         around: tuple[str, str] = ("", ""),
@@ -461,48 +488,3 @@ class _Inference:
 
 def _column(found: OutputColumn) -> Column:
     return Column(name=found.name, type=found.type, nullable=found.nullable)
-
-
-def _wrong_lines(project: Project) -> dict[str, list[int | None]]:
-    """Path -> lines of the errors found while reading it."""
-    lines: dict[str, list[int | None]] = {}
-    for problem in project.problems:
-        if problem.severity == "error":
-            lines.setdefault(problem.path, []).append(problem.line)
-    return lines
-
-
-def place_of_sql(model: Model | Function) -> Place:
-    return Place(model.place.path, model.sql_line, model.sql_column)
-
-
-def _at(place: Place, line: int | None, column: int | None) -> Place:
-    """A place in text that begins at `place`."""
-    if line is None or place.line is None:
-        return place
-    if column is not None and line == 1:
-        column += (place.column or 1) - 1
-    return Place(place.path, place.line + line - 1, column)
-
-
-def _problem_in_sql(finding: Finding, model: Model | Function) -> Problem:
-    """In SQL that a macro gave, at the place of its call."""
-    begin = place_of_sql(model)
-    if not model.expansions or finding.line is None:
-        return _problem(finding, model.name, begin)
-    written = written_in_line(model.sql, begin, model.expansions, finding.line, finding.column)
-    if written.expansion is not None:
-        finding = dataclasses.replace(finding, message=f"{finding.message}, in {written.expansion.told()}")
-    return _problem(dataclasses.replace(finding, line=None), model.name, written.place)
-
-
-def _problem(finding: Finding, name: str, place: Place) -> Problem:
-    there = _at(place, finding.line, finding.column)
-    return Problem(
-        code=finding.code,
-        message=f"{name}: {finding.message}",
-        help=finding.help,
-        path=there.path,
-        line=there.line,
-        column=there.column,
-    )

@@ -15,6 +15,7 @@ from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.model_hooks import hooks_of
 from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.python_sql_rules import literal_names
 from sqlbuild.compiler.relation_rules import (
     files_read_on_postgres,
     ignored_by_duckdb,
@@ -210,6 +211,11 @@ def asset_lineage_exists(checked: Checked) -> Iterator[Problem]:
             yield from _lineage_of_asset(checked, node, declaration)
 
 
+def python_refers_to_relations(checked: Checked) -> Iterable[Problem]:
+    """Where its SQL is written out, it does not name them."""
+    return literal_names(checked.project, checked.resolved, checked.columns)
+
+
 def functions_are_called_as_declared(checked: Checked) -> Iterable[Problem]:
     return call_problems(checked.resolved.nodes)
 
@@ -254,6 +260,7 @@ RULES: tuple[Rule, ...] = (
     audits_wait_for_nobody_behind_them,
     column_types_are_types,
     asset_lineage_exists,
+    python_refers_to_relations,
     functions_are_called_as_declared,
     checks_come_last,
 )

@@ -5,10 +5,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import Declaration, PythonFunction
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.settings import Settings
+from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTable:
+    """A table that SQL in Python code names itself: `parts` of its name without quotes, in lower case where they had none."""
+
+    parts: tuple[str, ...]
+    written: str
+    place: Place
+    is_read: bool
+    """Else it is written to."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExportedSql:
+    """What an asset exports: a query with `__ref("x")` in it, or without `sql` all of the one reference."""
+
+    sql: str = ""
+    references: tuple[SqlReference, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +47,10 @@ class CodeFacts:
     """Names of providers that it may use as `ctx.providers.name`."""
     reads_vars: bool = False
     """Something in it is called `vars`, as in `ctx.vars["day"]`: then all vars of the project count."""
+    tables: tuple[NamedTable, ...] = ()
+    """Of an SQL text in the code. Not part of the fingerprint, nor is `export`: `source_digest` covers them."""
+    export: ExportedSql | None = None
+    """If all that an asset does in the warehouse is one export."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterator
 from types import CodeType
 from typing import cast
@@ -24,6 +25,9 @@ class SourceFile:
     """One project file; definitions in it are found by what their code objects and classes say of themselves."""
 
     def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._source_lines: list[bytes] | None = None
+        self._constants: dict[str, ast.expr | None] | None = None
         self._tree = ast.parse(source)
         self._functions: dict[tuple[int, str], list[ast.AST]] = {}
         self._classes: dict[str, list[ast.AST]] = {}
@@ -40,6 +44,39 @@ class SourceFile:
         if code.co_name == "<lambda>":
             return _digest_of_nodes(self._lambdas_by_line().get(code.co_firstlineno))
         return _digest_of_nodes(self._functions.get((code.co_firstlineno, code.co_name)))
+
+    def definition(self, code: CodeType) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The function that `code` was made from, if that is sure."""
+        found = self._functions.get((code.co_firstlineno, code.co_name), ())
+        only = found[0] if len(found) == 1 else None
+        return only if isinstance(only, ast.FunctionDef | ast.AsyncFunctionDef) else None
+
+    def constant(self, name: str) -> ast.expr | None:
+        """What the file gives to `name` at its top level, if it does so once, by itself."""
+        if self._constants is None:
+            self._constants = {}
+            for statement in self._tree.body:
+                if isinstance(statement, ast.Assign | ast.AnnAssign):
+                    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                    for target in targets:
+                        if isinstance(target, ast.Name):
+                            again = target.id in self._constants or len(targets) > 1
+                            self._constants[target.id] = None if again else statement.value
+        return self._constants.get(name)
+
+    def line(self, number: int) -> bytes:
+        """Counted from 1, as syntax trees do."""
+        if self._source_lines is None:
+            self._source_lines = re.split(rb"\r\n|\r|\n", self._source)
+        return self._source_lines[number - 1]
+
+    def segment(self, node: ast.expr) -> str:
+        """The text that an expression was written as."""
+        last = node.end_lineno or node.lineno
+        lines = [self.line(number) for number in range(node.lineno, last + 1)]
+        lines[-1] = lines[-1][: node.end_col_offset]
+        lines[0] = lines[0][node.col_offset :]
+        return b"\n".join(lines).decode(errors="replace")
 
     def digest_of_class(self, qualified_name: str) -> str | None:
         return _digest_of_nodes(self._classes.get(qualified_name))

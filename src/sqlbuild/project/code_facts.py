@@ -16,10 +16,11 @@ from typing import cast
 
 from sqlbuild.authoring.code_reads import MISSING, CodeReads, cell_values
 from sqlbuild.authoring.declare import declaration_of
-from sqlbuild.domain.nodes import PythonNode
-from sqlbuild.domain.project import CodeFacts
+from sqlbuild.domain.nodes import Asset, PythonNode
+from sqlbuild.domain.project import CodeFacts, ExportedSql, NamedTable
 from sqlbuild.project.canonical_code import SourceFile, digest_of
 from sqlbuild.project.canonical_value import canonical_json
+from sqlbuild.project.python_sql import NOTHING, FunctionSql, exported_sql, may_hold_sql, sql_of_function
 
 _DYNAMIC = frozenset({"eval", "exec", "__import__", "globals"})
 _ALWAYS_THERE = frozenset({*sys.stdlib_module_names, "sqlbuild", "builtins", "__main__"})
@@ -38,6 +39,7 @@ class _Found:
     """Functions of other nodes by identity; the fingerprint of an upstream stands for its own function."""
     reads_vars: bool = False
     reads_providers: bool = False
+    tables: dict[NamedTable, None] = dataclasses.field(default_factory=dict)
     provider_names: set[str] = dataclasses.field(default_factory=set)
     """Names of providers that stand in the code, which count if it reads `ctx.providers` anywhere."""
 
@@ -52,6 +54,7 @@ class _Found:
         self.nodes |= other.nodes
         self.reads_vars |= other.reads_vars
         self.reads_providers |= other.reads_providers
+        self.tables |= other.tables
         self.provider_names |= other.provider_names
         if not self.values:
             self.values = dict(other.values)
@@ -77,6 +80,7 @@ class ProjectCode:
         self._files: dict[str, SourceFile | None] = {}
         self._shared: dict[tuple[int, int], _Found] = {}
         self._totals: dict[tuple[str, ...], str] = {}
+        self._sql_of_code: dict[int, FunctionSql] = {}
 
     def facts_of(self, node: PythonNode) -> CodeFacts:
         function = node.declared.function
@@ -103,7 +107,27 @@ class ProjectCode:
             not_tracked=tuple(found.not_tracked),
             providers=tuple(sorted(found.provider_names)) if found.reads_providers else (),
             reads_vars=found.reads_vars,
+            tables=tuple(found.tables),
+            export=self._export(function) if isinstance(node, Asset) and not node.columns else None,
         )
+
+    def _export(self, function: FunctionType) -> ExportedSql | None:
+        found = self._sql(function.__code__)
+        if found.export is None or "__wrapped__" in function.__dict__:
+            return None
+        return exported_sql(found, function)
+
+    def _sql(self, code: CodeType) -> FunctionSql:
+        found = self._sql_of_code.get(id(code))
+        if found is None:
+            file = self._file(code.co_filename) if may_hold_sql(code) else None
+            definition = file.definition(code) if file is not None else None
+            found = NOTHING
+            if file is not None and definition is not None:
+                path = code.co_filename.removeprefix(self._root).lstrip("/")
+                found = sql_of_function(definition, file, path)
+            self._sql_of_code[id(code)] = found
+        return found
 
     def _total(self, digests: Iterable[str]) -> str:
         key = tuple(sorted(digests))
@@ -145,6 +169,7 @@ class ProjectCode:
             digest = digest_of(f"{code.co_code.hex()} {code.co_names}")
         found.digests[digest] = None
         found.reads_vars |= _names_vars(code)
+        found.tables.update(dict.fromkeys(self._sql(code).tables))
         yield from self._read(code, function.__globals__, found)
 
     def _read(self, code: CodeType, namespace: Mapping[str, object], found: _Found) -> Iterator[Followed]:

@@ -87,5 +87,5 @@ def _why_unknown(node: Node, column: str | None) -> list[str]:
         return []
     reasons = [note for note in node.notes if note.startswith("columns not checked")]
     if node.kind is NodeKind.ASSET and not node.column_lineage:
-        reasons = ["it declares no column_lineage"]
+        reasons = ["it declares no column_lineage, and what it exports does not tell its columns"]
     return [f"{node.id}: {reason}" for reason in reasons]
