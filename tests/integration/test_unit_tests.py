@@ -230,6 +230,21 @@ def test_functions_are_tested_as_they_are_in_the_project_before_they_are_made(sh
                 TEST (name "mocked");
                 WITH __table_fn__orders_of AS (SELECT 1 AS order_id UNION ALL SELECT 2),
                 __expected__counted AS (SELECT 2 AS orders)
+
+                TEST (name "reads_a_mock");
+                WITH ids AS (SELECT 1 AS order_id UNION ALL SELECT 2),
+                __ref__orders AS (SELECT order_id FROM ids UNION ALL SELECT 2),
+                __table_fn_actual__ AS (SELECT * FROM __table_fn("orders_of")(2)),
+                __table_fn_expected__ AS (SELECT 2 AS order_id UNION ALL SELECT 2)
+
+                TEST (name "reads_no_rows", mode table_fn);
+                WITH __ref__orders AS (SELECT 7 AS order_id WHERE FALSE),
+                __table_fn_actual__ AS (SELECT count(*) AS n FROM __table_fn("orders_of")(2)),
+                __table_fn_expected__ AS (SELECT 0 AS n)
+
+                TEST (name "reads_a_mock_in_a_model");
+                WITH __ref__orders AS (SELECT 3 AS order_id UNION ALL SELECT 3),
+                __expected__counted AS (SELECT 2 AS orders)
                 """,
         }
     )
@@ -249,8 +264,8 @@ def test_functions_are_tested_as_they_are_in_the_project_before_they_are_made(sh
         }
     )
     refused = shop.sqb("compile")
-    assert 'the function orders_of reads __ref("orders"), and a test reads no relations' in refused.err
-    assert "__table_fn__orders_of AS (SELECT ...)" in refused.err
+    assert 'the function orders_of reads __ref("orders"), which the test does not mock' in refused.err
+    assert "help: add __ref__orders AS (SELECT ...)" in refused.err
 
 
 def test_tests_are_planned_listed_selected_and_described(shop):

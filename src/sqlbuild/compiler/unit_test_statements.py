@@ -84,7 +84,7 @@ class StatementsOfTest:
         if mock is not None:
             return Readable(alias=self._around.alias(reference), query=self._ctes.mocks[mock].name)
         if reference.kind == "function":
-            return Readable(alias="", relation=copy_of(self._around.function(reference), self._around.dialect))
+            return Readable(alias="", relation=copy_of(reference, self._around, self._ctes.test))
         return Readable(alias=self._around.alias(reference), query=self.model_name(reference))
 
     def add_model_cte(self, text: SqlText, reference: Reference) -> None:
@@ -124,5 +124,5 @@ class StatementsOfTest:
         """What stands for a reference in the SQL of the test."""
         names: dict[Hashable, str] = {reference: self.model_name(reference) for reference in models}
         for reference in functions:
-            names[reference] = quote_relation(copy_of(self._around.function(reference), self._around.dialect))
+            names[reference] = quote_relation(copy_of(reference, self._around, self._ctes.test))
         return names | {self.reference_of(mock): self._ctes.mocks[mock].name for mock in mocks}

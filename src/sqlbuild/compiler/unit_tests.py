@@ -16,6 +16,7 @@ from sqlbuild.compiler.unit_test_columns import (
 from sqlbuild.compiler.unit_test_ctes import Closure, CtesOfTest, CycleOfCtes, mocked_by
 from sqlbuild.compiler.unit_test_functions import function_copies, with_whole_calls
 from sqlbuild.compiler.unit_test_macros import text_of_mock
+from sqlbuild.compiler.unit_test_needs import Needs, called_by, digest_of_test
 from sqlbuild.compiler.unit_test_shapes import ShapesOfTest
 from sqlbuild.compiler.unit_test_statements import StatementsOfTest
 from sqlbuild.compiler.unit_test_surroundings import PREFIXES, ProblemsOfTest, Refused, Surroundings, folded
@@ -37,7 +38,6 @@ from sqlbuild.domain.unit_tests import (
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import CALLS, Reference
-from sqlbuild.sql.analyse_query import canonical_digest
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,16 +75,6 @@ def compile_unit_tests(
     return CompiledUnitTests(tests=compiled, problems=tuple(problems))
 
 
-@dataclasses.dataclass(slots=True, kw_only=True)
-class _Needs:
-    """What a verification runs: models, upstreams first, each with the path to it; and mocks, by the names of their CTEs."""
-
-    models: dict[Reference, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    mocks: set[str] = dataclasses.field(default_factory=set)
-    functions: dict[Reference, None] = dataclasses.field(default_factory=dict)
-    """Those that others call first."""
-
-
 class _Compiling:
     """One test."""
 
@@ -113,12 +103,10 @@ class _Compiling:
             closures = {name: self._ctes.closure(name) for name in verified}
             needs = {name: self._needs(name, closure) for name, closure in closures.items()}
             self._problems.stop_if_any()
-            everything = _Needs()
+            everything = Needs()
             for each in needs.values():
-                everything.models.update(each.models)
-                everything.mocks |= each.mocks
-                everything.functions.update(each.functions)
-            mocks = self._ctes.mocks_in_order(everything.mocks)
+                everything.add(each)
+            mocks = self._ctes.mocks_in_order(everything.mocks | everything.inside)
             needed = {name: self._ctes.mocks_in_order(each.mocks) for name, each in needs.items()}
         except CycleOfCtes as cycle:
             self._problems.refuse(
@@ -136,7 +124,7 @@ class _Compiling:
             for name, closure in closures.items()
         )
         self._problems.stop_if_any()
-        functions = function_copies(everything.functions, self._around)
+        functions = self._copies(everything)
         about = dict.fromkeys(id for name, closure in closures.items() for id in self._about(name, closure))
         return CompiledUnitTest(
             plan=UnitTestPlan(
@@ -144,7 +132,7 @@ class _Compiling:
                 functions=functions,
                 models=tuple(reference.name for reference in everything.models),
                 paths={reference.name: path for reference, path in everything.models.items()},
-                mocks=tuple((self._ctes.mocks[name].role.value, self._ctes.mocks[name].subject) for name in mocks),
+                mocks=self._shown(mocks),
                 completed={
                     self._ctes.mocks[name].name: tuple(column.name for column in columns)
                     for name, columns in self._shapes.completed.items()
@@ -152,12 +140,16 @@ class _Compiling:
                 },
             ),
             tests=tuple(about),
-            code=_digest(verifications, functions),
+            code=digest_of_test(verifications, functions),
         )
 
     def _compiled_directly(self) -> CompiledUnitTest:
         """A test of a macro or function, which runs no model. Raises Refused."""
         kind = "macro" if self._test.mode is UnitTestMode.MACRO else "function"
+        for cte in self._ctes.mocks.values():
+            reference = mocked_by(cte)
+            if reference is not None and reference not in self._around.ids:
+                self._unknown(cte.name, reference, cte.place)
         named = {cte.role: name for name, cte in self._ctes.by_name.items() if cte.role is not CteRole.HELPER}
         actual = named.get(CteRole.ACTUAL)
         if actual is None or CteRole.EXPECTED not in named:
@@ -165,12 +157,12 @@ class _Compiling:
             help = f"write {missing} AS (SELECT ...)"
             self._problems.refuse("NO_EXPECTATION", f"{missing} is missing", help, self._test.place)
         tested = self._ctes.by_name[actual]
-        called = _called(tested, kind)
+        called = called_by(tested, kind)
         if not called:
             example = '@py.name("x")' if kind == "macro" else '__udf("name")(1)'
             help = f"write for example SELECT {example} AS x"
             self._problems.refuse("NO_EXPECTATION", f"{tested.name} calls no {kind}", help, tested.place)
-        needs = _Needs()
+        needs = Needs()
         text = SqlText()
         text.add("WITH ")
         self._add_directly(text, actual, ACTUAL, needs)
@@ -181,6 +173,7 @@ class _Compiling:
         if expected.expansions or expected.references:
             help = "write out what is expected"
             self._problems.refuse("TEST_CTE", f"{expected.name} calls a {kind} itself", help, expected.place)
+        mocks = self._mocks_inside(needs)
         names = self._statements.names((), (), needs.functions)
         verification = Verification(
             name=", ".join(called), compares=True, place=expected.place, ctes=text.rendered(names)
@@ -188,19 +181,55 @@ class _Compiling:
         users = (
             id
             for id, declared in self._around.nodes.items()
-            if isinstance(declared, Model) and not called.keys().isdisjoint(_called(declared, kind))
+            if isinstance(declared, Model) and not called.keys().isdisjoint(called_by(declared, kind))
         )
-        functions = function_copies(needs.functions, self._around)
-        plan = UnitTestPlan(verifications=(verification,), functions=functions)
-        return CompiledUnitTest(plan=plan, tests=tuple(users), code=_digest([verification], functions))
+        functions = self._copies(needs)
+        plan = UnitTestPlan(verifications=(verification,), functions=functions, mocks=self._shown(mocks))
+        return CompiledUnitTest(plan=plan, tests=tuple(users), code=digest_of_test([verification], functions))
 
-    def _add_directly(self, text: SqlText, name: str, called: str, needs: _Needs) -> None:
+    def _shown(self, mocks: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        return tuple((self._ctes.mocks[name].role.value, self._ctes.mocks[name].subject) for name in mocks)
+
+    def _mocks_inside(self, needs: Needs) -> tuple[str, ...]:
+        """Those of what functions read, in a test of functions alone. Raises Refused."""
+        mocks = self._in_order(needs.inside)
+        self._check_mocks(mocks)
+        self._problems.stop_if_any()
+        self._shapes.find_columns(mocks, ())
+        self._problems.stop_if_any()
+        return mocks
+
+    def _in_order(self, mocks: set[str]) -> tuple[str, ...]:
+        """Raises Refused."""
+        try:
+            return self._ctes.mocks_in_order(mocks)
+        except CycleOfCtes as cycle:
+            message, help = f"CTEs read each other: {cycle}", "remove one of these"
+            self._problems.refuse("TEST_REFERENCE", message, help, self._test.place)
+
+    def _copies(self, needs: Needs) -> tuple[FunctionCopy, ...]:
+        queries: dict[Reference, str] = {}
+        for name in needs.inside:
+            text = SqlText()
+            mocks = self._ctes.mocks_in_order({name})
+            for index, mock in enumerate(mocks):
+                text.add(", " if index else "(WITH ")
+                self._statements.add_mock(text, mock, self._shapes.completed.get(mock, ()))
+            text.add(f" SELECT * FROM {self._ctes.mocks[name].name})")
+            queries[self._statements.reference_of(name)] = text.rendered(self._statements.names((), mocks, ())).text
+        return function_copies(needs.functions, self._around, self._test, queries)
+
+    def _add_directly(self, text: SqlText, name: str, called: str, needs: Needs) -> None:
         """A CTE that reads helpers only, as one with another name."""
         cte = self._ctes.by_name[name]
         try:
             closure = self._ctes.closure(name)
         except CycleOfCtes as cycle:
             self._problems.refuse("TEST_REFERENCE", f"CTEs read each other: {cycle}", "remove one of these", cte.place)
+        for mock in closure.mocks:
+            help = "give its rows in a helper of the test; mocks stand for what functions read"
+            message = f"{cte.name} reads the mock {self._ctes.mocks[mock].name}"
+            self._problems.add_problem("TEST_REFERENCE", message, help, cte.place)
         for found in closure.references:
             if found.call:
                 self._add(needs, found.reference, found.place, reader="", path=())
@@ -261,7 +290,7 @@ class _Compiling:
                 else:
                     self._statements.macro_texts[cte.subject.lower()] = text
 
-    def _check_macro_mocks(self, everything: _Needs) -> None:
+    def _check_macro_mocks(self, everything: Needs) -> None:
         """A mock of a macro that nothing calls says nothing."""
         models = [self._around.nodes[self._around.ids[reference]] for reference in everything.models]
         called = {each.macro for model in models if isinstance(model, Model) for each in model.expansions}
@@ -299,7 +328,7 @@ class _Compiling:
                 help = f"read another mock by its name: FROM {prefix}{found.reference.name}"
                 self._problems.add_problem("TEST_REFERENCE", f"the mock {mock} reads {call}", help, found.place)
 
-    def _check_number(self, everything: _Needs) -> None:
+    def _check_number(self, everything: Needs) -> None:
         most = self._around.most_models
         if len(everything.models) <= most:
             return
@@ -319,9 +348,9 @@ class _Compiling:
             if reference.kind == "model" and reference not in self._ctes.mock_of:
                 yield self._around.ids[reference]
 
-    def _needs(self, name: str, closure: Closure) -> _Needs:
+    def _needs(self, name: str, closure: Closure) -> Needs:
         cte = self._ctes.by_name[name]
-        needs = _Needs(mocks=set(closure.mocks))
+        needs = Needs(mocks=set(closure.mocks))
         if cte.role is CteRole.EXPECTED:
             reference = Reference("model", cte.subject.lower())
             if reference in self._around.ids and reference not in self._ctes.mock_of:
@@ -335,7 +364,7 @@ class _Compiling:
             )
         return needs
 
-    def _add(self, needs: _Needs, written: Reference, place: Place, *, reader: str, path: tuple[str, ...]) -> None:
+    def _add(self, needs: Needs, written: Reference, place: Place, *, reader: str, path: tuple[str, ...]) -> None:
         """What a reference needs; `path` leads from the model under test to the model `reader`."""
         reference = folded(written)
         if reference in self._ctes.mock_of:
@@ -356,8 +385,8 @@ class _Compiling:
             help = f"add {PREFIXES[written.kind]}{written.name} AS (SELECT ...)"
             self._problems.add_problem("TEST_REFERENCE", f"{who} {call}, which the test does not mock", help, place)
 
-    def _add_function(self, needs: _Needs, reference: Reference, place: Place) -> None:
-        """A function is copied for the test, and so are those that it calls. What reads relations cannot be."""
+    def _add_function(self, needs: Needs, reference: Reference, place: Place) -> None:
+        """A function is copied for the test, and so are those that it calls. What it reads is mocked."""
         if reference in needs.functions:
             return
         function = self._around.function(reference)
@@ -366,15 +395,18 @@ class _Compiling:
             if upstream.kind == "function" and upstream in self._around.ids:
                 self._add_function(needs, upstream, place)
                 continue
+            if upstream in self._ctes.mock_of:
+                needs.inside.add(self._ctes.mock_of[upstream])
+                continue
             call = f'{CALLS[found.reference.kind]}("{found.reference.name}")'
-            message = f"the function {function.name} reads {call}, and a test reads no relations"
-            help = "test a model that calls it"
-            if function.is_table:
-                help = f"mock it where a model calls it: __table_fn__{function.name} AS (SELECT ...)"
+            message = f"the function {function.name} reads {call}, which the test does not mock"
+            help = f"add {PREFIXES[found.reference.kind]}{found.reference.name} AS (SELECT ...)"
+            if function.is_table and self._test.mode is UnitTestMode.MODEL:
+                help = f"{help}, or mock the function: __table_fn__{function.name} AS (SELECT ...)"
             self._problems.add_problem("TEST_REFERENCE", message, help, place)
         needs.functions[reference] = None
 
-    def _add_model(self, needs: _Needs, reference: Reference, place: Place, path: tuple[str, ...] = ()) -> None:
+    def _add_model(self, needs: Needs, reference: Reference, place: Place, path: tuple[str, ...] = ()) -> None:
         pending = [(reference, path, False)]
         while pending:
             current, way, is_done = pending.pop()
@@ -410,7 +442,7 @@ class _Compiling:
 
     # -- SQL --------------------------------------------------------------------------------------------------------
 
-    def _verification(self, cte: UnitTestCte, closure: Closure, needs: _Needs, mocks: tuple[str, ...]) -> Verification:
+    def _verification(self, cte: UnitTestCte, closure: Closure, needs: Needs, mocks: tuple[str, ...]) -> Verification:
         text = SqlText()
         text.add("WITH ")
         for mock in mocks:
@@ -443,15 +475,3 @@ class _Compiling:
         names = self._statements.names(needs.models, mocks, needs.functions)
         subject = self._statements.model(model).name if compares else cte.subject
         return Verification(name=subject, compares=compares, place=cte.place, ctes=text.rendered(names))
-
-
-def _called(sql: UnitTestCte | Model, kind: str) -> dict[str, None]:
-    """Names of the macros or functions that SQL calls."""
-    if kind == "macro":
-        return dict.fromkeys(each.macro for each in sql.expansions)
-    return dict.fromkeys(each.reference.name for each in sql.references if each.call)
-
-
-def _digest(verifications: Iterable[Verification], functions: Iterable[FunctionCopy]) -> str:
-    texts = [f"{each.name} {each.compares} {each.ctes.text}" for each in verifications]
-    return canonical_digest("\n".join((*texts, *(f"{each.types} {each.sql}" for each in functions))))

@@ -46,6 +46,8 @@ _PREFIXES = {
     "__expected__": CteRole.EXPECTED,
     "__assert__": CteRole.ASSERT,
 }
+_READ_BY_FUNCTIONS = frozenset({CteRole.SOURCE, CteRole.REF, CteRole.SEED})
+_OF_FUNCTIONS = frozenset({UnitTestMode.UDF, UnitTestMode.TABLE_FN})
 _OF_MODES = {
     UnitTestMode.MACRO: ("__macro_actual__", "__macro_expected__"),
     UnitTestMode.UDF: ("__udf_actual__", "__udf_expected__"),
@@ -216,7 +218,7 @@ def _role(
         if not subject:
             refuse(f"{found.name} names nothing", f"write {found.name.lower()}NAME")
             return None
-        if mode is not UnitTestMode.MODEL:
+        if mode is not UnitTestMode.MODEL and not (role in _READ_BY_FUNCTIONS and mode in _OF_FUNCTIONS):
             refuse(f"{found.name} belongs to a test of a model; this one is of mode {mode}", _fix(mode))
             return None
         return role, subject
@@ -239,7 +241,8 @@ def _fix(mode: UnitTestMode) -> str:
     if mode is UnitTestMode.MODEL:
         return "correct `mode` or leave it out: it is told by the CTEs"
     actual, expected = _OF_MODES[mode]
-    return f"such a test has {actual}, {expected} and helpers"
+    mocks = ", mocks of what its functions read" if mode in _OF_FUNCTIONS else ""
+    return f"such a test has {actual}, {expected}{mocks} and helpers"
 
 
 def _refuse_twice(file: TextFile, ctes: Iterable[CteText], problems: list[Problem]) -> None:

@@ -70,7 +70,9 @@ class DuckDBWarehouse:
     async def table_version(self, relation: Relation) -> str | None:
         """How many rows it has: DuckDB keeps nothing that would tell of changed ones."""
         rows = await self._rows(_TABLE_VERSION, [relation.schema, relation.name, relation.database])
-        return f"{rows[0][0]} rows" if rows else None
+        if not rows:
+            return None
+        return "1 row" if rows[0][0] == 1 else f"{rows[0][0]} rows"
 
     async def create_schemas(self, schemas: Iterable[str]) -> None:
         existing = {name for (name,) in await self._rows(_SCHEMAS)}
