@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from sqlbuild.domain.ids import Place
@@ -20,7 +19,6 @@ from sqlbuild.refs import Reference
 
 _SUPPLIED = frozenset({"column", "relation", "model", "source", "seed"})
 """Parameters that an attached audit has without being given them."""
-_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
 Audited = Model | Source | Seed
 
@@ -70,8 +68,8 @@ class Attaching:
     def _name(self, target: Reference, use: AuditUse) -> str:
         if use.name is None:
             return f"{target.name}.{use.definition}" + (f"({use.column})" if use.column is not None else "")
-        if not _NAME.fullmatch(use.name):
-            help = "use letters, digits and _ only: it is part of a selector"
+        if not use.name or not use.name.isprintable() or use.name != use.name.strip():
+            help = "write one line of text, without blanks at its ends"
             self._problem("BAD_NAME", f"{use.name!r} is no name for an audit", help, use.place)
         return f"{target.name}.{use.name}"
 

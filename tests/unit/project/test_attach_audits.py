@@ -77,7 +77,7 @@ sources:
           - relationships: {to: '__source("other")', field: id, severity: warn}
     audits:
       - holds:
-          name: no_future
+          name: not in the future
           expression: "at <= now()"
           run_scope: final
   - {name: other}
@@ -86,8 +86,8 @@ sources:
     )
     assert project.problems == ()
     found = audits(project)
-    assert list(found) == ["raw.no_future", "raw.not_null(id)", "raw.relationships(id)"]
-    named = found["raw.no_future"]
+    assert list(found) == ["raw.not in the future", "raw.not_null(id)", "raw.relationships(id)"]
+    named = found["raw.not in the future"]
     assert named.sql == 'SELECT * FROM __source("raw")\nWHERE NOT (at <= now())'
     assert (named.run_scope, named.severity) == (RunScope.FINAL, Severity.ERROR)
     assert [each.reference.name for each in found["raw.relationships(id)"].references] == ["raw", "other"]
@@ -185,7 +185,7 @@ def test_the_settings_say_how_severe_audits_are_that_do_not(load):
         ('audits [holds (expression "a", limit 5)]', "AUDIT_ARGUMENT", "given `limit`, which audits/generic/holds.sql never"),
         ("columns (id (audits [accepted_values (values [])]))", "AUDIT_ARGUMENT", "empty list"),
         ('columns (id (audits [relationships (to "b", field id)]))', "AUDIT_ARGUMENT", "`to` of the audit relationships is b"),
-        ('audits [holds (expression "a", name "two words")]', "BAD_NAME", "no name for an audit"),
+        ('audits [holds (expression "a", name " two words")]', "BAD_NAME", "no name for an audit"),
         ('audits [holds (expression "a", severity fatal)]', "BAD_VALUE", "must be error or warn"),
         ('audits [holds (expression "a", run_scope all)]', "BAD_VALUE", "must be final or delta_and_final"),
         ('audits [holds (expression (a 1))]', "WRONG_TYPE", "must be a text, number, list or reference"),
