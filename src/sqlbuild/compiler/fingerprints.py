@@ -131,7 +131,8 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
                 _version(declaration.meta),
             )
         case Source():
-            return (_columns(declaration.columns), _version(declaration.meta))
+            casts = () if declaration.type_enforcement else ("uncast",)
+            return (_columns(declaration.columns), _version(declaration.meta), *casts)
         case Seed():
             return (
                 declaration.schema,

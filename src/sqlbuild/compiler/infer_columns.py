@@ -175,7 +175,8 @@ class _Inference:
     def of_source(self, source: Source) -> NodeColumns:
         relation = self._relation(source)
         # A loader casts what it loads, so nothing is left to cast when a managed source is read.
-        typed = not source.managed and any(column.type for column in source.columns)
+        casts = source.type_enforcement and not source.managed
+        typed = casts and any(column.type for column in source.columns)
         if relation is not None:
             return NodeColumns(
                 columns=source.columns or None,

@@ -201,6 +201,8 @@ class Source:
     audits: tuple[AuditUse, ...] = ()
     freshness: Freshness | None = None
     """How it is noticed that there is new data; None: it is not looked for."""
+    type_enforcement: bool = True
+    """Whether columns with a declared type are cast to it where the source is read."""
 
     @property
     def managed(self) -> bool:

@@ -98,6 +98,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         load=load,
         audits=read_audits_of_columns(reader),
         freshness=read_freshness(reader, columns),
+        type_enforcement=reader.boolean("type_enforcement") is not False,
     )
 
 

@@ -166,6 +166,10 @@ def test_declared_types_of_sources_are_enforced_when_they_are_read(make: Any) ->
         f"JOIN ({cast} (SELECT * FROM read_csv('e.csv'))) AS other USING (id)"
     )
     assert graph.nodes["source:t"].relation == Relation("", "raw", "tee")
+    uncast = make.source("t", schema="raw", table="tee", columns=columns, type_enforcement=False)
+    changed = make.graph(make.project(uncast, make.model("m", 'SELECT * FROM __source("t")')))
+    assert changed.nodes["model:m"].sql == 'SELECT * FROM "raw"."tee"'
+    assert changed.nodes["source:t"].fingerprint.settings != graph.nodes["source:t"].fingerprint.settings
 
 
 def test_a_problem_in_an_expression_has_its_line_in_the_yaml_file(make: Any) -> None:
