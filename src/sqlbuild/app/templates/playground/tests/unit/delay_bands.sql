@@ -10,7 +10,7 @@ __source__raw_flights AS (
   SELECT 1 AS flight_id, 'OSL' AS origin, 'DUB' AS destination, 'flown' AS status, 45 AS delay_minutes
   UNION ALL SELECT 2, 'OSL', 'DUB', 'flown', 30
   UNION ALL SELECT 3, 'OSL', 'DUB', 'flown', -5
-  UNION ALL SELECT 4, 'OSL', 'XXX', 'flown', 0
+  UNION ALL SELECT 4, 'OSL', 'NRT', 'flown', 0
   UNION ALL SELECT 5, 'DUB', 'OSL', 'cancelled', NULL
 ),
 __expected__delay_bands AS (
