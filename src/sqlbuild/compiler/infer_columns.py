@@ -317,9 +317,14 @@ class _Inference:
         return dataclasses.replace(known, lineage=lineage, notes=analysis.notes)
 
     def of_audit(self, node: NodeId, audit: Audit) -> NodeColumns:
-        """Only what was written for the project is looked into: what is built in is right."""
+        """Only what was written for the project is looked into: what is built in is right, but for what it is given."""
         sql, around = audit_query(audit, self._readables_of(audit))
         is_own = bool(audit.sql_place.path) and audit.sql_analysis and not self._is_broken(audit)
+        if audit.definition == "relationships" and not audit.sql_place.path and audit.sql_analysis:
+            for finding in self._analysis_of_sql(audit, self.resolved.depends_on[node]).findings:
+                # The other column is that of the model, which is checked where it is declared.
+                if finding.code == "UNKNOWN_COLUMN" and finding.certain and "in parent" in finding.message:
+                    self.problems.append(problem_at(dataclasses.replace(finding, line=None), audit.name, audit.place))
         if not is_own:
             return NodeColumns(sql=sql, around_target=around, code=digest_of_audit(audit))
         analysis = self._analysis_of_sql(audit, self.resolved.depends_on[node])

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+
+from sqlbuild.domain.ids import Place
 
 
 def compiled(make, sql: str, target: str | None = "model:orders", **fields):
@@ -75,3 +79,26 @@ def test_the_fingerprint_of_an_audit_changes_with_its_query_its_severity_and_wha
     assert total(sql='SELECT id + 1 FROM __ref("orders")')[1] == model
     assert total(severity=type(compiled(make, "SELECT 1").declaration.severity).WARN)[0] != first
     assert total(model="SELECT 2 AS id")[0] != first
+
+
+RELATIONSHIPS = """SELECT child.* FROM __ref("orders") AS child
+WHERE child.id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM __ref("customers") AS parent WHERE parent.{} = child.{})"""
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "told"),
+    [
+        ("id", "id", []),
+        ("idd", "id", ["known: unknown column idd in parent (customers)"]),
+        # Told where the column is declared.
+        ("id", "other", []),
+    ],
+)
+def test_the_field_of_relationships_is_there(make, field, column, told):
+    audit = make.audit("known", RELATIONSHIPS.format(field, column), "model:orders")
+    built_in = dataclasses.replace(audit, definition="relationships", sql_place=Place("", 1, 1))
+    problems = make.problems(
+        make.project(make.model("orders", "SELECT 1 AS id"), make.model("customers", "SELECT 1 AS id"), built_in)
+    )
+    assert [each.message for each in problems] == told
+    assert all(str(audit.place).startswith(f"{each.path}:{each.line}:") for each in problems)
