@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "src" / "sqlbuild"
-MODULES = sorted(
-    ".".join(("sqlbuild", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
-    for path in PACKAGE.rglob("*.py")
-    if "templates" not in path.parts and path.name != "__main__.py"
+ENTRIES = sorted(
+    {
+        ".".join(("sqlbuild", *path.relative_to(PACKAGE).with_suffix("").parts))
+        for pattern in ("[!_]*.py", "cli/*_command.py", "app/[!_]*.py", "drivers/[!_]*.py")
+        for path in PACKAGE.glob(pattern)
+    }
 )
 HEAVY = {"pydantic", "anyio", "duckdb", "sqlglot", "rich", "typer", "yaml", "pyarrow", "trio", "asyncio"}
 
@@ -21,11 +23,14 @@ def test_the_import_contract_is_kept(repository):
     assert kept.returncode == 0, kept.stdout + kept.stderr
 
 
-def test_every_module_can_be_imported_first():
-    """A module that only works after another one was imported hides a cycle."""
+def test_modules_that_are_imported_first_by_somebody_can_be():
+    """Those right below sqlbuild, which users import, and those that are loaded when they are called for.
+
+    A module that only works after another one was imported hides a cycle; of the others the contract proves that there is none.
+    """
     each_in_a_fork = f"""
 import os, sys
-for module in {MODULES!r}:
+for module in {ENTRIES!r}:
     child = os.fork()
     if not child:
         try:
