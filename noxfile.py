@@ -43,7 +43,7 @@ def tests(session: nox.Session) -> None:
 
     What a Python changes, it changes on both backends and for all implementations alike: the rest would only take time.
     """
-    session.install("--editable", ".[test]")
+    session.install("--editable", ".[test]" if session.posargs else ".[unit-test]")
     chosen = session.posargs or [
         "tests/unit",
         "tests/integration/test_seed_page.py",
