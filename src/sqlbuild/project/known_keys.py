@@ -43,6 +43,10 @@ MODEL_KEYS = (
 DEFAULTS_KEYS = MODEL_KEYS - HOOK_KEYS - {"description", "columns", "alias", "indexes", "audits"}
 INDEX_KEYS = _words("columns unique where using include name")
 COLUMN_KEYS = _words("type nullable description meta")
+IGNORED_COLUMN_KEYS: Mapping[str, str] = {
+    "migrate_from": "the column is a new one: rename it in the warehouse first to keep its values, then remove the key"
+}
+"""Of models."""
 RETRY_KEYS = _words(
     "max_attempts initial_delay_seconds backoff_multiplier max_delay_seconds max_elapsed_seconds jitter"
 )

@@ -12,6 +12,7 @@ from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.incremental_fields import merge_incremental, read_incremental_fields
 from sqlbuild.project.known_keys import (
     COLUMN_KEYS,
+    IGNORED_COLUMN_KEYS,
     IGNORED_MODEL_KEYS,
     INCREMENTAL_KEYS,
     MATERIALIZATIONS_TO_COME,
@@ -83,9 +84,11 @@ def merge_layers(*layers: ModelFields) -> dict[str, Any]:
     return merged
 
 
-def read_column(reader: FieldReader, name: str, *, ignored: Mapping[str, str]) -> Column:
-    """One column by its keys; keys of `ignored` are dealt with by the caller."""
-    reader.refuse_unknown(COLUMN_KEYS | set(ignored))
+def read_column(
+    reader: FieldReader, name: str, *, ignored: Mapping[str, str], unsupported: Mapping[str, str] | None = None
+) -> Column:
+    """One column by its keys; keys of `ignored` are dealt with by the caller, those of `unsupported` are a warning."""
+    reader.refuse_unknown(COLUMN_KEYS | set(ignored), unsupported or {})
     return Column(
         name=name,
         type=reader.text("type"),
@@ -201,7 +204,7 @@ def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
                 code="DUPLICATE_KEY",
                 at_key=True,
             )
-        columns[name.lower()] = read_column(keys, name, ignored={"audits": "", "migrate_from": ""})
+        columns[name.lower()] = read_column(keys, name, ignored={"audits": ""}, unsupported=IGNORED_COLUMN_KEYS)
     return tuple(columns.values())
 
 

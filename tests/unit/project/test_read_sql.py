@@ -194,6 +194,7 @@ def test_a_bad_header_is_a_problem_with_its_place_and_fix(header, code, place, m
 
 WARNINGS = [
     ("updated_at a", "`updated_at` is not supported yet and is ignored"),
+    ("columns (id (migrate_from old_id))", "`columns.id.migrate_from` is not supported yet and is ignored"),
 ]
 
 
