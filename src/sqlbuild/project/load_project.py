@@ -70,7 +70,7 @@ def load_project(
         sql_hooks = SqlHooks(folder, folders)
         words = HookWords(settings=settings, environ=environ, files=sql_hooks)
         models = _read_models(folder, files.models, settings, problems, macros, words)
-        sources = _read_sources(folder, files.sources, problems)
+        sources = _read_sources(folder, files.sources, problems, macros)
         seeds = read_seeds(folder, files.seeds, settings, problems)
         functions = _read_functions(folder, files.functions, problems, macros)
         paths = {model.name.lower(): model.place.path for model in models}
@@ -188,9 +188,9 @@ def _read_functions(root: Path, paths: tuple[str, ...], problems: list[Problem],
     return functions
 
 
-def _read_sources(root: Path, paths: tuple[str, ...], problems: list[Problem]) -> list[Source]:
+def _read_sources(root: Path, paths: tuple[str, ...], problems: list[Problem], macros: Macros) -> list[Source]:
     files = (read_text_file(root, path, problems) for path in paths)
-    return [source for file in files if file is not None for source in read_sources(file, problems)]
+    return [source for file in files if file is not None for source in read_sources(file, problems, macros)]
 
 
 def _read_tests(

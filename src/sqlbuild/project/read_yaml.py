@@ -8,17 +8,21 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.known_keys import IGNORED_SOURCE_KEYS, LOADING_KEYS, SOURCE_KEYS
 from sqlbuild.project.located import Located, describe
+from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import fold_prose, read_column
 from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_freshness import read_freshness
 from sqlbuild.project.read_managed import read_destination, read_load_settings
-from sqlbuild.project.sql_references import read_query
+from sqlbuild.project.sql_references import Visible, read_query
 from sqlbuild.project.strict_yaml import read_yaml
 from sqlbuild.project.text_file import TextFile
 
 
-def read_sources(file: TextFile, problems: list[Problem]) -> tuple[Source, ...]:
-    """The sources of one file. Whatever is wrong with an entry, it is returned if it has a name."""
+def read_sources(file: TextFile, problems: list[Problem], macros: Macros | None = None) -> tuple[Source, ...]:
+    """The sources of one file. Whatever is wrong with an entry, it is returned if it has a name.
+
+    Expressions call the `macros` that their file sees.
+    """
     document = read_yaml(file, problems)
     if document is None:
         return ()
@@ -46,11 +50,12 @@ def read_sources(file: TextFile, problems: list[Problem]) -> tuple[Source, ...]:
             code="WRONG_TYPE",
         )
         return ()
-    sources = (_source(item, f"sources[{index}]", problems) for index, item in enumerate(entry.value))
+    seen = None if macros is None else Visible(macros, (file.path,))
+    sources = (_source(item, f"sources[{index}]", problems, seen) for index, item in enumerate(entry.value))
     return tuple(source for source in sources if source is not None)
 
 
-def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
+def _source(item: Located, path: str, problems: list[Problem], macros: Visible | None) -> Source | None:
     if not isinstance(item.value, dict):
         problems.append(
             item.problem(
@@ -80,7 +85,7 @@ def _source(item: Located, path: str, problems: list[Problem]) -> Source | None:
         reader.refuse("expression", f"`{path}` has both `table` and `expression`", "keep one of the two", at_key=True)
     if name is None:
         return None
-    sql, line = _expression(reader, expression if load is None else None)
+    sql, line = _expression(reader, expression if load is None else None, macros)
     destination = read_destination(reader) if load is not None else None
     return Source(
         name=name,
@@ -139,7 +144,7 @@ def read_columns(reader: FieldReader) -> tuple[Column, ...]:
     return tuple(column for column in columns.values() if column.name)
 
 
-def _expression(reader: FieldReader, expression: str | None) -> tuple[str | None, int]:
+def _expression(reader: FieldReader, expression: str | None, macros: Visible | None) -> tuple[str | None, int]:
     """The SQL of an expression source and the line it starts on."""
     if expression is None:
         return None, 1
@@ -149,13 +154,13 @@ def _expression(reader: FieldReader, expression: str | None) -> tuple[str | None
     if entry.file.text[start : start + 1] in ("|", ">"):
         line += 1
     found: list[Problem] = []
-    query = read_query(TextFile(entry.file.path, expression), 0, found)
+    query = read_query(TextFile(entry.file.path, expression), 0, found, macros)
     for problem in found:
         reader.refuse(
             "expression", f"`{reader.name_of('expression')}`: {problem.message}", problem.help, code=problem.code
         )
-    for reference in query.references:
-        shown = expression[query.start + reference.start : query.start + reference.end]
+    shown_references = [query.sql[each.start : each.end] for each in query.references]
+    for shown in shown_references or [f"the {each.reference.kind} {each.reference.name}" for each in query.passed]:
         reader.refuse(
             "expression",
             f"`{reader.name_of('expression')}` refers to {shown}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.nodes import Model, Source
 from sqlbuild.domain.project import Project
 from sqlbuild.project.load_project import load_project
 from sqlbuild.project.read_python import close_python
@@ -186,6 +186,22 @@ def test_variables_of_the_project_and_of_the_environment_stand_in_sql(load: Load
     ]
     assert [(each.reference.name, each.place.line) for each in read["m"].references] == [("other", 4)]
     assert read["other"].sql == "SELECT 9 AS n"
+
+
+def test_expressions_of_sources_call_macros_and_read_variables(load: Load):
+    yaml = """
+sources:
+  - name: raw
+    expression: |
+      SELECT @py.dollars("x") AS a, @@days AS days FROM read_csv('@@days.csv')
+"""
+    project = load({"sources/raw.yml": yaml, "models/m.sql": 'SELECT a FROM __source("raw")'})
+    assert project.problems == ()
+    (source,) = (each for each in project.declarations if isinstance(each, Source))
+    assert source.expression == "SELECT (x / 100.0) AS a, 3 AS days FROM read_csv('3.csv')"
+    for call in ('@py.dollars(__ref("m"))', '@py.nothing_of(__ref("m"))[:0]'):
+        wrong = load({"sources/raw.yml": yaml.replace('@py.dollars("x")', call)})
+        assert ["`sources[0].expression` refers to" in str(each) for each in wrong.problems] == [True]
 
 
 @pytest.mark.parametrize(
