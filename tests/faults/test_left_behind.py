@@ -228,3 +228,35 @@ def test_the_run_that_is_gone_on_with_is_not_pruned(loading):
     loading.build("raw_orders")
     resumed = loading.sqb("retry", "--run", failed)
     assert resumed.exit_code == 0, resumed.output
+
+
+# -- tests of SQL -----------------------------------------------------------------------------------------------------
+
+ENDLESS = """
+TEST (name "endless");
+WITH RECURSIVE numbers AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM numbers WHERE n < 2000000000),
+__source__raw AS (SELECT n AS id FROM numbers),
+__expected__orders AS (SELECT 1 AS id)
+"""
+
+
+@pytest.mark.slow
+@on_both
+def test_unit_tests_that_are_killed_leave_nothing_but_that_they_were(faulty):
+    source = "sources:\n  - {name: raw, expression: SELECT 1 AS id}\n"
+    faulty.write({"models/orders.sql": 'SELECT id FROM __source("raw")\n', "sources/raw.yml": source})
+    faulty.build()
+    tables = "SELECT table_schema, table_name FROM information_schema.tables ORDER BY 1, 2"
+    before = faulty.query(tables)
+    faulty.write({"tests/unit/endless.sql": ENDLESS})
+    process = faulty.start("test", "--events")
+    assert any('"node_started"' in line for line in process.stdout), process.communicate()
+    process.kill()
+    process.communicate()
+    faulty.write({"tests/unit/endless.sql": ENDLESS.replace("2000000000", "2")})
+    again = faulty.sqb("test")
+    assert again.exit_code == 1, again.output
+    assert "NotAsExpected" in again.output
+    assert faulty.query(tables) == before
+    assert faulty.sqb("clean").exit_code == 0
+    assert not (faulty.root / "target/tests").exists()
