@@ -132,7 +132,8 @@ def _settings(declaration: Declaration) -> tuple[object, ...]:
             )
         case Source():
             casts = () if declaration.type_enforcement else ("uncast",)
-            return (_columns(declaration.columns), _version(declaration.meta), *casts)
+            others = ("other columns",) if declaration.has_other_columns else ()
+            return (_columns(declaration.columns), _version(declaration.meta), *casts, *others)
         case Seed():
             return (
                 declaration.schema,

@@ -176,11 +176,14 @@ class _Inference:
         relation = self._relation(source)
         # A loader casts what it loads, so nothing is left to cast when a managed source is read.
         casts = source.type_enforcement and not source.managed
+        if source.has_other_columns and source.expression is None and self.dialect == "postgres":
+            # It has no way to cast some columns and pass on others that nobody has named.
+            casts = False
         typed = casts and any(column.type for column in source.columns)
         if relation is not None:
             return NodeColumns(
                 columns=source.columns or None,
-                complete=bool(source.columns),
+                complete=bool(source.columns) and not source.has_other_columns,
                 relation=relation,
                 sql=self._cast(quote_relation(relation), source.columns, source.columns) if typed else None,
                 code=canonical_digest(str(relation)),
@@ -202,7 +205,7 @@ class _Inference:
         sql = self._cast(query, source.columns, columns or ()) if typed else expression
         return NodeColumns(
             columns=columns,
-            complete=columns is not None,
+            complete=columns is not None and (found is not None or not source.has_other_columns),
             notes=() if columns is not None else analysis.notes,
             sql=sql,
             code=analysis.canonical_digest,

@@ -201,6 +201,8 @@ class Source:
     audits: tuple[AuditUse, ...] = ()
     freshness: Freshness | None = None
     """How it is noticed that there is new data; None: it is not looked for."""
+    has_other_columns: bool = False
+    """`contract: none`: `columns` are only some of those that are there."""
     type_enforcement: bool = True
     """Whether columns with a declared type are cast to it where the source is read."""
 

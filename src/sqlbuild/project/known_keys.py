@@ -85,12 +85,11 @@ AUDIT_KEYS = _words("description severity sql_analysis")
 SINGULAR_KEYS = AUDIT_KEYS | _words("name tags group meta retry timeout max_duration pool")
 MEASUREMENT_KEYS = _words("evaluation value sample_count sample_unit evidence")
 SOURCE_KEYS = _words(
-    "name description database schema table expression columns tags group meta managed freshness type_enforcement"
+    "name description database schema table expression columns tags group meta managed freshness type_enforcement contract"
 )
 LOADING_KEYS = _words("write_strategy cursor_column unique_key contract destination load_batch_size")
 """Of managed sources."""
 IGNORED_SOURCE_KEYS: Mapping[str, str] = {
-    **_ignored(ADDS_CHECKS, "contract"),
     **_ignored(_ONLY_MANAGED, "write_strategy cursor_column unique_key load_batch_size"),
     "final": _NO_EFFECT,
 }

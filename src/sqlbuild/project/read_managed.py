@@ -6,7 +6,7 @@ from sqlbuild.domain.ids import Relation, parse_relation
 from sqlbuild.domain.nodes import LoadSettings, WriteStrategy
 from sqlbuild.project.field_reader import FieldReader
 
-_CONTRACTS = ("enforced", "none")
+CONTRACTS = ("enforced", "none")
 
 
 def read_load_settings(reader: FieldReader) -> LoadSettings | None:
@@ -25,7 +25,7 @@ def read_load_settings(reader: FieldReader) -> LoadSettings | None:
         write_strategy=None if strategy is None else WriteStrategy(strategy),
         cursor_column=reader.text("cursor_column"),
         unique_key=reader.texts("unique_key") or (),
-        contract=reader.choice("contract", _CONTRACTS),
+        contract=reader.choice("contract", CONTRACTS),
         batch_rows=reader.whole_number("load_batch_size", minimum=1),
     )
 

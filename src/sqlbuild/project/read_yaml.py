@@ -12,7 +12,7 @@ from sqlbuild.project.macros import Macros
 from sqlbuild.project.model_fields import fold_prose, read_column
 from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_freshness import read_freshness
-from sqlbuild.project.read_managed import read_destination, read_load_settings
+from sqlbuild.project.read_managed import CONTRACTS, read_destination, read_load_settings
 from sqlbuild.project.sql_references import Visible, read_query
 from sqlbuild.project.strict_yaml import read_yaml
 from sqlbuild.project.text_file import TextFile
@@ -104,6 +104,7 @@ def _source(item: Located, path: str, problems: list[Problem], macros: Visible |
         audits=read_audits_of_columns(reader),
         freshness=read_freshness(reader, columns),
         type_enforcement=reader.boolean("type_enforcement") is not False,
+        has_other_columns=load is None and reader.choice("contract", CONTRACTS) == "none",
     )
 
 

@@ -72,6 +72,25 @@ def test_an_unknown_column_of_a_declared_source_is_a_problem(make: Any) -> None:
     assert problem.code == "UNKNOWN_COLUMN"
 
 
+def test_a_source_that_declares_some_columns_may_have_others(make: Any) -> None:
+    columns = (Column(name="id", type="INTEGER"),)
+    raw = make.source("raw", schema="raw", columns=columns, has_other_columns=True)
+    items = (
+        raw,
+        make.model("m", 'SELECT id, other FROM __source("raw")'),
+        make.model("n", 'SELECT * FROM __source("raw")'),
+    )
+    graph = make.graph(make.project(*items, make.model("o", 'SELECT other, more FROM __ref("n")')))
+    assert names_and_types(graph.nodes["model:m"].columns) == [("id", "INTEGER"), ("other", None)]
+    assert graph.nodes["model:n"].columns is None
+    assert names_and_types(graph.nodes["model:o"].columns) == [("other", None), ("more", None)]
+    assert "REPLACE" in graph.nodes["source:raw"].sql
+    # Only what is named can be cast on PostgreSQL, and then there would be no other columns.
+    on_postgres = make.graph(make.project(*items, settings=make.settings(adapter="postgres")))
+    assert on_postgres.nodes["source:raw"].sql is None
+    assert on_postgres.nodes["model:m"].sql == 'SELECT id, other FROM "raw"."raw"'
+
+
 def test_a_source_without_columns_leaves_everything_open(make: Any) -> None:
     graph = make.graph(make.project(make.source("raw"), make.model("m", 'SELECT a, b FROM __source("raw")')))
     node = graph.nodes["model:m"]

@@ -137,6 +137,7 @@ BAD = [
     (ONE + "table: x\n  expression: SELECT 1", "BAD_VALUE", "4:3", "`sources[0]` has both `table` and `expression`", "keep one of the two"),
     (ONE + "managed: true\n  expression: SELECT 1", "BAD_VALUE", "4:3", "`sources[0].expression`: a loader cannot fill an expression", "remove it, or `managed: true`"),
     (ONE + "managed: true\n  write_strategy: replace", "BAD_VALUE", "4:19", "`sources[0].write_strategy`: unknown value 'replace'", "write one of table, append, delete_insert, merge"),
+    (ONE + "contract: nothing", "BAD_VALUE", "3:13", "`sources[0].contract`: unknown value 'nothing'", "write one of enforced, none"),
     (ONE + "managed: true\n  contract: strict", "BAD_VALUE", "4:13", "`sources[0].contract`: unknown value 'strict'", "write one of enforced, none"),
     (ONE + "managed: true\n  load_batch_size: 0", "BAD_VALUE", "4:20", "`sources[0].load_batch_size` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
     (ONE + "managed: true\n  table: x\n  destination: y", "BAD_VALUE", "5:3", "`sources[0].destination` stands beside `table`", "keep one of the two"),
@@ -168,7 +169,6 @@ def test_a_bad_entry_is_a_problem_with_its_place_and_fix(text, code, place, mess
     ("text", "place", "message"),
     [
         (ONE + "write_strategy: append", "3:3", "`sources[0].write_strategy` is not supported yet and is ignored"),
-        (ONE + "contract: enforced", "3:3", "`sources[0].contract` is not supported yet and is ignored"),
     ],
 )  # fmt: skip
 def test_known_keys_that_do_nothing_yet_are_a_warning(text: str, place: str, message: str):
