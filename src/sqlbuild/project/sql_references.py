@@ -29,10 +29,12 @@ _KINDS: dict[str, ReferenceKind] = {
 }
 _FUNCTIONS = frozenset({"__udf", "__table_fn"})
 
+# The first character stands before the alternatives, so that the search goes quickly over whatever is none of them.
 _INTERESTING = re.compile(
-    r"""(?P<quote>['"$])|(?P<line_comment>--[^\n]*+)|(?P<comment>/\*)|(?P<semicolon>;)"""
-    r"""|(?P<jinja>\{(?:%|\{-?\s*+(?:ref|source|config|var|this)\b))"""
-    r"""|(?<![\w$])(?P<call>__[A-Za-z_]++)(?![\w$])|(?P<at>@(?:py\.|sql\.|enum\b|const\b|@++(?=[A-Za-z_])))"""
+    r"""['"$\-/;{_@](?:(?P<quote>(?<=['"$]))|(?P<line_comment>(?<=-)-[^\n]*+)|(?P<comment>(?<=/)\*)|(?P<semicolon>(?<=;))"""
+    r"""|(?P<jinja>(?<=\{)(?:%|\{-?\s*+(?:ref|source|config|var|this)\b))"""
+    r"""|(?P<call>(?<=_)(?<![\w$]_)_[A-Za-z_]++)(?![\w$])"""
+    r"""|(?P<at>(?<=@)(?:py\.|sql\.|enum\b|const\b|@++(?=[A-Za-z_]))))"""
 )
 _NAME = re.compile(r'\("([^"\n]+)"\)')
 _VISIBLE = re.compile(r"\S")

@@ -202,3 +202,17 @@ def test_braces_of_sql_and_hidden_templates_are_left_alone(text):
     query, problems = read(text)
     assert problems == []
     assert query.sql == text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('SELECT x__ref("a"), $__ref("b"), 1__ref("c"), __ref("d") FROM t_', ["d"]),
+        ('SELECT a-- __ref("a")\n-__ref("b")/__ref("c")/* __ref("d") */*__ref("e")', ["b", "c", "e"]),
+        ('SELECT a_._b, {x}, a / b - c, __ref("a")', ["a"]),
+        ('SELECT ___ref("a"), é__ref("b"), (__ref("c"))', ["c"]),
+    ],
+)
+def test_only_whole_words_outside_of_comments_are_references(text: str, found: list[str]):
+    query, _ = read(text)
+    assert [each.reference.name for each in query.references] == found
