@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
-from sqlbuild.sql.analyse_query import analyse_query
+from sqlbuild.sql.analyse_query import analyse_query, canonical_digest
 from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput
 from sqlbuild.sql.stored_analysis import (
     UnreadableAnalysis,
     analysis_from_json,
     analysis_key,
     analysis_to_json,
+    digest_key,
     input_digest,
     parser_version,
 )
@@ -24,6 +25,15 @@ class CachedAnalysis:
         self._cache = cache
         self._dialect = dialect
         self._parser = ""
+
+    def canonical_digest(self, sql: str) -> str:
+        """That of `sql.analyse_query`; to look it up costs less than to read the tokens of a long text."""
+        key = digest_key(sql)
+        digest = self._cache.load(key)
+        if digest is None:
+            digest = canonical_digest(sql)
+            self._cache.store(key, digest)
+        return digest
 
     def analyse(
         self,

@@ -166,6 +166,9 @@ class _Inference:
         self._wrong_lines = wrong_lines(project)
         self._relations: dict[tuple[str, str], NodeId] | None = None
         self._exports: dict[tuple[str, ...], NodeColumns] = {}
+        # Equal columns and origins are one object: to make one costs more than to find it.
+        self._columns: dict[tuple[str, str | None, bool | None], Column] = {}
+        self._origins: dict[tuple[NodeId, str, str], ColumnReference] = {}
 
     def _relation(self, declaration: Model | Source | Seed | Loader) -> Relation | None:
         """Where it is built or read."""
@@ -427,13 +430,13 @@ class _Inference:
         if found is None:
             return declared or None
         if not declared:
-            return tuple([_column(column) for column in found])
+            return tuple([self._column(column) for column in found])
         by_key = {self._key(column.name): column for column in declared}
         merged: list[Column] = []
         for column in found:
             known = by_key.pop(self._key(column.name), None)
             if known is None:
-                merged.append(_column(column))
+                merged.append(self._column(column))
             else:
                 nullable = column.nullable if known.nullable is None else known.nullable
                 merged.append(dataclasses.replace(known, type=known.type or column.type, nullable=nullable))
@@ -447,13 +450,26 @@ class _Inference:
         return {
             column.name: tuple(
                 [
-                    ColumnReference(inputs[index], source, found.transform)
+                    self._origin((inputs[index], source, found.transform))
                     for index, source in found.sources
                     if index < len(inputs)
                 ]
             )
             for column, found in zip(columns, analysis.columns, strict=True)
         }
+
+    def _column(self, found: OutputColumn) -> Column:
+        key = (found.name, found.type, found.nullable)
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = Column(name=found.name, type=found.type, nullable=found.nullable)
+        return column
+
+    def _origin(self, key: tuple[NodeId, str, str]) -> ColumnReference:
+        origin = self._origins.get(key)
+        if origin is None:
+            origin = self._origins[key] = ColumnReference(*key)
+        return origin
 
     def _key(self, name: str) -> str:
         return name.lower() if self.dialect == "duckdb" else name
@@ -493,7 +509,3 @@ class _Inference:
                 if relation is not None:
                     self._relations.setdefault((relation.schema.lower(), relation.name.lower()), node)
         return self._relations
-
-
-def _column(found: OutputColumn) -> Column:
-    return Column(name=found.name, type=found.type, nullable=found.nullable)

@@ -68,6 +68,8 @@ class CtesOfTest:
 
     def _find_reads(self, name: str) -> Iterator[tuple[str, int, int]]:
         sql = self.by_name[name].sql
+        if sql.isascii() and not self._may_be_read_in(sql.lower(), name):
+            return
         before = ""
         for found in _WORD.finditer(sql):
             quoted, word = found.groups()
@@ -81,6 +83,9 @@ class CtesOfTest:
                 if before in _BEFORE_A_RELATION or (before == "," and is_earlier and follows not in (".", "(")):
                     yield written, found.start(), found.end()
             before = text.lower()
+
+    def _may_be_read_in(self, lowered: str, name: str) -> bool:
+        return any(other in lowered for other in self.by_name if other != name)
 
     def closure(self, name: str) -> Closure:
         """Raises CycleOfCtes."""

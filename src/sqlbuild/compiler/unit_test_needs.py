@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.domain.nodes import Model
 from sqlbuild.domain.unit_tests import FunctionCopy, UnitTestCte, Verification
 from sqlbuild.refs import Reference
-from sqlbuild.sql.analyse_query import canonical_digest
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
@@ -36,6 +36,8 @@ def called_by(sql: UnitTestCte | Model, kind: str) -> dict[str, None]:
     return dict.fromkeys(each.reference.name for each in sql.references if each.call)
 
 
-def digest_of_test(verifications: Iterable[Verification], functions: Iterable[FunctionCopy]) -> str:
+def digest_of_test(
+    verifications: Iterable[Verification], functions: Iterable[FunctionCopy], analysis: CachedAnalysis
+) -> str:
     texts = [f"{each.name} {each.compares} {each.ctes.text}" for each in verifications]
-    return canonical_digest("\n".join((*texts, *(f"{each.types} {each.sql}" for each in functions))))
+    return analysis.canonical_digest("\n".join((*texts, *(f"{each.types} {each.sql}" for each in functions))))

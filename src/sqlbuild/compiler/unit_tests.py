@@ -140,7 +140,7 @@ class _Compiling:
                 },
             ),
             tests=tuple(about),
-            code=digest_of_test(verifications, functions),
+            code=digest_of_test(verifications, functions, self._around.analysis),
         )
 
     def _compiled_directly(self) -> CompiledUnitTest:
@@ -185,7 +185,8 @@ class _Compiling:
         )
         functions = self._copies(needs)
         plan = UnitTestPlan(verifications=(verification,), functions=functions, mocks=self._shown(mocks))
-        return CompiledUnitTest(plan=plan, tests=tuple(users), code=digest_of_test([verification], functions))
+        code = digest_of_test([verification], functions, self._around.analysis)
+        return CompiledUnitTest(plan=plan, tests=tuple(users), code=code)
 
     def _shown(self, mocks: Iterable[str]) -> tuple[tuple[str, str], ...]:
         return tuple((self._ctes.mocks[name].role.value, self._ctes.mocks[name].subject) for name in mocks)

@@ -34,9 +34,11 @@ class InputReference:
     input: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class OutputColumn:
     """A column of the result; `sources` are the columns of inputs (index, name) that its values are made of.
+
+    Not frozen, as there is one for every column of the project in every command: making it costs a third.
 
     `transform` says how: `direct` as they are, `cast` to another type, in an `expression`, in an `aggregation`;
     `constant` if they are made of no column. `nullable` is False where it surely never is NULL, True where nothing

@@ -37,6 +37,12 @@ def analysis_key(
     return hashed.hexdigest()
 
 
+def digest_key(sql: str) -> str:
+    """Under which the canonical digest of `sql` can be kept."""
+    text = f"canonical digest {ANALYSIS_VERSION}\x1f{sql}"
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
 class UnreadableAnalysis(SqlbuildError):
     """A cached text is not an analysis."""
 

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.incremental import (
@@ -24,6 +25,7 @@ from sqlbuild.domain.nodes import Materialization, UnitTest
 from sqlbuild.domain.unit_tests import ACTUAL, EXPECTED
 from sqlbuild.project.read_unit_tests import read_unit_tests
 from sqlbuild.project.text_file import TextFile
+from sqlbuild.state.analysis_cache import InMemoryAnalysisCache
 
 RAW = (Column(name="id", type="INTEGER"), Column(name="state", type="VARCHAR"), Column(name="paid", type="BOOLEAN"))
 
@@ -62,6 +64,31 @@ def shop(make):
 def rows(verification: Any, relation: str) -> list[tuple[Any, ...]]:
     with duckdb.connect(":memory:") as connection:
         return connection.execute(f"{verification.ctes.text}\nSELECT * FROM {relation} ORDER BY ALL").fetchall()
+
+
+def test_of_unchanged_tests_nothing_is_analysed_again_and_of_an_edited_one_only_what_it_says(shop):
+    def tests(count: int) -> Any:
+        mock = "__source__raw AS (SELECT 1 AS id, 'open' AS state)"
+        return shop(
+            f"""
+            TEST (name "one"); WITH {mock}, __expected__totals AS (SELECT 'OPEN' AS state, {count} AS orders);
+            TEST (name "other"); WITH {mock}, __expected__stg AS (SELECT 1 AS order_id, 'OPEN' AS state);
+            """
+        )
+
+    cache = InMemoryAnalysisCache()
+    first = compile_project(tests(1), cache)
+    at_first = cache.misses
+    again = compile_project(tests(1), cache)
+    assert cache.misses == at_first
+    assert {node: each.fingerprint for node, each in again.nodes.items()} == {
+        node: each.fingerprint for node, each in first.nodes.items()
+    }
+    edited = compile_project(tests(2), cache)
+    # What is expected, and the digest of the whole.
+    assert cache.misses - at_first == 2
+    changed = [node for node, each in edited.nodes.items() if each.fingerprint != first.nodes[node].fingerprint]
+    assert changed == ["test:one"]
 
 
 def test_models_between_the_mocks_and_the_expectation_run_their_own_sql(make, shop):
