@@ -115,7 +115,7 @@ def test_a_dry_run_says_what_it_would_write_and_writes_nothing(project):
     shown = project.sqb("build", "--dry-run", "--verbose")
     assert shown.code == 1
     assert "would export model('numbers') to exports/a.parquet as parquet, partitioned by part" in shown.out
-    assert "would export 1 rows of Arrow data to s3://bucket/b.csv as csv" in shown.out
+    assert "would export 1 row of Arrow data to s3://bucket/b.csv as csv" in shown.out
     assert "it is outside of the project" in shown.everything
     assert {"exports", "shop.duckdb"} & set(os.listdir(project.root)) == set()
     assert not list((project.root / "target").glob("runs/*"))

@@ -47,7 +47,7 @@ def test_what_reads_new_data_is_out_of_date(project):
     first = folder.sqb("freshness", "--json").json
     assert [(each["name"], each["status"], each["version"]) for each in first["sources"]] == [
         ("orders", "observed", "2026-01-01T10:00:00+00:00"),
-        ("payments", "observed", "1 rows"),
+        ("payments", "observed", "1 row"),
         ("version", "error", None),
     ]
     assert "versions does not exist" in first["sources"][2]["message"]
@@ -64,6 +64,11 @@ def test_what_reads_new_data_is_out_of_date(project):
     assert folder.sqb("audit").code == 0
     assert folder.sqb("freshness", "c", "--state", "--fail-on-stale").code == 1
     assert planned() == ["orders.unique(id)", "a", "c"]
+    told = folder.sqb("plan", "--changed")
+    news = "source:orders has new data: 2026-01-01T11:01:00+00:00, was 2026-01-01T10:00:00+00:00"
+    assert news in told.out
+    assert "new data" not in folder.sqb("plan", "b", "--quiet").out
+    assert news in folder.sqb("plan", "--json").json["news"]
 
     # Who has not read it yet is out of date until it has, whoever else was built meanwhile.
     built = folder.build("--changed", "a")

@@ -14,7 +14,7 @@ from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_
 from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
-from sqlbuild.app.source_freshness import is_watched, observe_for, with_observed
+from sqlbuild.app.source_freshness import is_watched, observe_for, told_of, with_observed
 from sqlbuild.app.sql_diffs import SqlDiff, sql_diff
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.unit_tests import selected_tests
@@ -193,6 +193,7 @@ async def _plan(
         observed = await observe_for(compiled, selection, past, warehouse)
         compiled = dataclasses.replace(compiled, graph=with_observed(compiled.graph, past, observed))
         made = await with_windows(plan_from(compiled, selection, past, refresh), warehouse, make_deltas(settings))
+        made = dataclasses.replace(made, news=tuple(told_of(observed)))
         nodes = [step.node for step in made.steps.values()]
         keys = keys_of_last_success(nodes, past)
         kept = await store.sql_of(keys.values())

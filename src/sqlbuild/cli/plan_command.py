@@ -99,7 +99,7 @@ def plan(
 
 
 def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
-    """One line per node in the order of the graph, then warnings and the estimate."""
+    """One line per node in the order of the graph, then new data of sources, warnings and the estimate."""
     lines: list[str] = []
     if made.steps and not quiet:
         rows = [
@@ -116,6 +116,7 @@ def plan_lines(made: Plan, *, quiet: bool = False) -> list[str]:
     if growing and not quiet:
         width = max(len(step.node.name) for step in growing)
         lines += ["incremental models", *(f"  {step.node.name:<{width}}  {step.does}" for step in growing), ""]
+    lines += [*made.news, ""] if made.news and not quiet else []
     lines += [f"warning: {warning}" for warning in made.warnings]
     head = f"{counted(len(made.steps), 'node')} would run on target {made.target}"
     if not made.steps:
@@ -149,6 +150,7 @@ def plan_document(made: Plan, diffs: Mapping[NodeId, SqlDiff] | None = None) -> 
             for id, step in made.steps.items()
         ],
         "warnings": list(made.warnings),
+        "news": list(made.news),
         "critical_path": list(made.critical_path),
         "estimated_seconds": made.estimated_seconds,
     }

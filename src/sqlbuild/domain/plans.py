@@ -65,6 +65,8 @@ class Plan:
     """In a topological order."""
     warnings: tuple[str, ...] = ()
     """For example: `uses the result of run R, code changed since`."""
+    news: tuple[str, ...] = ()
+    """What has been seen of the data of sources, where somebody has looked."""
     critical_path: tuple[NodeId, ...] = ()
     kept: int | None = None
     """Of a run that is resumed: how many of its nodes keep what they have done; `steps` are the others."""

@@ -100,6 +100,7 @@ def test_the_document_has_every_fact(make_plan):
             },
         ],
         "warnings": ["odd"],
+        "news": [],
         "critical_path": ["task:t0"],
         "estimated_seconds": None,
     }

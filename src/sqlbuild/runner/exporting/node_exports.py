@@ -266,7 +266,7 @@ class NodeExports:
             )
         try:
             if self._services.dry_run:
-                self._say(target, f"{written.rows} rows of Arrow data")
+                self._say(target, f"{written.rows} {'row' if written.rows == 1 else 'rows'} of Arrow data")
                 return _not_written(target, dict(written.columns))
             facts = await _in_thread(written.complete)
             if not written.spooled:
