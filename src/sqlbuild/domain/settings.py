@@ -75,7 +75,7 @@ class Settings:
     pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
     """In the order of the file: a block inside a held pool must name a later one."""
     defaults: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    """Model header keys of `[defaults]`, and `seed_database` and `seed_schema`, as plain values."""
+    """Model header keys of `[defaults]`, and where seeds and functions are, as plain values."""
     path_defaults: Mapping[str, Mapping[str, object]] = dataclasses.field(default_factory=dict)
     """Folder under models/ (with or without `models/` in front) -> model header keys."""
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)

@@ -75,8 +75,8 @@ SEED_KEYS = _words(
 CSV_KEYS = _words(
     """delimiter quotechar doublequote escapechar skipinitialspace lineterminator encoding na_values keep_default_na"""
 )
-SEED_DEFAULTS_KEYS = _words("seed_database seed_schema")
-"""Of `[defaults]`: where seeds are that do not say so themselves."""
+PLACE_DEFAULTS_KEYS = _words("seed_database seed_schema function_database function_schema")
+"""Of `[defaults]`: where seeds and functions are that do not say so themselves."""
 AUDIT_OPTIONS = _words("name severity run_scope description meta")
 """Of an entry under `audits`; everything else in it is an argument."""
 MEASUREMENT_OPTIONS = _words("thresholds minimum_samples evidence_limit")

@@ -72,7 +72,7 @@ def load_project(
         models = _read_models(folder, files.models, settings, problems, macros, words)
         sources = _read_sources(folder, files.sources, problems, macros)
         seeds = read_seeds(folder, files.seeds, settings, problems)
-        functions = _read_functions(folder, files.functions, problems, macros)
+        functions = _read_functions(folder, files.functions, settings, problems, macros)
         paths = {model.name.lower(): model.place.path for model in models}
         tests = _read_tests(folder, files.tests, settings.run.test_timeout, problems, macros, paths)
         hooks = PythonHooks(folder, python_files, macros.opened)
@@ -170,7 +170,9 @@ def _unused(key: str) -> Problem:
     )
 
 
-def _read_functions(root: Path, paths: tuple[str, ...], problems: list[Problem], macros: Macros) -> list[Function]:
+def _read_functions(
+    root: Path, paths: tuple[str, ...], settings: Settings, problems: list[Problem], macros: Macros
+) -> list[Function]:
     functions: list[Function] = []
     for path in paths:
         if path.endswith(".py"):
@@ -184,7 +186,7 @@ def _read_functions(root: Path, paths: tuple[str, ...], problems: list[Problem],
                 )
             )
         elif (file := read_text_file(root, path, problems)) is not None:
-            functions.append(read_function(file, problems, Visible(macros, (path,))))
+            functions.append(read_function(file, problems, Visible(macros, (path,)), settings.defaults))
     return functions
 
 

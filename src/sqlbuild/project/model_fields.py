@@ -181,6 +181,14 @@ def read_name(reader: FieldReader, key: str) -> str | None:
     return written
 
 
+def read_place(reader: FieldReader, key: str, kind: str, defaults: Mapping[str, object]) -> str | None:
+    """The schema or database of a seed or function: its own, else what `[defaults]` says of the kind, else of everything."""
+    for found in (read_name(reader, key), defaults.get(f"{kind}_{key}"), defaults.get(key)):
+        if isinstance(found, str):
+            return found
+    return None
+
+
 def _columns(reader: FieldReader) -> tuple[Column, ...] | None:
     table = reader.table("columns")
     if table is None:

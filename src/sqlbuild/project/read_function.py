@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import types
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 
 from sqlbuild.domain.columns import Column
@@ -11,7 +13,7 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.located import Located, describe
-from sqlbuild.project.model_fields import fold_prose
+from sqlbuild.project.model_fields import fold_prose, read_place
 from sqlbuild.project.sql_references import Query, Visible, read_query
 from sqlbuild.project.sql_text import start_of_text
 from sqlbuild.project.text_file import TextFile
@@ -22,8 +24,16 @@ _TYPED = frozenset({"arguments", "returns"})
 _EXAMPLE = "begin the file with FUNCTION (arguments (x INTEGER), returns INTEGER);"
 
 
-def read_function(file: TextFile, problems: list[Problem], macros: Visible | None = None) -> Function:
-    """The function of `file`, named like the file; returned whatever is wrong with it, so that calls find it."""
+def read_function(
+    file: TextFile,
+    problems: list[Problem],
+    macros: Visible | None = None,
+    defaults: Mapping[str, object] = types.MappingProxyType({}),
+) -> Function:
+    """The function of `file`, named like the file; returned whatever is wrong with it, so that calls find it.
+
+    `defaults` are those of the project: where functions stand that do not say so.
+    """
     begin = start_of_text(file.text)
     header = _HEADER.match(file.text, begin)
     query = Query(sql="", start=begin, unreadable=True)
@@ -66,8 +76,8 @@ def read_function(file: TextFile, problems: list[Problem], macros: Visible | Non
         tags=reader.texts("tags") or (),
         group=reader.text("group"),
         meta=reader.json_table("meta") or {},
-        schema=reader.text("schema"),
-        database=reader.text("database"),
+        schema=read_place(reader, "schema", "function", defaults),
+        database=read_place(reader, "database", "function", defaults),
     )
 
 

@@ -16,7 +16,7 @@ from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import SEED_KEYS
 from sqlbuild.project.located import Located, describe
-from sqlbuild.project.model_fields import fold_prose, read_name, read_retry, read_timeout
+from sqlbuild.project.model_fields import fold_prose, read_place, read_retry, read_timeout
 from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_csv_settings import read_csv_settings
 from sqlbuild.project.read_yaml import read_columns
@@ -105,8 +105,8 @@ def _seed(
         columns=columns,
         csv=settings,
         description=fold_prose(reader.text("description", empty=True)) or "",
-        database=_place(reader, "database", defaults),
-        schema=_place(reader, "schema", defaults),
+        database=read_place(reader, "database", "seed", defaults),
+        schema=read_place(reader, "schema", "seed", defaults),
         tags=reader.texts("tags") or (),
         group=reader.text("group"),
         meta=reader.json_table("meta") or {},
@@ -115,14 +115,6 @@ def _seed(
         pools=reader.texts("pool") or (),
         audits=read_audits_of_columns(reader),
     )
-
-
-def _place(reader: FieldReader, key: str, defaults: Mapping[str, object]) -> str | None:
-    """Of the seed itself, else what `[defaults]` says of seeds, else what it says of everything."""
-    for found in (read_name(reader, key), defaults.get(f"seed_{key}"), defaults.get(key)):
-        if isinstance(found, str):
-            return found
-    return None
 
 
 def _typed_columns(reader: FieldReader) -> tuple[Column, ...]:

@@ -14,7 +14,7 @@ from sqlbuild.project.known_keys import (
     HOOK_KEYS,
     IGNORED_SETTINGS_TABLES,
     MODEL_KEYS,
-    SEED_DEFAULTS_KEYS,
+    PLACE_DEFAULTS_KEYS,
     SETTINGS_KEYS,
 )
 from sqlbuild.project.located import Located, plain
@@ -66,7 +66,7 @@ def read_settings(
         targets=targets.by_name,
         run=read_run_settings(top, targets.table, placeholders),
         pools=read_pools(top),
-        defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS | SEED_DEFAULTS_KEYS),
+        defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS | PLACE_DEFAULTS_KEYS),
         path_defaults={
             folder: _model_defaults(reader, MODEL_KEYS - HOOK_KEYS)
             for folder, reader in _tables(top, "path_defaults").items()
@@ -113,7 +113,7 @@ def _model_defaults(reader: FieldReader | None, known: frozenset[str]) -> dict[s
     if reader is None:
         return {}
     read_model_fields(reader, known=known)
-    for key in SEED_DEFAULTS_KEYS & known:
+    for key in PLACE_DEFAULTS_KEYS & known:
         read_name(reader, key)
     return {key: plain(entry) for key, entry in reader.entries.items()}
 

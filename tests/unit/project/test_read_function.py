@@ -86,3 +86,14 @@ def test_what_is_wrong_with_a_function_is_told_with_its_place(text: str, told: s
     _, (problem,) = read(text)
     assert told in problem
     assert help in problem.partition("help: ")[2]
+
+
+def test_a_function_stands_where_the_defaults_say_unless_it_says_so_itself():
+    def schema(written: str, **defaults: object) -> str | None:
+        text = f"FUNCTION ({written} returns INTEGER);\n1"
+        return read_function(TextFile("functions/sql/f.sql", text), [], None, defaults).schema
+
+    assert schema("") is None
+    assert schema("", schema="all") == "all"
+    assert schema("", schema="all", function_schema="fn") == "fn"
+    assert schema("schema own,", function_schema="fn") == "own"
