@@ -164,7 +164,9 @@ def test_tables_grow_with_their_inputs_and_are_replayed_when_models_change(shop)
     # What is asked for comes first.
     shop.sqb("build", "-s", "hourly", "--start-cursor", "2026-04-01T08:30", "--end-cursor", "2026-04-01T09:00")
     assert [row[2] for row in shop.table("hourly")] == ["20", "2", "1", "10", "10"]
-    shop.sqb("build", "-s", "daily", "--full-refresh")
+    too_many = shop.sqb("build", "-s", "daily", "--full-refresh", "--max-microbatches", "2", code=1)
+    assert "are due, and the limit is 2" in too_many.everything
+    shop.sqb("build", "-s", "daily", "--full-refresh", "--max-microbatches", "3")
     assert [row[1] for row in shop.table("daily")] == ["22", "1", "20"]
 
 

@@ -10,6 +10,7 @@ from sqlbuild.cli.refresh_options import (
     EndCursorInt,
     EndCursorTs,
     FullRefresh,
+    MaxMicrobatches,
     StartCursor,
     StartCursorInt,
     StartCursorTs,
@@ -50,6 +51,7 @@ def build(
     end_cursor_ts: EndCursorTs = None,
     start_cursor_int: StartCursorInt = None,
     end_cursor_int: EndCursorInt = None,
+    max_microbatches: MaxMicrobatches = None,
     only: Only = False,
     changed: Changed = False,
     defer_to: DeferTo = None,
@@ -99,6 +101,7 @@ def build(
         full=full_refresh,
         start=(start_cursor, start_cursor_ts, start_cursor_int),
         end=(end_cursor, end_cursor_ts, end_cursor_int),
+        most_batches=max_microbatches,
     )
     selection = selection_of(
         selectors,
@@ -133,7 +136,7 @@ def build(
         asked = selection != selection_of(None, None, None) or reload or dry_run or refresh != refresh_of()
         if asked:
             raise typer.BadParameter(
-                "--resume goes on with what a run was asked for; give no selectors, --load, --reload, --dry-run, --full-refresh or cursors with it"
+                "--resume goes on with what a run was asked for; give no selectors, --load, --reload, --dry-run, --full-refresh, --max-microbatches or cursors with it"
             )
         return resume_run(options, resume_run_id, run_options, events=events)
     if force:

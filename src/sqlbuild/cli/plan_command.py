@@ -12,6 +12,7 @@ from sqlbuild.cli.refresh_options import (
     EndCursorInt,
     EndCursorTs,
     FullRefresh,
+    MaxMicrobatches,
     StartCursor,
     StartCursorInt,
     StartCursorTs,
@@ -57,6 +58,7 @@ def plan(
     end_cursor_ts: EndCursorTs = None,
     start_cursor_int: StartCursorInt = None,
     end_cursor_int: EndCursorInt = None,
+    max_microbatches: MaxMicrobatches = None,
     only: Only = False,
     changed: Changed = False,
     defer_to: DeferTo = None,
@@ -88,6 +90,7 @@ def plan(
         full=full_refresh,
         start=(start_cursor, start_cursor_ts, start_cursor_int),
         end=(end_cursor, end_cursor_ts, end_cursor_int),
+        most_batches=max_microbatches,
     )
     made, diffs = plan_with_diffs(compiled, selection, patience_of(options, lock_timeout), refresh)
     if options.json:

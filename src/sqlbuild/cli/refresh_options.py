@@ -24,13 +24,28 @@ StartCursorTs = Annotated[str | None, typer.Option("--start-cursor-ts", metavar=
 EndCursorTs = Annotated[str | None, typer.Option("--end-cursor-ts", metavar="TIME", hidden=True)]
 StartCursorInt = Annotated[int | None, typer.Option("--start-cursor-int", metavar="NUMBER", hidden=True)]
 EndCursorInt = Annotated[int | None, typer.Option("--end-cursor-int", metavar="NUMBER", hidden=True)]
+MaxMicrobatches = Annotated[
+    int | None,
+    typer.Option(
+        "--max-microbatches",
+        min=1,
+        metavar="N",
+        help="Fail a microbatch model before it does more batches; in the place of its own limit.",
+    ),
+]
 
 _Forms = tuple[str | None, str | None, int | None]
 
 
-def refresh_of(*, full: bool = False, start: _Forms = (None, None, None), end: _Forms = (None, None, None)) -> Refresh:
+def refresh_of(
+    *,
+    full: bool = False,
+    start: _Forms = (None, None, None),
+    end: _Forms = (None, None, None),
+    most_batches: int | None = None,
+) -> Refresh:
     """The bounds each in the three forms of its option. Raises typer.BadParameter for more than one of them."""
-    return Refresh(full=full, start=_bound("start", start), end=_bound("end", end))
+    return Refresh(full=full, start=_bound("start", start), end=_bound("end", end), most_batches=most_batches)
 
 
 def _bound(which: str, forms: _Forms) -> str | None:

@@ -200,6 +200,8 @@ class Refresh:
     full: bool = False
     start: str | None = None
     end: str | None = None
+    most_batches: int | None = None
+    """Of each microbatch model, whatever the limit is that it declares."""
 
 
 NO_REFRESH = Refresh()
@@ -215,5 +217,7 @@ class IncrementalBuild:
     start: CursorValue | None = None
     end: CursorValue | None = None
     """Bounds that the command has set."""
+    batch_limit: BatchLimit | None = None
+    """That the command has set, in the place of the model's own."""
     why: str = ""
     """Why it is not simply gone on with; empty if it is."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 from sqlbuild.domain.cursor_windows import read_value
 from sqlbuild.domain.graph import Node
-from sqlbuild.domain.incremental import NO_REFRESH, CursorType, CursorValue, IncrementalBuild, Refresh
+from sqlbuild.domain.incremental import NO_REFRESH, BatchLimit, CursorType, CursorValue, IncrementalBuild, Refresh
 from sqlbuild.domain.nodes import Model
 from sqlbuild.domain.past import PastNode
 from sqlbuild.errors import SelectionError
@@ -22,15 +23,19 @@ def incremental_build(node: Node, past: PastNode | None, refresh: Refresh = NO_R
     if grows.cursor is not None and grows.cursor_type is not None:
         start = _bound(node, refresh.start, grows.cursor_type, "--start-cursor")
         end = _bound(node, refresh.end, grows.cursor_type, "--end-cursor")
+    limit = (
+        BatchLimit(batches=refresh.most_batches) if refresh.most_batches is not None and grows.is_microbatch else None
+    )
+    asked = IncrementalBuild(start=start, end=end, batch_limit=limit)
     if grows.full_refresh:
-        return IncrementalBuild(full=True, start=start, end=end, why="full_refresh true")
+        return dataclasses.replace(asked, full=True, why="full_refresh true")
     if refresh.full and grows.full_refresh is None:
-        return IncrementalBuild(full=True, start=start, end=end, why="--full-refresh")
+        return dataclasses.replace(asked, full=True, why="--full-refresh")
     known = past.last_success_fingerprint if past is not None else None
     if known is not None and "code" in node.fingerprint.changed_parts(known):
         replay = grows.replay
-        return IncrementalBuild(full=replay.full, replay=replay, start=start, end=end, why=f"replay_on_change {replay}")
-    return IncrementalBuild(start=start, end=end)
+        return dataclasses.replace(asked, full=replay.full, replay=replay, why=f"replay_on_change {replay}")
+    return asked
 
 
 def refuse_mixed_cursors(nodes: Iterable[Node], refresh: Refresh) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
 from sqlbuild.domain.ids import NodeKind, Place, node_id
-from sqlbuild.domain.incremental import CursorType, Incremental, IncrementalStrategy, Refresh, Replay, Span
+from sqlbuild.domain.incremental import BatchLimit, CursorType, Incremental, IncrementalStrategy, Refresh, Replay, Span
 from sqlbuild.domain.nodes import Materialization, Model
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.results import Status
@@ -98,3 +98,10 @@ def test_bounds_that_cannot_be_of_every_cursor_are_refused():
         plan_of(number, refresh=Refresh(end="x"))
     with pytest.raises(SelectionError, match="none is selected"):
         plan_of(node_of(cursor=None, cursor_type=None), refresh=Refresh(start="3"))
+
+
+def test_the_commands_limit_of_batches_is_for_models_that_have_batches():
+    asked = Refresh(most_batches=3, full=True)
+    build = incremental_build(node_of(is_microbatch=True, batch_limit=BatchLimit(batches=9)), SAME, asked)
+    assert (build.full, build.batch_limit) == (True, BatchLimit(batches=3))
+    assert incremental_build(node_of(), SAME, asked).batch_limit is None

@@ -33,6 +33,7 @@ from sqlbuild.domain.cursor_windows import (
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.incremental import (
+    BatchLimit,
     CursorType,
     Incremental,
     IncrementalBuild,
@@ -407,7 +408,7 @@ async def decide(
         return Decided(token=token, whole=whole, window=found, nothing="nothing new", zones=zones)
     warnings: tuple[str, ...] = ()
     if grows.is_microbatch:
-        found, warnings = _limited(grows, found, query)
+        found, warnings = _limited(grows, build.batch_limit or grows.batch_limit, found, query)
     return Decided(token=token, whole=whole, rebuilds=rebuilds, window=found, zones=zones, warnings=warnings)
 
 
@@ -443,9 +444,10 @@ def plan_batches(grows: Incremental, window: Window, query: IncrementalSql) -> t
         raise WarehouseError(str(error), help="set a larger `batch_size`, or a later `cursor_start`") from error
 
 
-def _limited(grows: Incremental, window: Window, query: IncrementalSql) -> tuple[Window, tuple[str, ...]]:
+def _limited(
+    grows: Incremental, limit: BatchLimit | None, window: Window, query: IncrementalSql
+) -> tuple[Window, tuple[str, ...]]:
     """The part of a window that one build may do, and what is to be said of it."""
-    limit = grows.batch_limit
     if limit is None:
         return window, ()
     batches, size = plan_batches(grows, window, query)
