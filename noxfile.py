@@ -86,5 +86,5 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What the engine adds to the work itself."""
     session.install("--editable", ".[test]")
-    for benchmark in ("overhead", "exports", "models"):
+    for benchmark in ("overhead", "exports", "models", "compile"):
         session.run("python", f"benchmarks/{benchmark}.py", *session.posargs)
