@@ -49,10 +49,10 @@ from sqlbuild.app.wiring import (
     run_async,
     state_json,
     target_folder,
+    write_junit,
 )
-from sqlbuild.artifacts.junit_xml import junit_document
 from sqlbuild.artifacts.run_results_json import streamed_run_results
-from sqlbuild.artifacts.write_json import write_json, write_text
+from sqlbuild.artifacts.write_json import write_json
 from sqlbuild.domain.events import RunNote, RunWarning
 from sqlbuild.domain.ids import NodeKind, Relation
 from sqlbuild.domain.incremental import NO_REFRESH, Refresh
@@ -379,7 +379,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
     failpoint("run.closed")
     _write_artifacts(compiled, result, run.past)
     if run.options.junit is not None:
-        write_text(run.options.junit, junit_document(compiled.project.settings.name, result, compiled.graph))
+        write_junit(run.options.junit, compiled.project.settings.name, result, compiled.graph)
     failpoint("run.described")
     return result
 

@@ -17,6 +17,7 @@ import anyio
 
 from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
@@ -361,6 +362,14 @@ def target_folder(root: str) -> str:
             )
         ) from error
     return folder
+
+
+def write_junit(path: str, project_name: str, result: RunResult, graph: Graph) -> None:
+    """The results of unit tests as JUnit XML. Only who asks for it loads what writes XML."""
+    from sqlbuild.artifacts.junit_xml import junit_document
+    from sqlbuild.artifacts.write_json import write_text
+
+    write_text(path, junit_document(project_name, result, graph))
 
 
 def state_json(root: str) -> str:

@@ -114,7 +114,7 @@ class Tracer:
             if isinstance(node, exp.WithinGroup) and isinstance(value, exp.Order):
                 value = value.expressions
             for part in value if isinstance(value, list) else (value,):
-                if isinstance(part, exp.Expr):
+                if isinstance(part, exp.Expr) and not isinstance(part, _LEAVES):
                     yield _Visit(part, shadowed, counts)
 
     def _method_call(

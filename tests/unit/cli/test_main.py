@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -39,9 +40,10 @@ def test_the_version_is_told(sqb, arguments):
     assert (told.returncode, told.stdout, told.stderr) == (0, f"sqlbuild {__version__}\n", "")
 
 
-def loaded_by(module: str, *arguments: str) -> set[str]:
+def loaded_by(module: str, *arguments: str, directory: Path | None = None) -> set[str]:
     """Every module that `python -m module` has loaded in the end."""
-    shown = subprocess.run([sys.executable, "-v", "-m", module, *arguments], capture_output=True, text=True).stderr
+    command = [sys.executable, "-v", "-m", module, *arguments]
+    shown = subprocess.run(command, capture_output=True, text=True, cwd=directory).stderr
     return set(re.findall(r"^import '([^']+)'", shown, re.MULTILINE))
 
 
@@ -60,6 +62,19 @@ def test_help_is_told_without_loading_the_engine_or_other_commands(arguments):
     commands = {name for name in loaded if name.endswith("_command")}
     assert commands == {f"sqlbuild.cli.{name}_command" for name in arguments if not name.startswith("-")}
     assert loaded & {"sqlbuild.domain.nodes", "sqlbuild.domain.results", "sqlbuild.domain.graph"} == set()
+
+
+def test_a_build_loads_only_the_libraries_that_its_project_needs(tmp_path):
+    (tmp_path / "sqlbuild_project.toml").write_text('name = "shop"\n')
+    (tmp_path / "models").mkdir()
+    # Its columns are left alone: the SQL parser is for what no command has analysed before.
+    (tmp_path / "models" / "a.sql").write_text("MODEL (materialized table, sql_analysis false);\nSELECT 1 AS x\n")
+    loaded = loaded_by("sqlbuild", "build", directory=tmp_path)
+    assert {"sqlbuild.cli.build_command", "sqlbuild.runner.execute_plan", "duckdb"} <= loaded
+    assert loaded & {"sqlglot", "asyncpg", "pyarrow", "pandas", "numpy", "fsspec", "rich", "xml.etree", "trio"} == set()
+    assert {
+        name for name in loaded if name.startswith(("sqlbuild.drivers.postgres", "sqlbuild.warehouses.postgres"))
+    } == set()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
