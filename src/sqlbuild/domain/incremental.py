@@ -67,7 +67,7 @@ class Span:
         return "".join(parts) or "0s"
 
 
-_SPAN = re.compile(
+_SPAN = (
     r"(?:(?P<y>\d{1,4})y)?(?:(?P<mo>\d{1,5})mo)?(?:(?P<w>\d{1,6})w)?(?:(?P<d>\d{1,7})d)?"
     r"(?:(?P<h>\d{1,8})h)?(?:(?P<m>\d{1,9})m)?(?:(?P<s>\d{1,11})s)?"
 )
@@ -75,7 +75,7 @@ _SPAN = re.compile(
 
 def parse_span(text: str) -> Span | None:
     """`14d`, `6h`, `1mo`, `1d12h`; None if it is no length of time above zero."""
-    found = _SPAN.fullmatch(text.strip())
+    found = re.fullmatch(_SPAN, text.strip())
     if found is None:
         return None
     count = {unit: int(number or 0) for unit, number in found.groupdict().items()}

@@ -16,29 +16,27 @@ MAX_MESSAGE = 10_000
 _DURABLE = "COMMIT succeeded and is durable"
 _REFUSED = "database has been invalidated because of a previous fatal error"
 _LOCKED = "Could not set lock on file"
-_HOLDER = re.compile(r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)")
-_WRONG_KIND = re.compile(r"Existing object .* is of type (?:View|Table), trying to", re.DOTALL)
-_PYTHON_NAME = re.compile(r'Python Object "(?P<name>[^"]*)" of type')
-_MISSING_MODULE = re.compile(r"Required module '(?P<module>\w+)' failed to import")
-_CONFLICT = re.compile(r"conflict|another transaction", re.IGNORECASE)
-_NOISE = re.compile(
-    r"""
+# Compiled when the first error comes: to compile them all costs what loading ten modules does.
+_HOLDER = r"Conflicting lock is held in (?P<program>.*?) \(PID (?P<pid>\d+)\)"
+_WRONG_KIND = r"(?s)Existing object .* is of type (?:View|Table), trying to"
+_PYTHON_NAME = r'Python Object "(?P<name>[^"]*)" of type'
+_MISSING_MODULE = r"Required module '(?P<module>\w+)' failed to import"
+_CONFLICT = r"(?i)conflict|another transaction"
+_NOISE = r"""(?x)
     \s*See\ also\ https?://\S+                                  # links to general pages
     | \n*Did\ you\ mean\ "(?:pg_|duckdb_|sqlite_|pragma_)[^\n]*     # names of system tables that happen to be near
-    """,
-    re.VERBOSE,
-)
+    """
 _HELP = (
     (
-        re.compile(r'[Ee]xtension "?[\w/.-]*"? ?(?:.*)not found|install the required extension', re.DOTALL),
+        r'(?s)[Ee]xtension "?[\w/.-]*"? ?(?:.*)not found|install the required extension',
         "extensions are not downloaded by themselves: name it in `extensions` of the connection, "
         "or install it once with DuckDB's INSTALL",
     ),
     (
-        re.compile(r"^Out of Memory Error"),
+        r"^Out of Memory Error",
         "raise memory_limit or lower threads in the settings of the connection, or give the statement less to hold",
     ),
-    (re.compile(r"No space left on device"), "free space on the disk, then build again"),
+    (r"No space left on device", "free space on the disk, then build again"),
 )
 
 
@@ -111,24 +109,24 @@ def _broken(text: str, sql: str) -> BrokenDatabase:
 def _statement_error(text: str, sql: str, *, interrupted: bool) -> WarehouseError:
     if interrupted:
         return WarehouseError("the statement was interrupted", sql=sql)
-    if _WRONG_KIND.search(text):
+    if re.search(_WRONG_KIND, text):
         return WrongRelationKind(_message(text), sql=sql)
-    if found := _PYTHON_NAME.search(text):
+    if found := re.search(_PYTHON_NAME, text):
         # A name that no relation has was looked up among the variables of this very module.
         return WarehouseError(f"Catalog Error: Table with name {found['name']} does not exist!", sql=sql)
-    if found := _MISSING_MODULE.search(text):
+    if found := re.search(_MISSING_MODULE, text):
         return WarehouseError(
             f"DuckDB needs the Python package {found['module']} to read a value of this result",
             help=f"pip install {found['module']}, or cast the column in SQL, for example to TIMESTAMP or VARCHAR",
             sql=sql,
         )
-    transient = text.startswith("TransactionContext Error") and _CONFLICT.search(text) is not None
-    advice = next((advice for pattern, advice in _HELP if pattern.search(text)), "")
+    transient = text.startswith("TransactionContext Error") and re.search(_CONFLICT, text) is not None
+    advice = next((advice for pattern, advice in _HELP if re.search(pattern, text)), "")
     return WarehouseError(_message(text), help=advice, sql=sql, transient=transient)
 
 
 def _message(text: str) -> str:
-    text = _NOISE.sub("", text).strip()
+    text = re.sub(_NOISE, "", text).strip()
     return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}... ({len(text):,} characters)"
 
 
@@ -170,7 +168,7 @@ def not_a_database(path: str) -> WarehouseUnreachable:
 
 
 def _locked(text: str, path: str) -> TargetLocked:
-    holder = _HOLDER.search(text)
+    holder = re.search(_HOLDER, text)
     if holder is None:
         return TargetLocked(f"{path} is in use by another process", help=f"find it with `fuser {path}`")
     pid, program = holder["pid"], Path(holder["program"]).name
