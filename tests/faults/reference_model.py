@@ -95,8 +95,12 @@ def run_set(nodes, chosen, lacking):
     return run
 
 
-def endings(nodes, run, outcomes):
-    """Node -> (status, attempts, possible causes), if nothing stops the run; a skip is `soft` or `hard`."""
+def endings(nodes, run, outcomes, tables=None):
+    """Node -> (status, attempts, possible causes), if nothing stops the run; a skip is `soft` or `hard`.
+
+    `tables` are those that are there when it begins, if any may be missing: an audit of one that is not fails, where the
+    run does not build it.
+    """
     ends = {}
     for name, node in nodes.items():
         if name not in run:
@@ -105,6 +109,8 @@ def endings(nodes, run, outcomes):
         blockers = [near for near, end in above.items() if end[0] in BAD or end[0] == "hard"]
         skipped = [near for near, end in above.items() if end[0] == "soft"]
         outcome = outcomes[name]
+        if node.kind == "audit" and not above and tables is not None and node.upstream[0] not in tables:
+            outcome = "fail"
         if node.kind == "model" and any(
             each in run and own_ending(nodes[each], outcomes[each])[0] == "failed" for each in gates_of(nodes, name)
         ):
