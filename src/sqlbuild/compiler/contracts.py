@@ -31,7 +31,7 @@ def contract_problems(model: Model, found: Sequence[OutputColumn] | None, *, mod
     if is_exact(model) and not model.columns:
         help = "declare the columns that the model gives, or remove `contract`"
         return [_problem("CONTRACT", f"{model.name}: `contract enforced` without columns", help, model.place)]
-    if found is None:
+    if found is None or not model.columns:
         return []
     problems = missing_columns(model.columns, found, model.name, model.place, dialect=dialect)
     problems += _nullable_columns(model, found, dialect)

@@ -19,6 +19,7 @@ from sqlbuild.compiler.function_columns import (
     moved_back,
     returned_problems,
 )
+from sqlbuild.compiler.made_when_read import MadeWhenRead
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
 from sqlbuild.compiler.resolve_refs import Resolved
@@ -168,7 +169,6 @@ class _Inference:
         self._exports: dict[tuple[str, ...], NodeColumns] = {}
         # Equal columns and origins are one object: to make one costs more than to find it.
         self._columns: dict[tuple[str, str | None, bool | None], Column] = {}
-        self._origins: dict[tuple[NodeId, str, str], ColumnReference] = {}
 
     def _relation(self, declaration: Model | Source | Seed | Loader) -> Relation | None:
         """Where it is built or read."""
@@ -444,19 +444,22 @@ class _Inference:
 
     def _lineage(
         self, analysis: QueryAnalysis, columns: Sequence[Column] | None, inputs: Sequence[NodeId]
-    ) -> dict[str, tuple[ColumnReference, ...]]:
+    ) -> Mapping[str, tuple[ColumnReference, ...]]:
         if analysis.columns is None or columns is None or analysis.findings:
             return {}
-        return {
-            column.name: tuple(
-                [
-                    self._origin((inputs[index], source, found.transform))
-                    for index, source in found.sources
-                    if index < len(inputs)
-                ]
-            )
-            for column, found in zip(columns, analysis.columns, strict=True)
-        }
+        pairs = list(zip(columns, analysis.columns, strict=True))
+        return MadeWhenRead(
+            lambda: {
+                column.name: tuple(
+                    [
+                        ColumnReference(inputs[index], source, found.transform)
+                        for index, source in found.sources
+                        if index < len(inputs)
+                    ]
+                )
+                for column, found in pairs
+            }
+        )
 
     def _column(self, found: OutputColumn) -> Column:
         key = (found.name, found.type, found.nullable)
@@ -464,12 +467,6 @@ class _Inference:
         if column is None:
             column = self._columns[key] = Column(name=found.name, type=found.type, nullable=found.nullable)
         return column
-
-    def _origin(self, key: tuple[NodeId, str, str]) -> ColumnReference:
-        origin = self._origins.get(key)
-        if origin is None:
-            origin = self._origins[key] = ColumnReference(*key)
-        return origin
 
     def _key(self, name: str) -> str:
         return name.lower() if self.dialect == "duckdb" else name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from sqlbuild.domain.columns import Column
@@ -38,34 +38,21 @@ _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\
 
 def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS) -> dict[str, object]:
     """The checked fields of one layer; what is unknown, wrong or not supported yet becomes a problem."""
+    written = reader.entries
     fields: dict[str, object] = {
         _FIELD_OF_KEY.get(key, key): None
-        for key, entry in reader.entries.items()
-        if key in known - INCREMENTAL_KEYS
-        and (entry.value is None or (key == "max_duration" and entry.value == DISABLED))
+        for key, entry in written.items()
+        if (entry.value is None or (key == "max_duration" and entry.value == DISABLED))
+        and key in known
+        and key not in INCREMENTAL_KEYS
     }
-    found = {
-        "description": fold_prose(reader.text("description", empty=True)),
-        "materialized": _materialized(reader),
-        "tags": reader.texts("tags"),
-        "group": reader.text("group"),
-        "meta": reader.json_table("meta"),
-        "columns": _columns(reader),
-        "contract": reader.choice("contract", ("enforced", "none")),
-        "schema": read_name(reader, "schema"),
-        "database": read_name(reader, "database"),
-        "alias": read_name(reader, "alias"),
-        "retry": read_retry(reader),
-        "timeout": read_timeout(reader),
-        "pools": reader.texts("pool"),
-        "indexes": read_indexes(reader),
-        "grants": read_grants(reader),
-        "sql_analysis": reader.boolean("sql_analysis"),
-        "incremental": read_incremental_fields(reader) or None,
-        "audits": _audits(reader),
-    }
+    for field, keys, read in _FIELDS:
+        if not written.keys().isdisjoint(keys):
+            value = read(reader)
+            if value is not None:
+                fields[field] = value
     _refuse_other_keys(reader, known)
-    return fields | {key: value for key, value in found.items() if value is not None}
+    return fields
 
 
 def merge_layers(*layers: ModelFields) -> dict[str, Any]:
@@ -276,3 +263,26 @@ def read_duration(reader: FieldReader, key: str, *, may_be_disabled: bool = True
             f'write for example {key} 90 or {key} "1h30m"',
         )
     return seconds
+
+
+_FIELDS: tuple[tuple[str, Collection[str], Callable[[FieldReader], object]], ...] = (
+    ("description", ("description",), lambda reader: fold_prose(reader.text("description", empty=True))),
+    ("materialized", ("materialized",), _materialized),
+    ("tags", ("tags",), lambda reader: reader.texts("tags")),
+    ("group", ("group",), lambda reader: reader.text("group")),
+    ("meta", ("meta",), lambda reader: reader.json_table("meta")),
+    ("columns", ("columns",), _columns),
+    ("contract", ("contract",), lambda reader: reader.choice("contract", ("enforced", "none"))),
+    ("schema", ("schema",), lambda reader: read_name(reader, "schema")),
+    ("database", ("database",), lambda reader: read_name(reader, "database")),
+    ("alias", ("alias",), lambda reader: read_name(reader, "alias")),
+    ("retry", ("retry",), read_retry),
+    ("timeout", ("timeout", "max_duration"), read_timeout),
+    ("pools", ("pool",), lambda reader: reader.texts("pool")),
+    ("indexes", ("indexes",), read_indexes),
+    ("grants", ("grants",), read_grants),
+    ("sql_analysis", ("sql_analysis",), lambda reader: reader.boolean("sql_analysis")),
+    ("incremental", INCREMENTAL_KEYS, lambda reader: read_incremental_fields(reader) or None),
+    ("audits", ("audits", "columns"), _audits),
+)
+"""Fields of a model, the keys that give each, and how they are read. Most headers have two or three keys."""

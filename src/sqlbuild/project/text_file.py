@@ -51,7 +51,8 @@ def read_text_file(root: Path, path: str, problems: list[Problem]) -> TextFile |
     A file that is not UTF-8 is a problem too, but what can be read of it is returned, so that its name stays known.
     """
     try:
-        content = (root / path).read_bytes()
+        with open(f"{root}/{path}", "rb", buffering=0) as file:
+            content = file.read()
     except OSError as error:
         problems.append(
             Problem(

@@ -72,9 +72,7 @@ def analysis_from_json(text: str) -> QueryAnalysis:
             columns=None
             if columns is None
             else tuple(
-                OutputColumn(
-                    name, type_name, tuple([(int(index), column) for index, column in sources]), transform, nullable
-                )
+                OutputColumn(name, type_name, tuple(map(tuple, sources)), transform, nullable)
                 for name, type_name, sources, transform, nullable in columns
             ),
             notes=tuple(notes),
