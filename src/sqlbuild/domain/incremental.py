@@ -116,7 +116,7 @@ class BatchLimit:
     """What is done when more batches are due than one build is to do."""
 
     batches: int
-    action: Literal["error", "warn", "cap_from_start"] = "error"
+    action: Literal["error", "warn", "cap_from_start", "cap_from_end"] = "error"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

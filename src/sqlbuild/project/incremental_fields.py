@@ -29,7 +29,7 @@ T = TypeVar("T")
 _INPUT_KEYS = frozenset({"column", "roles"})
 _ROLES = ("filter", "watermark")
 _LIMIT_KEYS = frozenset({"max_batches", "action"})
-_ACTIONS = ("error", "warn", "cap_from_start")
+_ACTIONS = ("error", "warn", "cap_from_start", "cap_from_end")
 _BOUNDED = "bounded-"
 _REPLAY_SPAN = re.compile(r"\d+[dhms]")
 _INPUT_EXAMPLE = "write for example cursor_inputs (orders ordered_at)"
@@ -203,16 +203,10 @@ def _limit(reader: FieldReader, key: str) -> BatchLimit | None:
     table.require("max_batches", "write for example microbatch_limit (max_batches 7, action error)")
     batches = table.whole_number("max_batches", minimum=1)
     action = table.text("action")
-    if action == "cap_from_end":
-        table.refuse(
-            "action",
-            f"`{table.name_of('action')} cap_from_end` is not supported: the cursor would pass over the older batches",
-            "write cap_from_start, which does the oldest batches first",
-            code="UNSUPPORTED",
-        )
-        return None
     if action is not None and action not in _ACTIONS:
-        message = f"`{table.name_of('action')}` must be error, warn or cap_from_start, not {describe(action)}"
+        message = (
+            f"`{table.name_of('action')}` must be error, warn, cap_from_start or cap_from_end, not {describe(action)}"
+        )
         table.refuse("action", message, nearest(action, _ACTIONS))
         return None
     if batches is None:

@@ -124,6 +124,7 @@ def insert(plant, readings: Iterable[tuple[int, datetime, int]]) -> None:
 
 def write(plant, prices: dict[datetime, Decimal]) -> None:
     lines = [f"{hour:%Y-%m-%d %H:%M},{price:.4f}\n" for hour, price in prices.items()]
+    (plant.root / "inbox").mkdir(exist_ok=True)
     (plant.root / "inbox/prices.csv").write_text("".join(lines))
 
 
@@ -205,7 +206,7 @@ def test_use_and_costs_are_right_however_late_readings_come(plant):
     ]
 
     # Everything anew, but for what wants to stay.
-    plant.build("--full-refresh", "--no-tests", "--no-load")
+    plant.build("--full-refresh", "--no-tests", "--no-load", "--max-microbatches", "99")
     expected.read(readings, "2026-01-30", "2026-02-04", factor=2)
     expected.steps.clear()
     expected.step("2026-01-30 06:00", "2026-02-04")
@@ -214,4 +215,4 @@ def test_use_and_costs_are_right_however_late_readings_come(plant):
     check(plant, expected)
     months = [json.loads(line)["kwh"] for line in (plant.root / "exports/months.jsonl").read_text().splitlines()]
     assert months == [float(kwh) for _, kwh in expected.monthly]
-    assert days_of_peaks(plant) == [30, 31]
+    assert days_of_peaks(plant) == [30, 31, 1, 2, 3]

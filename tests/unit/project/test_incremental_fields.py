@@ -105,8 +105,11 @@ def test_other_models_have_none_of_it_and_are_told_so():
         ("full_refresh yes", "WRONG_TYPE", "must be true or false"),
         ("microbatch_limit (action warn)", "MISSING_KEY", "`microbatch_limit.max_batches` is missing"),
         ("microbatch_limit (max_batches 0)", "BAD_VALUE", "must be at least 1"),
-        ("microbatch_limit (max_batches 2, action cap_from_end)", "UNSUPPORTED", "is not supported"),
-        ("microbatch_limit (max_batches 2, action stop)", "BAD_VALUE", "must be error, warn or cap_from_start"),
+        (
+            "microbatch_limit (max_batches 2, action stop)",
+            "BAD_VALUE",
+            "must be error, warn, cap_from_start or cap_from_end",
+        ),
         ("microbatch_strategy rolling_window", "UNSUPPORTED", "`microbatch_strategy rolling_window` is not supported"),
         ("microbatch_strategy daily", "BAD_VALUE", "must be watermark"),
     ],

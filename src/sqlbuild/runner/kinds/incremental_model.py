@@ -35,6 +35,7 @@ from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.incremental import (
     BatchLimit,
     CursorType,
+    CursorValue,
     Incremental,
     IncrementalBuild,
     IncrementalSql,
@@ -408,7 +409,7 @@ async def decide(
         return Decided(token=token, whole=whole, window=found, nothing="nothing new", zones=zones)
     warnings: tuple[str, ...] = ()
     if grows.is_microbatch:
-        found, warnings = _limited(grows, build.batch_limit or grows.batch_limit, found, query)
+        found, warnings = _limited(grows, build.batch_limit or grows.batch_limit, found, query, rebuilds=rebuilds)
     return Decided(token=token, whole=whole, rebuilds=rebuilds, window=found, zones=zones, warnings=warnings)
 
 
@@ -445,15 +446,23 @@ def plan_batches(grows: Incremental, window: Window, query: IncrementalSql) -> t
 
 
 def _limited(
-    grows: Incremental, limit: BatchLimit | None, window: Window, query: IncrementalSql
+    grows: Incremental, limit: BatchLimit | None, window: Window, query: IncrementalSql, *, rebuilds: bool
 ) -> tuple[Window, tuple[str, ...]]:
-    """The part of a window that one build may do, and what is to be said of it."""
+    """The part of a window that one build may do, and what is to be said of it.
+
+    Raises WarehouseError where it may do none of it: also where a table would take the place of one that has more.
+    """
     if limit is None:
         return window, ()
     batches, size = plan_batches(grows, window, query)
     if len(batches) <= limit.batches:
         return window, ()
     text = f"{len(batches):,} batches of {size} are due, and the limit is {limit.batches:,}"
+    if rebuilds and limit.action in ("cap_from_start", "cap_from_end"):
+        raise WarehouseError(
+            f"{text}: only a part of the table would be built anew, and the rest of it lost",
+            help=f"build all of it with --max-microbatches {len(batches)}, or a part with --start-cursor and --end-cursor",
+        )
     match limit.action:
         case "error":
             raise WarehouseError(text, help="set a higher limit, or build a part with --start-cursor and --end-cursor")
@@ -462,3 +471,12 @@ def _limited(
         case "cap_from_start":
             capped = dataclasses.replace(window, end=batches[limit.batches - 1].end)
             return capped, (f"{text}: the first {limit.batches:,} are built, up to {value_text(capped.end)}",)
+        case "cap_from_end":
+            first = batches[-limit.batches]
+            capped = dataclasses.replace(window, start=first.start, covers_from=first.covers_from)
+            rest = f"--start-cursor {_as_option(window.start)} --end-cursor {_as_option(capped.start)}"
+            return capped, (f"{text}: the last {limit.batches:,} are built; the ones before with {rest}",)
+
+
+def _as_option(value: CursorValue) -> str:
+    return value_text(value).replace(" ", "T")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlbuild.domain.graph import Fingerprint, Node
 from sqlbuild.domain.ids import NodeKind, Place, Relation, node_id
 from sqlbuild.domain.incremental import (
+    BatchLimit,
     CursorType,
     Incremental,
     IncrementalBuild,
@@ -250,3 +251,53 @@ async def test_a_first_build_of_nothing_that_failed_is_tried_again():
     await history.check()
     await connection.close()
     await warehouse.close()
+
+
+@pytest.fixture
+async def limited():
+    """Makes the history of a table of which one build does two batches of ten."""
+    warehouse = DuckDBWarehouse(Connection(name="m", adapter="duckdb", options={"database": ":memory:"}), ".")
+    await warehouse.open()
+    connection = warehouse.connect()
+    await connection.execute("CREATE TABLE events (key BIGINT, n BIGINT, value BIGINT)")
+
+    def with_action(action: str) -> History:
+        limit = BatchLimit(batches=2, action=action)  # type: ignore[arg-type]
+        grows = Incremental(strategy=DELETE_INSERT, **NUMBERS, is_microbatch=True, batch_size=10, batch_limit=limit)
+        return History(connection, grows)
+
+    yield with_action
+    await connection.close()
+    await warehouse.close()
+
+
+async def days_of(history: History) -> list[int]:
+    return [n for (n,) in await (await history.connection.query("SELECT n FROM mart ORDER BY n")).fetch()]
+
+
+@pytest.mark.parametrize(
+    ("action", "first", "second"),
+    [
+        ("cap_from_start", [0, 10], [0, 10, 20]),
+        ("cap_from_end", [40, 50], [40, 50]),
+        ("warn", [0, 10, 20, 30, 40, 50], [0, 10, 20, 30, 40, 50]),
+    ],
+)
+async def test_what_is_done_when_more_batches_are_due_than_one_build_may_do(limited, action, first, second):
+    history = limited(action)
+    await history.add([(n, n) for n in range(0, 60, 10)])
+    for expected in (first, second):
+        await history.build()
+        assert await days_of(history) == expected
+
+
+@pytest.mark.parametrize("action", ["cap_from_start", "cap_from_end", "error"])
+async def test_a_table_is_not_replaced_by_a_part_of_itself(limited, action):
+    history = limited(action)
+    await history.add([(n, n) for n in (0, 10)])
+    await history.build()
+    await history.add([(20, 20)])
+    await history.build()
+    with pytest.raises(WarehouseError, match="3 batches of 10 are due, and the limit is 2"):
+        await history.build(full=True)
+    assert await days_of(history) == [0, 10, 20]
