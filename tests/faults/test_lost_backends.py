@@ -14,6 +14,7 @@ pytestmark = on_postgres
 NODES = """
     import pathlib, time
     import anyio
+    from sqlbuild.refs import model
     from sqlbuild.retries import RetryPolicy
     from sqlbuild.tasks import task
 
@@ -40,10 +41,10 @@ NODES = """
         return rows
 
     for index in range(8):
-        @task(name=f"later_{index}")
+        @task(name=f"later_{index}", depends_on=model("steady"))
         def later(ctx):
             wait_for("go")
-            return ctx.query("SELECT count(*) FROM steady").scalar()
+            return ctx.query(f"SELECT count(*) FROM {ctx.relation(model('steady'))}").scalar()
 """
 SLOW = "MODEL (materialized table);\nSELECT 1 AS id FROM pg_sleep(600)\n"
 UNTIL_TOLD = "SELECT {attempt} AS attempt FROM patience, LATERAL pg_sleep(seconds)"
@@ -162,12 +163,12 @@ def test_a_restarted_server_fails_what_ran_and_whoever_comes_meanwhile_waits_for
             "python/nodes.py": NODES[: NODES.index("    @task\n")]
             + """
     for index in range(3):
-        @task(name=f"later_{index}")
+        @task(name=f"later_{index}", depends_on=model("steady"))
         async def later(ctx, index=index):
             while not pathlib.Path("go").exists():
                 await anyio.sleep(0.01)
             pathlib.Path(f"asking_{index}").touch()
-            return await ctx.query("SELECT count(*) FROM steady").scalar()
+            return await ctx.query(f"SELECT count(*) FROM {ctx.relation(model('steady'))}").scalar()
 
     @task
     def last(ctx):
