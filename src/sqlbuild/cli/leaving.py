@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import stat
 import sys
@@ -47,6 +48,8 @@ class QuickEnd:
         if self.code is not None and not _is_watched() and not _has_open_files():
             flush_streams()
             os._exit(self.code)
+        # `open_project` has frozen what it read: whoever writes something when it is freed is to be freed.
+        gc.unfreeze()
 
 
 def _is_watched() -> bool:
