@@ -13,6 +13,7 @@ from sqlbuild.domain.ids import NodeId, Place
 
 CursorValue = int | datetime.datetime
 """A whole number, or a moment without a time zone (UTC where the column has one)."""
+LimitAction = Literal["error", "warn", "cap_from_start", "cap_from_end"]
 
 
 class IncrementalStrategy(enum.StrEnum):
@@ -116,7 +117,7 @@ class BatchLimit:
     """What is done when more batches are due than one build is to do."""
 
     batches: int
-    action: Literal["error", "warn", "cap_from_start", "cap_from_end"] = "error"
+    action: LimitAction = "error"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +145,8 @@ class Incremental:
     """The window is built in pieces of `batch_size`, each in a transaction of its own."""
     batch_size: str | int | None = None
     batch_limit: BatchLimit | None = None
+    outer_limit: BatchLimit | None = None
+    """That of the project, which the whole window is held against first."""
     places: Mapping[str, Place] = dataclasses.field(default_factory=dict, compare=False, repr=False)
     """Key as written -> where its value stands."""
 

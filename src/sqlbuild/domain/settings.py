@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.nodes import RunScope, Severity
 
 
@@ -72,6 +73,8 @@ class Settings:
     target: Target
     targets: Mapping[str, Target]
     run: RunSettings = RunSettings()
+    batch_limit: BatchLimit | None = None
+    """Of each microbatch model, before its own."""
     pools: Mapping[str, Pool] = dataclasses.field(default_factory=dict)
     """In the order of the file: a block inside a held pool must name a later one."""
     defaults: Mapping[str, object] = dataclasses.field(default_factory=dict)

@@ -195,19 +195,19 @@ def _input(table: FieldReader, name: str, entry: Located) -> CursorInput | None:
     )
 
 
-def _limit(reader: FieldReader, key: str) -> BatchLimit | None:
+def read_batch_limit(reader: FieldReader, key: str, actions: tuple[str, ...] = _ACTIONS) -> BatchLimit | None:
+    """The table `key`: how many batches, and which of the `actions` is taken where there are more."""
     table = reader.table(key)
     if table is None:
         return None
     table.refuse_unknown(_LIMIT_KEYS)
-    table.require("max_batches", "write for example microbatch_limit (max_batches 7, action error)")
+    table.require("max_batches", "say how many batches one build may do")
     batches = table.whole_number("max_batches", minimum=1)
     action = table.text("action")
-    if action is not None and action not in _ACTIONS:
-        message = (
-            f"`{table.name_of('action')}` must be error, warn, cap_from_start or cap_from_end, not {describe(action)}"
-        )
-        table.refuse("action", message, nearest(action, _ACTIONS))
+    if action is not None and action not in actions:
+        listed = f"{', '.join(actions[:-1])} or {actions[-1]}"
+        message = f"`{table.name_of('action')}` must be {listed}, not {describe(action)}"
+        table.refuse("action", message, nearest(action, actions))
         return None
     if batches is None:
         return None
@@ -260,7 +260,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[FieldReader, str], object] | None]] =
     "lookback": ("lookback", _text_or_number),
     "max_microbatches": ("batch_limit", _most_batches),
     "merge_exclude_columns": ("merge_exclude", _columns),
-    "microbatch_limit": ("batch_limit", _limit),
+    "microbatch_limit": ("batch_limit", read_batch_limit),
     "on_schema_change": ("on_schema_change", _choice(OnSchemaChange, OnSchemaChange)),
     "replay_on_change": ("replay", _replay),
     "unique_key": ("unique_key", _columns),

@@ -94,13 +94,13 @@ IGNORED_SOURCE_KEYS: Mapping[str, str] = {
     "final": _NO_EFFECT,
 }
 
-SETTINGS_TABLES = _words("connections targets settings defaults path_defaults pools vars")
+SETTINGS_TABLES = _words("connections targets settings defaults path_defaults pools vars microbatches")
 SETTINGS_KEYS = SETTINGS_TABLES | _words("name adapter default_target target")
 IGNORED_SETTINGS_TABLES: Mapping[str, str] = {
     **_ignored(ADDS_CHECKS, "rules scopes references"),
     **_ignored(
         _NO_EFFECT,
-        """constants cost dbt diff format git janitor microbatches migrations recall review scenario sinks skills
+        """constants cost dbt diff format git janitor migrations recall review scenario sinks skills
         snapshots""",
     ),
 }

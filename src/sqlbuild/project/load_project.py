@@ -152,7 +152,8 @@ def _defaults(folder: str, settings: Settings, used: set[str], problems: list[Pr
             )
         )
     layers = [settings.defaults, *(settings.path_defaults[key] for key in keys[:1])]
-    return merge_layers(*map(_fields, layers))
+    of_project: ModelFields = {"incremental": {"outer_limit": settings.batch_limit}} if settings.batch_limit else {}
+    return merge_layers(of_project, *map(_fields, layers))
 
 
 def _fields(table: Mapping[str, object]) -> ModelFields:

@@ -1,4 +1,4 @@
-"""The `[settings]` and `[pools.*]` tables: how much may run at once."""
+"""The `[settings]`, `[pools.*]` and `[microbatches.limits]` tables: how much may run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import dataclasses
 import re
 from typing import Any
 
+from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.nodes import RunScope, Severity
 from sqlbuild.domain.settings import Pool, RunSettings
 from sqlbuild.project.field_reader import FieldReader, is_finite
+from sqlbuild.project.incremental_fields import read_batch_limit
 from sqlbuild.project.known_keys import IGNORED_RUN_KEYS, POOL_KEYS, RUN_KEYS
 from sqlbuild.project.located import Located, describe
 from sqlbuild.project.model_fields import DISABLED, read_duration
@@ -50,6 +52,15 @@ def read_run_settings(top: FieldReader, target: FieldReader, placeholders: Place
     if disabled is not None and disabled.value == DISABLED:
         settings = dataclasses.replace(settings, test_timeout=None)
     return settings
+
+
+def read_limit_of_batches(top: FieldReader) -> BatchLimit | None:
+    """`[microbatches.limits]`. It never leaves a part of the work out: that is for a model to say."""
+    table = top.table("microbatches")
+    if table is None:
+        return None
+    table.refuse_unknown(frozenset({"limits"}))
+    return read_batch_limit(table, "limits", ("error", "warn"))
 
 
 def read_pools(top: FieldReader) -> dict[str, Pool]:

@@ -20,7 +20,7 @@ from sqlbuild.project.known_keys import (
 from sqlbuild.project.located import Located, plain
 from sqlbuild.project.model_fields import read_model_fields, read_name
 from sqlbuild.project.placeholders import Placeholders
-from sqlbuild.project.read_limits import read_pools, read_run_settings
+from sqlbuild.project.read_limits import read_limit_of_batches, read_pools, read_run_settings
 from sqlbuild.project.read_targets import Surroundings, read_targets
 from sqlbuild.project.text_file import read_text_file
 from sqlbuild.project.toml_file import merge_tables, read_toml
@@ -65,6 +65,7 @@ def read_settings(
         target=targets.chosen,
         targets=targets.by_name,
         run=read_run_settings(top, targets.table, placeholders),
+        batch_limit=read_limit_of_batches(top),
         pools=read_pools(top),
         defaults=_model_defaults(top.table("defaults"), DEFAULTS_KEYS | PLACE_DEFAULTS_KEYS),
         path_defaults={

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.nodes import Asset, Materialization, Model, Source, name_of_declaration
 from sqlbuild.domain.project import Project
 from sqlbuild.errors import ProjectError
@@ -76,6 +77,20 @@ def test_defaults_are_layered_and_only_the_nearest_path_counts(load: Load):
         "b": (Materialization.VIEW, ("all", "staging", "own"), "mine"),
         "c": (Materialization.VIEW, ("all", "daily"), "shop"),
     }
+
+
+def test_the_limit_of_batches_of_the_project_reaches_each_of_its_incremental_models(load: Load):
+    header = "MODEL (materialized incremental, incremental_strategy append, microbatch_limit (max_batches 3)); SELECT 1"
+    project = load(
+        {
+            "sqlbuild_project.toml": 'name = "shop"\n[microbatches.limits]\nmax_batches = 9\naction = "warn"\n',
+            "models/plain.sql": "SELECT 1",
+            "models/grows.sql": header,
+        }
+    )
+    grows, plain = (model.incremental for model in project.declarations)
+    assert plain is None
+    assert (grows.batch_limit, grows.outer_limit) == (BatchLimit(batches=3), BatchLimit(batches=9, action="warn"))
 
 
 def test_path_defaults_that_fit_nothing_are_a_warning(load: Load):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.settings import Connection, Pool, RunSettings, Settings, Target
 from sqlbuild.errors import ProjectError
 from sqlbuild.project.located import plain
@@ -74,6 +75,10 @@ tags = ["shop"]
 materialized = "view"
 columns = { id = { type = "INTEGER" } }
 
+[microbatches.limits]
+max_batches = 9
+action = "warn"
+
 [pools.crm_api]
 slots = 8
 rate = "120/min"
@@ -117,6 +122,7 @@ def test_a_whole_file_is_read(read: Read, tmp_path: Path):
             max_payload_bytes=1000,
             secret_env=("TOKEN",),
         ),
+        batch_limit=BatchLimit(batches=9, action="warn"),
         pools={
             "crm_api": Pool(name="crm_api", slots=8, rate=2.0, burst=10),
             "disk": Pool(name="disk", slots=1),
@@ -367,6 +373,8 @@ BAD = [
     (NAME + "[settings]\nconcurrency = 1.5", "WRONG_TYPE", "3:1", "`settings.concurrency` must be a whole number, not the number 1.5", "write a whole number of at least 1"),
     (NAME + "[settings]\nblocked_loop_seconds = inf", "BAD_VALUE", "3:1", "`settings.blocked_loop_seconds` must be a number above 0, not inf", "write a finite number above 0, or leave the key out"),
     (NAME + "[settings]\nfsync = 1", "WRONG_TYPE", "3:1", "`settings.fsync` must be true or false, not the number 1", "write true or false, in lower case and without quotes"),
+    (NAME + "[microbatches.limits]\naction = 'warn'", "MISSING_KEY", "2:1", "`microbatches.limits.max_batches` is missing", "say how many batches one build may do"),
+    (NAME + "[microbatches.limits]\nmax_batches = 9\naction = 'cap_from_end'", "BAD_VALUE", "4:1", '`microbatches.limits.action` must be error or warn, not text "cap_from_end"', "known here: error, warn"),
     (NAME + "[pools.a]", "MISSING_KEY", "2:1", "`pools.a.slots` is missing", "write slots = 8: how many nodes may hold the pool at once"),
     (NAME + "[pools.a]\nslots = 0", "BAD_VALUE", "3:1", "`pools.a.slots` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
     (NAME + '[pools.a]\nslots = 1\nrate = "5/day"', "BAD_VALUE", "4:1", '`pools.a.rate` must be a number above 0 or text like 50/s, not text "5/day"', 'write rate = "50/s", "100/min" or "1000/h"; a bare number counts for each second'),

@@ -409,7 +409,9 @@ async def decide(
         return Decided(token=token, whole=whole, window=found, nothing="nothing new", zones=zones)
     warnings: tuple[str, ...] = ()
     if grows.is_microbatch:
-        found, warnings = _limited(grows, build.batch_limit or grows.batch_limit, found, query, rebuilds=rebuilds)
+        for limit in (build.batch_limit,) if build.batch_limit is not None else (grows.outer_limit, grows.batch_limit):
+            found, told = _limited(grows, limit, found, query, rebuilds=rebuilds)
+            warnings += told
     return Decided(token=token, whole=whole, rebuilds=rebuilds, window=found, zones=zones, warnings=warnings)
 
 

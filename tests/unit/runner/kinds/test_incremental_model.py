@@ -16,6 +16,7 @@ from sqlbuild.domain.incremental import (
     IncrementalBuild,
     IncrementalSql,
     IncrementalStrategy,
+    LimitAction,
     ReadInput,
 )
 from sqlbuild.domain.nodes import Materialization, Model
@@ -261,9 +262,11 @@ async def limited():
     connection = warehouse.connect()
     await connection.execute("CREATE TABLE events (key BIGINT, n BIGINT, value BIGINT)")
 
-    def with_action(action: str) -> History:
-        limit = BatchLimit(batches=2, action=action)  # type: ignore[arg-type]
-        grows = Incremental(strategy=DELETE_INSERT, **NUMBERS, is_microbatch=True, batch_size=10, batch_limit=limit)
+    def with_action(action: LimitAction, outer: BatchLimit | None = None) -> History:
+        limit = BatchLimit(batches=2, action=action)
+        grows = Incremental(
+            strategy=DELETE_INSERT, **NUMBERS, is_microbatch=True, batch_size=10, batch_limit=limit, outer_limit=outer
+        )
         return History(connection, grows)
 
     yield with_action
@@ -301,3 +304,13 @@ async def test_a_table_is_not_replaced_by_a_part_of_itself(limited, action):
     with pytest.raises(WarehouseError, match="3 batches of 10 are due, and the limit is 2"):
         await history.build(full=True)
     assert await days_of(history) == [0, 10, 20]
+
+
+async def test_the_whole_window_is_held_against_the_limit_of_the_project_first(limited):
+    history = limited("cap_from_start", BatchLimit(batches=5))
+    await history.add([(n, n) for n in range(0, 60, 10)])
+    with pytest.raises(WarehouseError, match="6 batches of 10 are due, and the limit is 5"):
+        await history.build()
+    history = limited("cap_from_start", BatchLimit(batches=5, action="warn"))
+    await history.build()
+    assert await days_of(history) == [0, 10]
