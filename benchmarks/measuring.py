@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,12 @@ class Cost:
     wall: float
     cpu: float
     peak: float
+    told: float | None = None
+    """Seconds that the program itself measured: `{"seconds": 1.5}` as the last line of its output."""
+
+
+class CommandFailed(Exception):
+    """The end of what a command that failed has printed."""
 
 
 def whole_numbers(description: str | None, **defaults: int) -> list[int]:
@@ -31,30 +38,45 @@ def whole_numbers(description: str | None, **defaults: int) -> list[int]:
     )
     for name, default in defaults.items():
         parser.add_argument(
-            name, metavar=name.upper(), nargs="?", type=_whole_number, default=default, help=f"default {default:,}"
+            name, metavar=name.upper(), nargs="?", type=whole_number, default=default, help=f"default {default:,}"
         )
     return list(vars(parser.parse_args()).values())
 
 
-def _whole_number(text: str) -> int:
+def whole_number(text: str) -> int:
+    """For argparse: 1_000 and 1,000 are the same as 1000."""
     digits = text.replace("_", "").replace(",", "")
     if not digits.isdecimal() or int(digits) < 1:
         raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
     return int(digits)
 
 
-def run(*arguments: str | Path, directory: Path | None = None) -> Cost:
-    """Run this Python with `arguments`; ends the benchmark with the command's output if it fails."""
+def run(
+    *arguments: str | Path, directory: Path | None = None, python: str | Path = sys.executable, executable: bool = False
+) -> Cost:
+    """Run a Python with `arguments`, or the program that is the first of them if `executable`; wait for its end.
+
+    Raises CommandFailed, with the end of its output, if it does not end with 0.
+    """
+    command = [*arguments] if executable else [python, *arguments]
     with tempfile.TemporaryFile() as output:
         started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *arguments], cwd=directory, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
         if process.returncode != 0:
-            output.seek(0)
-            sys.exit(f"{' '.join(map(str, arguments))} failed:\n{output.read().decode(errors='replace')[-4000:]}")
-    return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss / 1024)
+            raise CommandFailed(f"{' '.join(map(str, arguments))[:200]} failed:\n{text[-4000:]}")
+    return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss / 1024, told=_told(text))
+
+
+def _told(text: str) -> float | None:
+    last = text.strip().rpartition("\n")[2]
+    if not last.startswith('{"seconds":'):
+        return None
+    return float(json.loads(last)["seconds"])
 
 
 def sqb(command: str, project: Path, *options: str) -> Cost:
