@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import enum
 import json
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -224,10 +226,7 @@ class RunResult:
     """Nodes whose threads still ran when the run ended; the process must not wait for them."""
 
     def counts(self) -> dict[Status, int]:
-        counts: dict[Status, int] = {}
-        for result in self.results.values():
-            counts[result.status] = counts.get(result.status, 0) + 1
-        return counts
+        return dict(collections.Counter(map(operator.attrgetter("status"), self.results.values())))
 
     @property
     def ok(self) -> bool:

@@ -17,7 +17,9 @@ class PlainConsole:
         self._unwritten: list[str] = []
 
     def handle(self, event: Event) -> None:
-        self._unwritten += self._run_lines.lines(event)
+        lines = self._run_lines.lines(event)
+        if lines:
+            self._unwritten += lines
         if isinstance(event, (RunStarted, RunFinished)):
             self.tick()
 
