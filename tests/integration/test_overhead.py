@@ -11,6 +11,13 @@ import sys
 
 import pytest
 
+# Where a loop stands that is slow because it is counted is not looked.
+SETTINGS = """
+    name = "shop"
+
+    [settings]
+    blocked_loop_seconds = 3600
+"""
 PROJECT = """
     from sqlbuild.tasks import task
 
@@ -59,7 +66,7 @@ COUNT = """
         counted = instructions
     print(counted)
 """
-INSTRUCTIONS = {(3, 11): 6_890, (3, 12): 6_340, (3, 13): 6_340}
+INSTRUCTIONS = {(3, 11): 6_850, (3, 12): 6_300, (3, 13): 6_300}
 """Of a node, when last looked at: a version of Python has instructions of its own."""
 MARGIN = 1.2
 
@@ -68,7 +75,9 @@ def per_node(project, nodes: int) -> float:
     """What the second half of the nodes adds, so that the start of the command is not in it."""
     counted = []
     for number in (nodes // 2, nodes):
-        project.write({"tasks/t.py": PROJECT.format(nodes=number), "measure.py": COUNT})
+        project.write(
+            {"sqlbuild_project.toml": SETTINGS, "tasks/t.py": PROJECT.format(nodes=number), "measure.py": COUNT}
+        )
         for left in (
             project.root / "shop.duckdb",
             project.root / "target/run_results.json",

@@ -32,14 +32,11 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str, ref
     waits = audit_waits(graph, upstreams)
     in_run = {
         # A model waits for its tests too, though it reads nothing of them.
-        node: tuple(
-            dict.fromkeys(
-                (
-                    *(near for near in (*ups, *graph.nodes[node].tested_by) if near in upstreams),
-                    *waits.get(node, ()),
-                )
-            )
+        node: _without_repeats(
+            *(near for near in (*ups, *graph.nodes[node].tested_by) if near in upstreams), *waits.get(node, ())
         )
+        if ups or node in waits or graph.nodes[node].tested_by
+        else ()
         for node, ups in upstreams.items()
     }
     seconds = {node: _typical_seconds(past, node) for node in upstreams}
@@ -74,6 +71,10 @@ def build_plan(graph: Graph, selected: Selected, past: Past, *, target: str, ref
         critical_path=critical_path,
         estimated_seconds=priorities[critical_path[0]] if known else None,
     )
+
+
+def _without_repeats(*nodes: NodeId) -> tuple[NodeId, ...]:
+    return tuple(dict.fromkeys(nodes))
 
 
 def upstreams_of(graph: Graph, nodes: Collection[NodeId]) -> dict[NodeId, tuple[NodeId, ...]]:
