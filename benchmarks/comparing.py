@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import statistics
@@ -31,7 +32,11 @@ class Sample:
     @classmethod
     def of(cls, cost: Cost) -> Sample:
         """The seconds that the program says it took; those of the whole process if it says nothing."""
-        return cls(value=cost.wall if cost.told is None else cost.told, cpu=cost.cpu, peak=cost.peak)
+        return cls(
+            value=cost.wall if cost.told is None else cost.told,
+            cpu=cost.cpu if cost.told_cpu is None else cost.told_cpu,
+            peak=cost.peak,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Options:
     rounds: int
     peers: bool
     json: Path | None
+    only: str = ""
+    """Nothing is measured for tables without these words in the title."""
 
 
 def read_options(description: str | None, rounds: int = 3, **sizes: int) -> Options:
@@ -69,14 +76,25 @@ def read_options(description: str | None, rounds: int = 3, **sizes: int) -> Opti
         "--peers", action="store_true", help="measure other tools too, each in an environment of its own"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the tables to this file")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only tables with these words in the title")
     found = parser.parse_args()
     return Options(
-        sizes=tuple(getattr(found, name) for name in sizes), rounds=found.rounds, peers=found.peers, json=found.json
+        sizes=tuple(getattr(found, name) for name in sizes),
+        rounds=found.rounds,
+        peers=found.peers,
+        json=found.json,
+        only=found.only,
     )
 
 
-def compare(title: str, unit: str, entries: Sequence[Entry], options: Options) -> None:
-    """Print a table of `entries`, of which the first is what the others are compared with."""
+def compare(title: str, unit: str, entries: Sequence[Entry], options: Options, cpu_unit: str = "s") -> None:
+    """Print a table of `entries`, of which the first is what the others are compared with.
+
+    Peers are left out unless the options ask for them; `cpu_unit` is that of what the samples call `cpu`.
+    """
+    if options.only not in title:
+        return
+    entries = [entry for entry in entries if options.peers or not entry.is_peer]
     samples: dict[str, list[Sample]] = {entry.name: [] for entry in entries}
     failed: dict[str, str] = {}
     for number in range(options.rounds):
@@ -95,19 +113,24 @@ def compare(title: str, unit: str, entries: Sequence[Entry], options: Options) -
     rows = [_row(name, found, first) for name, found in samples.items() if found]
     print_table(
         f"{title} ({unit}; median of {options.rounds} rounds)",
-        ("", unit, "least", "most", "ratio", "CPU s", "peak MB"),
+        ("", unit, "least", "most", "ratio", f"CPU {cpu_unit}", "peak MB"),
         rows,
     )
     for name, why in failed.items():
         print(f"  {name} failed: {why.strip().splitlines()[-1] if why.strip() else 'no output'}")
     print(flush=True)
     if options.json is not None:
-        _add_to(options.json, {"title": title, "unit": unit, "entries": _plain(samples, first), "failed": failed})
+        _add_to(
+            options.json,
+            {"title": title, "unit": unit, "cpu_unit": cpu_unit, "entries": _plain(samples, first), "failed": failed},
+        )
 
 
 def ratio_to(found: Sequence[Sample], first: Sequence[Sample]) -> float:
     """The median of the ratios within each round that both were in."""
-    return statistics.median(mine.value / theirs.value for mine, theirs in zip(found, first, strict=False))
+    return statistics.median(
+        mine.value / theirs.value if theirs.value else math.nan for mine, theirs in zip(found, first, strict=False)
+    )
 
 
 def _row(name: str, found: Sequence[Sample], first: Sequence[Sample]) -> tuple[object, ...]:
@@ -116,14 +139,14 @@ def _row(name: str, found: Sequence[Sample], first: Sequence[Sample]) -> tuple[o
         name,
         *(_shown(value) for value in (statistics.median(values), min(values), max(values))),
         ratio_to(found, first),
-        statistics.median(sample.cpu for sample in found),
+        _shown(statistics.median(sample.cpu for sample in found)),
         f"{statistics.median(sample.peak for sample in found):,.0f}",
     )
 
 
 def _shown(value: float) -> str:
     """Three digits that tell something."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def _plain(samples: dict[str, list[Sample]], first: Sequence[Sample]) -> list[dict[str, object]]:

@@ -9,11 +9,22 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = 'name = "bench"\n'
+WATCHER = """
+import os, sys, time
+
+report, command = int(sys.argv[1]), sys.argv[2:]
+started = time.perf_counter()
+process = os.posix_spawnp(command[0], command, os.environ)
+_, status, usage = os.wait4(process, 0)
+wall = time.perf_counter() - started
+os.write(report, f"{wall} {usage.ru_utime + usage.ru_stime} {usage.ru_maxrss}".encode())
+sys.exit(abs(os.waitstatus_to_exitcode(status)))
+"""
+"""A small process that starts the one to be measured: the peak memory of a process begins with that of who started it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +36,8 @@ class Cost:
     peak: float
     told: float | None = None
     """Seconds that the program itself measured: `{"seconds": 1.5}` as the last line of its output."""
+    told_cpu: float | None = None
+    """CPU seconds of the same part of it: `{"seconds": 1.5, "cpu": 1.2}`."""
 
 
 class CommandFailed(Exception):
@@ -56,27 +69,36 @@ def run(
 ) -> Cost:
     """Run a Python with `arguments`, or the program that is the first of them if `executable`; wait for its end.
 
-    Raises CommandFailed, with the end of its output, if it does not end with 0.
+    What belongs to another environment does not see what PYTHONPATH gives to this one. Raises CommandFailed, with the end
+    of the output, if it does not end with 0.
     """
     command = [*arguments] if executable else [python, *arguments]
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
+    is_other = Path(command[0]).parent not in (Path(sys.executable).parent, Path())
+    environment = {name: value for name, value in os.environ.items() if not (is_other and name == "PYTHONPATH")}
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as report:
+        watcher = [sys.executable, "-I", "-S", "-c", WATCHER, str(report.fileno()), *map(str, command)]
+        ended = subprocess.run(
+            watcher,
+            cwd=directory,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[report.fileno()],
+            check=False,
+        )
         output.seek(0)
+        report.seek(0)
         text = output.read().decode(errors="replace")
-        if process.returncode != 0:
+        if ended.returncode != 0:
             raise CommandFailed(f"{' '.join(map(str, arguments))[:200]} failed:\n{text[-4000:]}")
-    return Cost(wall=wall, cpu=usage.ru_utime + usage.ru_stime, peak=usage.ru_maxrss / 1024, told=_told(text))
+        wall, cpu, kilobytes = map(float, report.read().split())
+    told = _told(text)
+    return Cost(wall=wall, cpu=cpu, peak=kilobytes / 1024, told=told.get("seconds"), told_cpu=told.get("cpu"))
 
 
-def _told(text: str) -> float | None:
+def _told(text: str) -> dict[str, float]:
     last = text.strip().rpartition("\n")[2]
-    if not last.startswith('{"seconds":'):
-        return None
-    return float(json.loads(last)["seconds"])
+    return json.loads(last) if last.startswith('{"seconds":') else {}
 
 
 def sqb(command: str, project: Path, *options: str) -> Cost:
