@@ -1,83 +1,261 @@
-"""What the engine adds to each node: tasks that do nothing.
+"""W1: what the engine adds to each node, with tasks that do nothing.
 
-The time per node is `sqb build` less `sqb compile` of the same project, both as whole processes; the CPU time is told
-too, because it changes less with what else the machine does. The memory is the peak above a bare interpreter. The first
-row is what a bare asyncio task group costs for the same number of coroutines.
+What is compared is the time for each further node of a run, in microseconds. For `sqb build` it is
+`(build(n) - compile(n)) - (build(1) - compile(1))` over n - 1, all of them whole processes, so that start-up, loading and
+what every run does once do not count; that is in a table of its own. Journal, events and stored results are on, as always.
 
-    python benchmarks/overhead.py [NODES]
+The limits are programs that know the same graph and do nothing else: one anyio task for each node, started when what it
+depends on has ended, 64 at once; long-lived workers that take what is ready, of which one is added only when all wait;
+for `def`, one hand-over to a thread for each node, 16 at once. They, and the other tools, measure the run itself inside their process.
+
+    python benchmarks/overhead.py [NODES] [CHAIN] [MOST]
+
+NODES are those of the fan and the layered graph, which has three times as many edges; CHAIN those of the chain; MOST is
+the largest fan of the table that shows whether the time grows with the number of nodes, and of the one of the memory.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import json
+import math
+import random
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from measuring import Cost, new_project, print_table, run, sqb, whole_numbers
+import duckdb
 
-FAN = """
+from comparing import Entry, Sample, compare, read_options
+from measuring import CommandFailed, Cost, new_project, run, sqb
+
+Graph = list[list[int]]
+"""For each node the earlier nodes that it depends on."""
+
+TASKS = """
+import json
+from pathlib import Path
+
 from sqlbuild.tasks import task
 
-def make(number):
-    @task(name=f"noop_{{number:06}}")
-    {keyword} noop(ctx):
-        return None
+made = []
 
-for number in range({nodes}):
-    make(number)
-"""
-CHAIN = """
-from sqlbuild.tasks import task
-
-def make(number, upstream):
-    @task(name=f"noop_{{number:06}}", depends_on=upstream)
+def make(number, upstreams):
+    @task(name=f"noop_{{number:06}}", depends_on=upstreams)
     {keyword} noop(ctx):
         return None
     return noop
 
-upstream = None
-for number in range({nodes}):
-    upstream = make(number, upstream)
+for number, upstreams in enumerate(json.loads(Path("graph.json").read_text())):
+    made.append(make(number, tuple(made[each] for each in upstreams)))
 """
-BARE = """
-import asyncio
+LIMIT = """
+import json, time
+from collections import deque
+from pathlib import Path
 
+import anyio, anyio.to_thread
+
+graph = json.loads(Path("graph.json").read_text())
+downstreams = [[] for _ in graph]
+for number, upstreams in enumerate(graph):
+    for each in upstreams:
+        downstreams[each].append(number)
+waiting_for = [len(upstreams) for upstreams in graph]
+ready = deque(number for number, count in enumerate(waiting_for) if not count)
+ended = 0
+
+def end(number):
+    global ended
+    ended += 1
+    for each in downstreams[number]:
+        waiting_for[each] -= 1
+        if not waiting_for[each]:
+            ready.append(each)
+{runner}
+started, cpu = time.perf_counter(), time.process_time()
+anyio.run(run)
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+assert ended == len(graph), ended
+print(json.dumps({{"seconds": seconds, "cpu": cpu}}))
+"""
+ONE_TASK_PER_NODE = """
+{keyword} noop():
+    return None
+
+async def run():
+    running = 0
+    threads = anyio.CapacityLimiter({limit})
+
+    def start():
+        nonlocal running
+        while ready and running < {limit}:
+            running += 1
+            group.start_soon(node, ready.popleft())
+
+    async def node(number):
+        nonlocal running
+        await {call}
+        running -= 1
+        end(number)
+        start()
+
+    async with anyio.create_task_group() as group:
+        start()
+"""
+WORKERS = """
 async def noop():
     return None
 
 async def run():
-    async with asyncio.TaskGroup() as group:
-        for _ in range({nodes}):
-            group.create_task(noop())
+    idle = 0
+    changed = anyio.Event()
 
-asyncio.run(run())
+    async def worker():
+        nonlocal idle, changed
+        while ended < len(graph):
+            if not ready:
+                idle += 1
+                await changed.wait()
+                idle -= 1
+                continue
+            number = ready.popleft()
+            await noop()
+            end(number)
+            if idle:
+                changed.set()
+                changed = anyio.Event()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(64):
+            group.start_soon(worker)
 """
-SHAPES = (
-    ("async def, all independent", FAN, "async def"),
-    ("async def, one chain", CHAIN, "async def"),
-    ("def, all independent", FAN, "def"),
-)
+IN_TASKS = ONE_TASK_PER_NODE.format(keyword="async def", limit=64, call="noop()")
+IN_THREADS = ONE_TASK_PER_NODE.format(keyword="def", limit=16, call="anyio.to_thread.run_sync(noop, limiter=threads)")
 
 
 def main() -> None:
-    (nodes,) = whole_numbers(__doc__, nodes=10_000)
-    python, loop, bare = run("-c", "pass"), run("-c", BARE.format(nodes=0)), run("-c", BARE.format(nodes=nodes))
-    rows: list[tuple[object, ...]] = [_row("bare asyncio task group", nodes, python, loop, bare)]
-    for name, template, keyword in SHAPES:
-        with tempfile.TemporaryDirectory() as folder:
-            code = template.format(keyword=keyword, nodes=nodes)
-            project = new_project(Path(folder), {"tasks/noops.py": code})
-            rows.append(_row(name, nodes, python, sqb("compile", project), sqb("build", project, "--quiet")))
-    print_table(
-        f"{nodes:,} tasks that do nothing",
-        ("shape", "before s", "whole s", "ratio", "us/node", "CPU us/node", "peak MB"),
-        rows,
-    )
+    options = read_options(__doc__, nodes=10_000, chain=2_000, most=100_000)
+    nodes, links, most = options.sizes
+    shapes = {
+        f"fan of {nodes:,}": fan(nodes),
+        f"chain of {links:,}": chain(links),
+        f"layered graph of {nodes:,} with {3 * nodes:,} edges": layers(nodes),
+    }
+    for shape, graph in shapes.items():
+        compare(f"W1 async def, {shape}", "us per node", entries(graph), options, cpu_unit="us")
+    for shape, graph in shapes.items():
+        compare(f"W1s def, {shape}", "us per node", entries(graph, "def"), options, cpu_unit="us")
+    fixed = [
+        Entry("python -c pass", lambda: in_milliseconds(run("-c", "pass"))),
+        Entry("sqb compile of one task", lambda: in_milliseconds(sqb_run("compile", fan(1)))),
+        Entry("sqb build of one task", lambda: in_milliseconds(sqb_run("build", fan(1)))),
+    ]
+    compare("W1 what does not grow with the nodes", "ms", fixed, options, cpu_unit="ms")
+    sizes = sorted({min(1_000, most), min(10_000, most), most})
+    grown = [Entry(f"sqb build, fan of {size:,}", functools.partial(further_nodes, fan(size))) for size in sizes]
+    compare("W1 flat or not", "us per node", grown, options, cpu_unit="us")
+    compare(f"W1m memory with {most:,} nodes", "MB above Python", memory(most), options)
 
 
-def _row(name: str, nodes: int, python: Cost, before: Cost, whole: Cost) -> tuple[object, ...]:
-    """`before` is the same without running a node."""
-    per_node = (f"{seconds * 1e6 / nodes:,.0f}" for seconds in (whole.wall - before.wall, whole.cpu - before.cpu))
-    return (name, before.wall, whole.wall, whole.wall / before.wall, *per_node, f"{whole.peak - python.peak:,.0f}")
+def fan(nodes: int) -> Graph:
+    return [[] for _ in range(nodes)]
+
+
+def chain(nodes: int) -> Graph:
+    return [[number - 1] if number else [] for number in range(nodes)]
+
+
+def layers(nodes: int) -> Graph:
+    """As many layers as nodes in each of them; three edges for each node, all from one layer to the next. Always the same."""
+    chosen = random.Random(2026)
+    width = math.isqrt(nodes)
+    least, more = divmod(3 * nodes, nodes - width) if nodes > width else (0, 0)
+    found: Graph = [[] for _ in range(width)]
+    for number in range(width, nodes):
+        before = range(number // width * width - width, number // width * width)
+        wanted = least + (number - width < more)
+        found.append(sorted(chosen.sample(before, min(wanted, width))))
+    return found
+
+
+def entries(graph: Graph, keyword: str = "async def") -> Iterator[Entry]:
+    if keyword == "def":
+        yield Entry("anyio.to_thread for each node", functools.partial(limit, graph, IN_THREADS))
+    else:
+        yield Entry("anyio, one task for each node", functools.partial(limit, graph, IN_TASKS))
+        yield Entry("anyio, long-lived workers", functools.partial(limit, graph, WORKERS))
+    yield Entry("sqb build", functools.partial(further_nodes, graph, keyword))
+
+
+def limit(graph: Graph, runner: str) -> Sample:
+    with files({}, graph) as folder:
+        return per_node(run("-c", LIMIT.format(runner=runner), directory=folder), len(graph))
+
+
+def per_node(cost: Cost, nodes: int) -> Sample:
+    sample = Sample.of(cost)
+    return dataclasses.replace(sample, value=sample.value * 1e6 / nodes, cpu=sample.cpu * 1e6 / nodes)
+
+
+def further_nodes(graph: Graph, keyword: str = "async def") -> Sample:
+    """What each node beyond the first adds to a run."""
+    one = fan(1)
+    whole, before = sqb_run("build", graph, keyword), sqb_run("compile", graph, keyword)
+    whole_of_one, before_of_one = sqb_run("build", one, keyword), sqb_run("compile", one, keyword)
+    wall = (whole.wall - before.wall) - (whole_of_one.wall - before_of_one.wall)
+    cpu = (whole.cpu - before.cpu) - (whole_of_one.cpu - before_of_one.cpu)
+    further = max(len(graph) - 1, 1)
+    return Sample(value=wall * 1e6 / further, cpu=cpu * 1e6 / further, peak=whole.peak)
+
+
+def sqb_run(command: str, graph: Graph, keyword: str = "async def") -> Cost:
+    """A command in a new project; a build has to store the result of every node."""
+    with files({"tasks/noops.py": TASKS.format(keyword=keyword)}, graph) as project:
+        if command == "compile":
+            return sqb("compile", project)
+        cost = sqb("build", project, "--quiet")
+        stored = stored_results(project)
+    if stored != len(graph):
+        raise CommandFailed(f"{stored:,} of {len(graph):,} results are stored")
+    return cost
+
+
+def stored_results(project: Path) -> int:
+    with duckdb.connect(str(next(project.glob("*.duckdb"))), read_only=True) as connection:
+        query = "SELECT count(DISTINCT node_name) FROM _sqlbuild_node_results WHERE status = 'succeeded'"
+        (count,) = connection.execute(query).fetchone() or (0,)
+    return int(count)
+
+
+def memory(nodes: int) -> list[Entry]:
+    python = run("-c", "pass").peak
+
+    def above_python(cost: Cost) -> Sample:
+        return Sample(value=cost.peak - python, cpu=cost.cpu, peak=cost.peak)
+
+    def bare() -> Sample:
+        with files({}, fan(nodes)) as folder:
+            return above_python(run("-c", LIMIT.format(runner=IN_TASKS), directory=folder))
+
+    return [
+        Entry("anyio, one task for each node", bare, rounds=1),
+        Entry("sqb compile", lambda: above_python(sqb_run("compile", fan(nodes))), rounds=1),
+        Entry("sqb build, every result stored", lambda: above_python(sqb_run("build", fan(nodes))), rounds=1),
+    ]
+
+
+def in_milliseconds(cost: Cost) -> Sample:
+    return Sample(value=cost.wall * 1000, cpu=cost.cpu * 1000, peak=cost.peak)
+
+
+@contextmanager
+def files(texts: dict[str, str], graph: Graph) -> Iterator[Path]:
+    """A project in a folder of its own, with the graph where its programs look for it."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield new_project(Path(folder), {**texts, "graph.json": json.dumps(graph)})
 
 
 if __name__ == "__main__":
