@@ -84,7 +84,6 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What the engine adds to the work itself."""
+    """What the engine adds to the work itself: `nox -s bench -- --peers --json FILE`; benchmarks/ tells more."""
     session.install("--editable", ".[test]")
-    for benchmark in ("overhead", "exports", "models", "compile"):
-        session.run("python", f"benchmarks/{benchmark}.py", *session.posargs)
+    session.run("python", "benchmarks", *session.posargs)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from measuring import CommandFailed
+from measuring import CommandFailed, Cost, run
 
 ROOT = Path(__file__).resolve().parent.parent / ".cache" / "peers"
 REQUIREMENTS = {
@@ -19,10 +19,43 @@ REQUIREMENTS = {
     "dask": ("dask[distributed]", "aiohttp"),
     "doit": ("doit",),
     "hamilton": ("sf-hamilton", "aiohttp"),
-    "dbt": ("dbt-core", "dbt-duckdb"),
+    "dbt": ("dbt-core<1.12", "dbt-duckdb"),
     "sqlmesh": ("sqlmesh",),
 }
-"""What is compared with which version is in the documentation; here the newest one that can be installed counts."""
+"""What is compared with which version is in the documentation; here the newest one that can be installed counts. From
+1.12 on, dbt-core downloads a part of itself from elsewhere when it is installed."""
+
+PUBLISHED_PROJECT = """
+name = "bench"
+adapter = "duckdb"
+default_target = "dev"
+[connections.local]
+database = "bench.duckdb"
+[targets.dev]
+connection = "local"
+schema = "dev"
+"""
+_DBT_PROJECT = """
+name: bench
+version: "1.0"
+profile: bench
+models: {bench: {+materialized: table}}
+flags: {send_anonymous_usage_stats: false}
+"""
+_DBT_PROFILE = """
+bench:
+  target: dev
+  outputs:
+    dev: {type: duckdb, path: bench.duckdb, schema: dev, threads: 4}
+"""
+DBT_FILES = {"dbt_project.yml": _DBT_PROJECT, "profiles.yml": _DBT_PROFILE}
+"""With tables in a DuckDB file, four at once, as in the other projects."""
+SQLMESH_CONFIG = """
+gateways: {local: {connection: {type: duckdb, database: bench.duckdb, concurrent_tasks: 4}}}
+default_gateway: local
+model_defaults: {dialect: duckdb, start: "2026-01-01"}
+disable_anonymized_analytics: true
+"""
 
 
 @functools.cache
@@ -49,6 +82,11 @@ def peer(name: str) -> Path:
             return python
         trouble = made.stderr.strip()
     raise CommandFailed(f"{name} cannot be installed: {trouble.splitlines()[-1] if trouble else 'pip says nothing'}")
+
+
+def run_peer(name: str, program: str, *arguments: str, directory: Path) -> Cost:
+    """A command of the peer `name`. CommandFailed if it cannot be installed, or ends with another code than 0."""
+    return run(peer(name).parent / program, *arguments, directory=directory, executable=True)
 
 
 def version_of(name: str, package: str) -> str:
