@@ -1,18 +1,23 @@
 """`sqb compile` of SQL models of 20 columns with their column lineage: cold, unchanged, and after one model was edited.
 
-The models stand in ten layers, each joins two of the layer above. The same is compiled with an audit on two columns of
-each model, with a unit test for every second model, and with macros, a seed and incremental models among them.
+The models stand in ten layers, each joins two of the layer above. The first table compares with what the parser alone
+takes for the same statements, `sqlglot parse` (with its compiled part), and shows what is left above the start of a
+project without models, `compile, nothing to do`. The tables after it have an audit on two columns of each model, a unit
+test for every second model, or macros, a seed and incremental models among them. All are whole processes.
 
-    python benchmarks/compile.py [MODELS] [REPEATS]
+    python benchmarks/compile.py [MODELS] [--rounds N] [--peers] [--json FILE]
 """
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from measuring import Cost, new_project, print_table, sqb, whole_numbers
+from comparing import Entry, Sample, compare, read_options
+from measuring import Cost, new_project, run, sqb
+from peers import DBT_FILES, PUBLISHED_PROJECT, run_peer
 
 COLUMNS = 20
 LAYERS = 10
@@ -21,6 +26,13 @@ SEED = "id,label\n1,one\n2,two\n"
 SEED_YAML = (
     "seeds:\n  - name: labels\n    columns:\n      - {name: id, type: BIGINT}\n      - {name: label, type: VARCHAR}\n"
 )
+PARSE = """
+import pathlib
+from sqlglot import parse_one
+
+for path in sorted(pathlib.Path("models").rglob("*.sql")):
+    parse_one(path.read_text().partition(";")[2], dialect="duckdb")
+"""
 INCREMENTAL = (
     "materialized incremental, incremental_strategy merge, unique_key [id], cursor c01, cursor_type integer, "
     "cursor_inputs ({left} c01, {right} c01)"
@@ -54,7 +66,7 @@ def model_files(count: int, kind: str) -> dict[str, str]:
     files: dict[str, str] = {}
     for number in range(count):
         layer, place = divmod(number, width)
-        header = "materialized table"
+        header = "materialized table, description 'one of the layers'"
         if kind == "audits":
             header += ", columns (id (audits [not_null]), c01 (audits [not_null]))"
         if layer == 0:
@@ -94,40 +106,104 @@ def files_of(count: int, kind: str) -> dict[str, str]:
     return files
 
 
-def edit(project: Path, count: int, number: int) -> None:
+class Project:
+    """One project in a folder, what was done to it last, and what it took."""
+
+    def __init__(self, folder: Path, count: int, compile: Callable[[Path], Cost]) -> None:
+        self.folder = folder
+        self._count = count
+        self._compile = compile
+        self._edits = 0
+        self._nothing: Path | None = None
+        self._costs: dict[str, Cost] = {}
+
+    def cold(self) -> Sample:
+        shutil.rmtree(self.folder / "target", ignore_errors=True)
+        return self._keep("cold")
+
+    def unchanged(self) -> Sample:
+        return self._keep("unchanged")
+
+    def edited(self) -> Sample:
+        self._edits += 1
+        edit(self.folder, self._count, 10**self._edits)
+        return self._keep("edited")
+
+    def nothing(self) -> Sample:
+        """The same command in a project without models."""
+        if self._nothing is None:
+            self._nothing = new_project(self.folder.with_name("nothing"), {})
+            self._compile(self._nothing)
+        return self._keep("nothing", self._nothing)
+
+    def above_nothing(self, name: str) -> Sample:
+        """Of this round."""
+        cost, nothing = self._costs[name], self._costs["nothing"]
+        return Sample(value=cost.wall - nothing.wall, cpu=cost.cpu - nothing.cpu, peak=cost.peak - nothing.peak)
+
+    def _keep(self, name: str, folder: Path | None = None) -> Sample:
+        self._costs[name] = self._compile(folder or self.folder)
+        return Sample.of(self._costs[name])
+
+
+def edit(folder: Path, count: int, number: int) -> None:
     """Another expression of the same type in a model in the middle."""
-    (path,) = project.glob(f"models/*/m_{count // 2:05}.sql")
+    (path,) = folder.glob(f"models/**/m_{count // 2:05}.sql")
     text = path.read_text()
     path.write_text(text.replace("a.c01 + b.c01", f"a.c01 + b.c01 + {number}", 1))
 
 
-def best(costs: list[Cost]) -> Cost:
-    return min(costs, key=lambda cost: cost.cpu)
-
-
 def main() -> None:
-    count, repeats = whole_numbers(__doc__, models=1000, repeats=5)
-    results = []
-    for kind in ("nothing to do", "plain", "audits", "unit tests", "mixed"):
+    options = read_options(__doc__, models=1000)
+    (count,) = options.sizes
+    for kind in ("plain", "audits", "unit tests", "mixed"):
+        title = f"compile of {count:,} models of {COLUMNS} columns, {kind}"
         with tempfile.TemporaryDirectory() as folder:
-            project = new_project(Path(folder), {} if kind == "nothing to do" else files_of(count, kind))
-            cold: list[Cost] = []
-            for _ in range(min(repeats, 2)):
-                shutil.rmtree(project / "target", ignore_errors=True)
-                cold.append(sqb("compile", project))
-            rows = {"cold": best(cold), "unchanged": best([sqb("compile", project) for _ in range(repeats)])}
-            if kind != "nothing to do":
-                edited = []
-                for number in range(repeats):
-                    edit(project, count, 10**number)
-                    edited.append(sqb("compile", project))
-                rows["one model edited"] = best(edited)
-        results += [(f"{kind}, {name}", cost.wall, cost.cpu, f"{cost.peak:,.0f}") for name, cost in rows.items()]
-    print_table(
-        f"sqb compile of {count:,} models of {COLUMNS} columns, least of the repeats",
-        ("", "wall s", "CPU s", "peak MB"),
-        results,
+            compare(title, "s", entries(Path(folder), count, kind), options)
+
+
+def entries(root: Path, count: int, kind: str) -> list[Entry]:
+    files = files_of(count, kind)
+    project = Project(new_project(root / "sqb", files), count, lambda folder: sqb("compile", folder))
+    parse = Entry("sqlglot parse", lambda: Sample.of(run("-c", PARSE, directory=project.folder)))
+    return [
+        *([parse] if kind == "plain" else []),
+        Entry("compile, nothing to do", project.nothing),
+        Entry("compile, cold", project.cold),
+        Entry("compile, unchanged", project.unchanged),
+        Entry("unchanged, above nothing to do", lambda: project.above_nothing("unchanged")),
+        Entry("compile, one model edited", project.edited),
+        Entry("one model edited, above nothing to do", lambda: project.above_nothing("edited")),
+        *(peers_of(root, count, files) if kind == "plain" else []),
+    ]
+
+
+def peers_of(root: Path, count: int, files: dict[str, str]) -> list[Entry]:
+    published_files = {**files, "sqlbuild_project.toml": PUBLISHED_PROJECT}
+    published = Project(
+        new_project(root / "published", published_files),
+        count,
+        lambda folder: run_peer("published sqlbuild", "sqb", "compile", directory=folder),
     )
+    dbt = Project(
+        new_project(root / "dbt", dbt_files(files)),
+        count,
+        lambda folder: run_peer("dbt", "dbt", "parse", "--profiles-dir", ".", directory=folder),
+    )
+    return [
+        Entry(f"{name}, {what}", measure, is_peer=True)
+        for name, each in (("published sqlbuild compile", published), ("dbt parse", dbt))
+        for what, measure in (("cold", each.cold), ("unchanged", each.unchanged), ("one model edited", each.edited))
+    ]
+
+
+def dbt_files(files: dict[str, str]) -> dict[str, str]:
+    """The same models; dbt does not look at their columns."""
+    models = {
+        path: text.partition(";")[2].replace('__ref("', "{{ ref('").replace('")', "') }}")
+        for path, text in files.items()
+    }
+    return {**DBT_FILES, **models}
 
 
 if __name__ == "__main__":
