@@ -1,0 +1,39 @@
+"""The benchmarks run: each one once, with a little to do and without other tools."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+SIZES_AND_TABLES = {
+    "models": ("2 3 10", {"6 DuckDB tables in 2 layers, 10 rows each": 8}),
+    "files": ("100", {"100 rows to parquet": 5, "100 rows to csv": 6}),
+    "compile": (
+        "20 --only plain",
+        {"compile of 20 models of 20 columns, plain": 7},
+    ),
+}
+"""Arguments of each benchmark, and how many entries its tables have."""
+
+
+@pytest.mark.parametrize("name", SIZES_AND_TABLES)
+def test_a_benchmark_measures_every_entry_of_its_tables(name: str, tmp_path: Path) -> None:
+    sizes, tables = SIZES_AND_TABLES[name]
+    report = tmp_path / "report.json"
+    command = [sys.executable, BENCHMARKS, name, *sizes.split(), "--rounds", "1", "--json", report]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    found = json.loads(report.read_text())["tables"]
+    assert {table["title"]: len(table["entries"]) for table in found} == tables
+    assert not any(table["failed"] for table in found)
+    assert all(entry["samples"] for table in found for entry in table["entries"])
+
+
+def test_every_benchmark_that_runs_with_the_others_is_tested() -> None:
+    told = subprocess.run([sys.executable, BENCHMARKS, "--help"], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == f"Names: {', '.join(sorted(SIZES_AND_TABLES))}"
