@@ -57,6 +57,7 @@ class Collector:
         self._root = root.rstrip("/") + "/" if root else ""
         self._importing: list[Importing] = []
         self._reads: dict[int, tuple[CodeType, CodeReads]] = {}
+        self._relative: dict[str, str] = {}
 
     @property
     def nodes(self) -> list[PythonNode]:
@@ -84,7 +85,11 @@ class Collector:
 
     def relative(self, path: str) -> str:
         """`path` as it is shown: relative to the project root if it stands below it."""
-        return path[len(self._root) :] if self._root and path.startswith(self._root) else path
+        found = self._relative.get(path)
+        if found is None:
+            # One text for all nodes of a file.
+            found = self._relative[path] = path.removeprefix(self._root)
+        return found
 
     def reads_of(self, code: CodeType) -> CodeReads:
         # By identity: equal code objects of two files are the same key in a dict. Holding the code keeps its id its own.

@@ -86,7 +86,7 @@ def with_data_versions(graph: Graph, versions: Mapping[NodeId, str]) -> Graph:
             continue
         before = node.fingerprint
         total = _digest(f"{id}\x1f{before.code}\x1f{before.settings}\x1f{upstream}")
-        nodes[id] = dataclasses.replace(node, fingerprint=dataclasses.replace(before, upstream=upstream, total=total))
+        nodes[id] = dataclasses.replace(node, fingerprint=before.with_upstream(upstream, total))
     return dataclasses.replace(graph, nodes=nodes)
 
 

@@ -20,25 +20,54 @@ _STALE = "stale"
 FingerprintPart = Literal["code", "settings", "upstream"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """What a node is made of, in parts, so that a change can be explained. Every part is a hex digest.
 
-    `total` covers the other three; it is what is compared. `stored()` is the text that is kept with a result.
+    `total` covers the other three; it is what is compared. `stored()` is the text that is kept with a result, and all
+    that is kept here: there is one for every node.
     """
 
-    code: str
-    settings: str
-    upstream: str
-    total: str
+    __slots__ = ("_stored",)
+
+    def __init__(self, *, code: str, settings: str, upstream: str, total: str) -> None:
+        self._stored = f"{total}:{code}:{settings}:{upstream}"
+
+    @property
+    def total(self) -> str:
+        return self._stored.partition(":")[0]
+
+    @property
+    def code(self) -> str:
+        return self._stored.split(":")[1]
+
+    @property
+    def settings(self) -> str:
+        return self._stored.split(":")[2]
+
+    @property
+    def upstream(self) -> str:
+        return self._stored.rpartition(":")[2]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fingerprint) and other._stored == self._stored
+
+    def __hash__(self) -> int:
+        return hash(self._stored)
+
+    def __repr__(self) -> str:
+        return f"<fingerprint {self._stored}>"
 
     def stored(self) -> str:
         """All parts as one text, for `NodeResult.fingerprint`."""
-        return f"{self.total}:{self.code}:{self.settings}:{self.upstream}"
+        return self._stored
 
     def stored_as_stale(self) -> str:
         """For a node that was built while an upstream was not what its code gives: later its upstream has changed."""
         return f"{_STALE}:{self.code}:{self.settings}:{_STALE}"
+
+    def with_upstream(self, upstream: str, total: str) -> Fingerprint:
+        """The same node, with other upstreams."""
+        return Fingerprint(code=self.code, settings=self.settings, upstream=upstream, total=total)
 
     @classmethod
     def parse(cls, stored: str) -> Fingerprint | None:

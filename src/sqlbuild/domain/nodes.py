@@ -237,6 +237,10 @@ class Seed:
     audits: tuple[AuditUse, ...] = ()
 
 
+_NO_META: Mapping[str, object] = {}
+"""One for all: there are thousands of Python nodes, and few have any."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class PythonFunction:
     """What every Python node has in common; made by the decorators when the function is defined."""
@@ -250,7 +254,7 @@ class PythonFunction:
     tags: tuple[str, ...] = ()
     group: str | None = None
     description: str = ""
-    meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    meta: Mapping[str, object] = dataclasses.field(default_factory=lambda: _NO_META)
     retry: RetryPolicy | None = None
     timeout: float | None = None
     """Seconds for one attempt."""

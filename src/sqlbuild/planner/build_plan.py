@@ -143,7 +143,9 @@ def _longest_paths(
 
     for node in reversed(in_run):
         own = seconds[node]
-        priorities[node] = (ASSUMED_SECONDS if own is None else own) + after.get(node, 0.0)
+        priorities[node] = ASSUMED_SECONDS if own is None else own
+        if node in after:
+            priorities[node] += after[node]
         for gate in gates.get(node, ()):
             if node in following:
                 priorities[gate] += after[node]

@@ -25,6 +25,8 @@ from sqlbuild.project.python_sql import NOTHING, FunctionSql, exported_sql, may_
 _DYNAMIC = frozenset({"eval", "exec", "__import__", "globals"})
 _ALWAYS_THERE = frozenset({*sys.stdlib_module_names, "sqlbuild", "builtins", "__main__"})
 
+_NO_VALUES: Mapping[str, str] = {}
+
 Followed = FunctionType | type
 
 
@@ -56,6 +58,8 @@ class _Found:
         self.reads_providers |= other.reads_providers
         self.tables |= other.tables
         self.provider_names |= other.provider_names
+        if not other.values:
+            return
         if not self.values:
             self.values = dict(other.values)
             return
@@ -80,6 +84,7 @@ class ProjectCode:
         self._files: dict[str, SourceFile | None] = {}
         self._shared: dict[tuple[int, int], _Found] = {}
         self._totals: dict[tuple[str, ...], str] = {}
+        self._facts: dict[tuple[object, ...], CodeFacts] = {}
         self._sql_of_code: dict[int, FunctionSql] = {}
 
     def facts_of(self, node: PythonNode) -> CodeFacts:
@@ -101,15 +106,20 @@ class ProjectCode:
                 pending += self._bound(target, found)
             if found.nodes:
                 pending += [other for key, other in found.nodes.items() if key not in upstreams]
-        return CodeFacts(
+        facts = CodeFacts(
             source_digest=self._total(found.digests),
-            values=found.values,
+            values=found.values or _NO_VALUES,
             not_tracked=tuple(found.not_tracked),
             providers=tuple(sorted(found.provider_names)) if found.reads_providers else (),
             reads_vars=found.reads_vars,
             tables=tuple(found.tables),
             export=self._export(function) if isinstance(node, Asset) and not node.columns else None,
         )
+        # Nodes that a loop makes of one function often have the same: once is enough for a hundred thousand of them.
+        if facts.values:
+            return facts
+        known = facts.source_digest, facts.not_tracked, facts.providers, facts.reads_vars, facts.tables, facts.export
+        return self._facts.setdefault(known, facts)
 
     def _export(self, function: FunctionType) -> ExportedSql | None:
         found = self._sql(function.__code__)

@@ -408,24 +408,25 @@ class _Execution:
     # -- starting ---------------------------------------------------------------------------------------------------
 
     def _apply(self, commands: list[Command]) -> None:
+        now = self._monotonic() if commands else 0.0
         for command in commands:
             match command:
                 case Ready(node):
-                    self._enqueue(node)
+                    self._enqueue(node, now)
                 case Promote(node):
-                    self._enqueue(node)
+                    self._enqueue(node, now)
                 case Reject(node, because_of):
                     gated = self._gates.of(node)
                     assert gated is not None
                     gated.rejected_by = because_of
-                    self._enqueue(node)
+                    self._enqueue(node, now)
                 case Settle(node, status, because_of):
                     self.ledger.record(self._records.of_node(node, status, because_of=because_of))
         self._grant()
 
-    def _enqueue(self, node: NodeId) -> None:
+    def _enqueue(self, node: NodeId, now: float) -> None:
         step = self.plan.steps[node]
-        self._ready_at[node] = self._monotonic()
+        self._ready_at[node] = now
         shape = lane_of(step.node), limits_of(step.node).pools
         need = self._needs.get(shape)
         if need is None:
@@ -640,7 +641,7 @@ class _Execution:
         self._grant()
 
     def _try_again(self, node: NodeId) -> None:
-        self._enqueue(node)
+        self._enqueue(node, self._monotonic())
         self._grant()
         self._check_idle()
 

@@ -13,6 +13,9 @@ from sqlbuild.failpoints import failpoint
 from sqlbuild.runner.result_writer import ResultWriter
 from sqlbuild.runner.run_order import RunServices
 
+MOST_TEXTS = 10_000
+"""Half a kilobyte each, kept so that the end of a run need not make them again; what is not kept is made again."""
+
 
 class Ledger:
     """`failed` is told what could not be written; the run goes to its end without it."""
@@ -24,7 +27,7 @@ class Ledger:
         self.results: dict[NodeId, NodeResult] = {}
         """Of the nodes that have ended."""
         self.texts: dict[NodeId, str] = {}
-        """The same as they were written."""
+        """The same as they were written, of the first MOST_TEXTS."""
         self.at_once = True
         """Whether an end is in the journal when `record` returns; if not, the next record or `write_out` writes it."""
 
@@ -33,7 +36,9 @@ class Ledger:
         if services.masker is not None:
             mask_result(result, services.masker)
         self.results[result.node_id] = result
-        text = self.texts[result.node_id] = services.encode(result)
+        text = services.encode(result)
+        if len(self.texts) < MOST_TEXTS:
+            self.texts[result.node_id] = text
         try:
             services.journal.finished(text, at_once=self.at_once)
         except EngineError as error:
