@@ -18,6 +18,7 @@ from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.history_sources import TESTS_FOLDER
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
+from sqlbuild.app.observed_sources import with_observed
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
     find_again,
@@ -29,8 +30,9 @@ from sqlbuild.app.resuming import (
 )
 from sqlbuild.app.run_folders import prune_runs
 from sqlbuild.app.run_to_its_end import run_to_its_end
-from sqlbuild.app.source_freshness import news_in, observe_for, told_of, with_observed
+from sqlbuild.app.source_freshness import news_in, observe_for, told_of
 from sqlbuild.app.target_access import Patience, TargetAccess
+from sqlbuild.app.target_folder import state_json, target_folder
 from sqlbuild.app.unit_tests import with_time_limit
 from sqlbuild.app.wiring import (
     cancel_tasks_left_behind,
@@ -47,8 +49,6 @@ from sqlbuild.app.wiring import (
     make_store,
     make_warehouse,
     run_async,
-    state_json,
-    target_folder,
     write_junit,
 )
 from sqlbuild.artifacts.run_results_json import streamed_run_results

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
 from sqlbuild.app.target_access import Patience
+from sqlbuild.app.target_folder import state_json
 from sqlbuild.app.wiring import (
     make_access,
     make_lock,
@@ -17,7 +18,6 @@ from sqlbuild.app.wiring import (
     make_stored_history,
     make_warehouse,
     run_async,
-    state_json,
 )
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.settings import Settings

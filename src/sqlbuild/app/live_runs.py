@@ -11,7 +11,8 @@ import os
 from collections.abc import Iterator, Mapping
 
 from sqlbuild.app.options import Compiled
-from sqlbuild.app.wiring import make_lock, state_json
+from sqlbuild.app.target_folder import state_json
+from sqlbuild.app.wiring import make_lock
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past

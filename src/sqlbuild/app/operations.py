@@ -5,32 +5,30 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from sqlbuild.app.building import build, build_here, plan_from
 from sqlbuild.app.cleaning import CleanReport, Losses, clean, losses_of_clean
 from sqlbuild.app.live_runs import LiveRun, known_of, live_run_of
 from sqlbuild.app.node_logs import NodeLogReport, find_logs, log_messages, with_logs
+from sqlbuild.app.observed_sources import with_observed
 from sqlbuild.app.one_node import one_node
+from sqlbuild.app.opening import close_project, open_project
 from sqlbuild.app.options import Backend, Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.querying import QueryResult, query, query_to_file
-from sqlbuild.app.source_freshness import is_watched, observe_for, told_of, with_observed
+from sqlbuild.app.source_freshness import observe_for, told_of
 from sqlbuild.app.sql_diffs import SqlDiff, sql_diff
 from sqlbuild.app.target_access import Patience
+from sqlbuild.app.target_folder import target_folder
 from sqlbuild.app.unit_tests import selected_tests
 from sqlbuild.app.wiring import (
     make_access,
     make_deltas,
     make_store,
     make_warehouse,
-    require_driver,
     run_async,
-    state_json,
-    target_folder,
 )
 from sqlbuild.artifacts.dag_json import dag_document
 from sqlbuild.artifacts.write_json import write_json
-from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.incremental import NO_REFRESH, Refresh
@@ -39,14 +37,10 @@ from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.domain.selection import Selection
-from sqlbuild.errors import ProjectError, SelectionError
+from sqlbuild.errors import SelectionError
 from sqlbuild.planner.explain import explain
-from sqlbuild.project.load_project import load_project
-from sqlbuild.project.read_python import close_python
 from sqlbuild.runner.kinds.foreseen_windows import with_windows
 from sqlbuild.selector.select_nodes import select_only
-from sqlbuild.state.analysis_cache import FileAnalysisCache
-from sqlbuild.state.past_file import read_past
 
 __all__ = [
     "Backend",
@@ -92,37 +86,6 @@ class NodeReport:
     live: LiveRun | None = None
     reason: Reason
     why: str
-
-
-def open_project(options: ProjectOptions) -> Compiled:
-    """Read and compile a project; needs no warehouse. Raises ProjectError with every problem found."""
-    masker = options.masker
-    cache = FileAnalysisCache(Path(options.root, "target", "sql_analysis.json"))
-    try:
-        project = load_project(
-            options.root, target=options.target, vars=options.vars, environ=options.environ, masker=masker
-        )
-        require_driver(project.settings)
-        graph = compile_project(project, cache)
-    except ProjectError as error:
-        masked = tuple(map(masker.problem, error.problems))
-        if masked == error.problems:
-            raise
-        raise ProjectError(masked) from None
-    finally:
-        # Also after an error: the next compile should not analyse again what is right.
-        cache.flush()
-    if any(map(is_watched, graph.nodes.values())):
-        known, _ = read_past(state_json(options.root), project.settings.target.name)
-        graph = with_observed(graph, known)
-    if masker:
-        graph = dataclasses.replace(graph, warnings=tuple(map(masker.problem, graph.warnings)))
-    return Compiled(project=project, graph=graph, masker=masker)
-
-
-def close_project(root: str) -> None:
-    """Forget the modules of an open project, so that it can be read again or another one be opened."""
-    close_python(Path(root))
 
 
 def select(compiled: Compiled, selection: Selection) -> tuple[NodeId, ...]:

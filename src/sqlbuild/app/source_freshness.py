@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections.abc import Collection, Mapping
 
 import anyio
 
+from sqlbuild.app.observed_sources import Observation, is_watched
 from sqlbuild.app.options import Compiled
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import make_access, make_store, make_warehouse, run_async
-from sqlbuild.compiler.fingerprints import with_data_versions
 from sqlbuild.domain.freshness import (
     NO_ROWS,
     Freshness,
     FreshnessStrategy,
     VersionKind,
     age_seconds,
-    effective_version,
     version_text,
 )
-from sqlbuild.domain.graph import Graph, Node
+from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import Source
 from sqlbuild.domain.past import Past
@@ -30,50 +28,6 @@ from sqlbuild.errors import SelectionError, SqlbuildError, WarehouseUnreachable
 from sqlbuild.interfaces.warehouse import Extent, Warehouse
 from sqlbuild.selector.select_nodes import select_nodes, select_only
 from sqlbuild.sql.rendering import quote_identifier, quote_relation, render_source_expression
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """`version` is None where it could not be read; `message` says why. `before` is what the target has seen last."""
-
-    node: Node
-    version: str | None
-    before: str | None
-    message: str = ""
-    age: float | None = None
-    """Seconds, of a timestamp."""
-
-    @property
-    def freshness(self) -> Freshness:
-        assert isinstance(self.node.declaration, Source)
-        assert self.node.declaration.freshness is not None
-        return self.node.declaration.freshness
-
-    @property
-    def effective(self) -> str | None:
-        """What counts as the version now."""
-        return self.before if self.version is None else effective_version(self.before, self.version, self.freshness)
-
-    @property
-    def status(self) -> str:
-        """`new` before the target has seen any, else `changed`, `tolerated` or `unchanged`; `error`."""
-        if self.version is None:
-            return "error"
-        if self.before is None:
-            return "new"
-        if self.version == self.before:
-            return "unchanged"
-        return "tolerated" if self.effective == self.before else "changed"
-
-    @property
-    def age_status(self) -> str | None:
-        """`pass`, `warn` or `error` by the source's age policy; None without one, or without an age."""
-        freshness = self.freshness
-        if self.age is None or (freshness.warn_after is None and freshness.error_after is None):
-            return None
-        if freshness.error_after is not None and self.age > freshness.error_after:
-            return "error"
-        return "warn" if freshness.warn_after is not None and self.age > freshness.warn_after else "pass"
 
 
 def observe_freshness(compiled: Compiled, selection: Selection, patience: Patience) -> tuple[Observation, ...]:
@@ -100,18 +54,6 @@ async def observe_for(
         warehouse,
         at_once=compiled.project.settings.run.connections,
     )
-
-
-def is_watched(node: Node) -> bool:
-    return isinstance(node.declaration, Source) and node.declaration.freshness is not None
-
-
-def with_observed(graph: Graph, past: Past, observed: Collection[Observation] = ()) -> Graph:
-    """The graph with the versions that were seen last, and those that are seen now."""
-    watched = {node.id for node in graph.nodes.values() if is_watched(node)}
-    versions: dict[NodeId, str] = {id: text for id, text in past.source_versions.items() if id in watched}
-    versions |= {each.node.id: each.effective for each in observed if each.effective is not None}
-    return with_data_versions(graph, versions)
 
 
 def news_in(observed: Collection[Observation]) -> dict[NodeId, str]:

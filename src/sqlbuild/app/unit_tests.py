@@ -6,7 +6,7 @@ import dataclasses
 import math
 
 from sqlbuild.app.options import Compiled
-from sqlbuild.app.wiring import state_json
+from sqlbuild.app.target_folder import state_json
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import UnitTest
 from sqlbuild.domain.selection import Selection

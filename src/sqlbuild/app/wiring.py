@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import importlib.util
 import json
-import os
 import random
 import sys
 import time
@@ -52,19 +51,6 @@ class SystemClock:
 
     async def sleep_until(self, monotonic: float) -> None:
         await anyio.sleep(max(0.0, monotonic - time.monotonic()))
-
-
-def require_driver(settings: Settings) -> None:
-    """Raises ProjectError if what connects to the chosen target's warehouse is not installed."""
-    if settings.target.connection.adapter == "postgres" and importlib.util.find_spec("asyncpg") is None:
-        raise ProjectError(
-            Problem(
-                code="EXTRA",
-                message=f"target {settings.target.name!r} is on PostgreSQL, which needs the package asyncpg",
-                help="pip install 'sqlbuild[postgres]'",
-                path="sqlbuild_project.toml",
-            )
-        )
 
 
 def make_warehouse(settings: Settings, root: str) -> Warehouse:
@@ -343,37 +329,12 @@ async def cancel_tasks_left_behind(seconds: float) -> int:
     return len(running)
 
 
-def target_folder(root: str) -> str:
-    """`target/` of a project, made if it is not there. Raises ProjectError if it cannot be written."""
-    folder = os.path.join(root, "target")
-    try:
-        os.makedirs(os.path.join(folder, "runs"), exist_ok=True)
-        ignore = os.path.join(folder, ".gitignore")
-        if not os.path.exists(ignore):
-            with open(ignore, "w", encoding="utf-8") as file:
-                file.write("*\n")
-    except OSError as error:
-        raise ProjectError(
-            Problem(
-                code="TARGET_DIR",
-                message=f"target/ cannot be written: {error.strerror}",
-                help="make the folder writable, or remove what stands in its place",
-                path="target",
-            )
-        ) from error
-    return folder
-
-
 def write_junit(path: str, project_name: str, result: RunResult, graph: Graph) -> None:
     """The results of unit tests as JUnit XML. Only who asks for it loads what writes XML."""
     from sqlbuild.artifacts.junit_xml import junit_document
     from sqlbuild.artifacts.write_json import write_text
 
     write_text(path, junit_document(project_name, result, graph))
-
-
-def state_json(root: str) -> str:
-    return os.path.join(root, "target", "state.json")
 
 
 def parse_vars(text: str) -> dict[str, object]:

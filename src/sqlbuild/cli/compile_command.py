@@ -26,14 +26,17 @@ def compile_project(
     ] = None,
 ) -> int:
     """Check the whole project and report every problem at once. Needs no warehouse."""
-    from sqlbuild.app import operations
     from sqlbuild.cli.open_project import open_project
 
     path = None if dag_path is None else os.path.abspath(dag_path)
     started = time.monotonic()
     compiled = open_project(options)
     seconds = time.monotonic() - started
-    written = operations.write_dag(compiled, path) if write_dag or path is not None else None
+    written = None
+    if write_dag or path is not None:
+        from sqlbuild.app import operations
+
+        written = operations.write_dag(compiled, path)
     if options.json:
         write_document(_document(compiled.graph, written))
         return 0

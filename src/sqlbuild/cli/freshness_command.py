@@ -13,7 +13,7 @@ from sqlbuild.cli.target_options import LockTimeout, patience_of
 from sqlbuild.cli.text_table import table_lines
 
 if TYPE_CHECKING:
-    from sqlbuild.app.source_freshness import Observation
+    from sqlbuild.app.observed_sources import Observation
 
 SCHEMA_VERSION = 1
 
