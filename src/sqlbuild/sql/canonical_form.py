@@ -27,10 +27,13 @@ def canonical_form(sql: str) -> str:
             return sql
     else:
         # Three times as fast as `tokens`, and that matters: it is done for every model that changed.
-        found = [_reserved_in_lower_case(each, each[0].isalpha()) for each in _PLAIN_TOKEN.findall(sql)]
-        if "'" in found or '"' in found:
+        found = _PLAIN_TOKEN.findall(sql)
+        forms = {each: _reserved_in_lower_case(each, each[0].isalpha()) for each in set(found)}
+        if "'" in forms or '"' in forms:
             return sql
-        found = [each for each in found if not each.startswith("--")]
+        found = [forms[each] for each in found]
+        if "--" in sql:
+            found = [each for each in found if not each.startswith("--")]
     while found and found[-1] == ";":
         found.pop()
     return " ".join(found)

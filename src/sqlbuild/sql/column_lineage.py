@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import enum
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -22,26 +23,52 @@ NOT_COLUMNS = frozenset(_SPECIAL_NAMES.split())
 
 MAX_PROPOSED_NAMES = 8
 _LEAVES = (exp.Identifier, exp.Literal, exp.Var, exp.DataType, exp.Null, exp.Boolean, exp.Placeholder)
+_PARTICULAR = (
+    exp.Query, exp.Pivot, exp.Star, exp.Columns, exp.Explode, exp.Unnest, exp.Anonymous, exp.Lambda, exp.Comprehension,
+    exp.Dot, exp.WithinGroup, exp.PropertyEQ, exp.Kwarg, exp.Exists, exp.Window, exp.Order, exp.AggFunc,
+)  # fmt: skip
+
+
+class _Kind(enum.Enum):
+    """What is to be done with a part of an expression."""
+
+    NOTHING = enum.auto()
+    """No column can stand in it."""
+    COLUMN = enum.auto()
+    PLAIN = enum.auto()
+    """Its parts are all there is to it."""
+    PARTICULAR = enum.auto()
+
+
+def _find_kind(part: type) -> _Kind:
+    """By the class of the part: there are a few hundred, and to ask `isinstance` of each part takes ten times as long."""
+    if not issubclass(part, exp.Expr) or issubclass(part, _LEAVES):
+        return _Kind.NOTHING
+    if issubclass(part, exp.Column):
+        return _Kind.COLUMN
+    return _Kind.PARTICULAR if issubclass(part, _PARTICULAR) else _Kind.PLAIN
+
+
+_kind_of: Callable[[type], _Kind] = functools.cache(_find_kind)
 
 
 @dataclasses.dataclass(slots=True)
 class Traced:
     """`types` are those of columns and subqueries by `id` of their node. `star` says what stands in the expression
-    that makes several columns of it; empty if nothing does. `unnested` are calls of unnest(), which may do so too."""
+    that makes several columns of it; empty if nothing does. `unnested` are calls of unnest(), which may do so too.
+    `is_plain` says that there are only operators and scalar functions of columns and constants in it."""
 
     sources: Sources = NO_SOURCES
     types: dict[int, str | None] = dataclasses.field(default_factory=dict)
     columns: dict[int, Field] = dataclasses.field(default_factory=dict)
     star: str = ""
     unnested: list[exp.Expr] = dataclasses.field(default_factory=list)
+    is_plain: bool = True
 
 
-class _Visit(NamedTuple):
-    node: exp.Expr
-    shadowed: frozenset[str]
-    """Names of lambda parameters, which hide columns."""
-    counts: bool
-    """Whether the value is made of what is found here; false for how rows are ordered or split into windows."""
+_Visit = tuple[exp.Expr, frozenset[str], bool]
+"""A node; the names of lambda parameters, which hide columns; and whether the value is made of what is found there: it
+is not of how rows are ordered or split into windows."""
 
 
 class Tracer:
@@ -59,49 +86,66 @@ class Tracer:
     def trace(self, expression: exp.Expr, scope: Scope) -> Traced:
         traced = Traced()
         sources: set[tuple[int, str]] = set()
-        stack = [_Visit(expression, frozenset(), True)]
+        stack: list[_Visit] = [(expression, frozenset(), True)]
         while stack:
             visit = stack.pop()
-            node = visit.node
-            if isinstance(node, _LEAVES):
-                continue
-            if isinstance(node, exp.Column):
+            node, shadowed, counts = visit
+            kind = _kind_of(type(node))
+            if kind is _Kind.COLUMN:
                 self._trace_column(node, visit, scope, traced, sources)
-            elif isinstance(node, (exp.Query, exp.Pivot)):
-                shape = self.read_query(node, scope)
-                traced.types[id(node)] = shape.fields[0].type if len(shape.fields) == 1 and shape.complete else None
-                if visit.counts:
-                    sources.update(*(field.sources for field in shape.fields))
-            elif isinstance(node, exp.Star):
-                traced.star = traced.star or "* inside an expression"
-            elif isinstance(node, exp.Columns):
-                traced.star = traced.star or "COLUMNS(...)"
-            else:
-                if isinstance(node, (exp.Explode, exp.Unnest)):
-                    traced.unnested.append(node)
-                elif isinstance(node, exp.Anonymous) and (called := masked_input(node.name)) is not None:
-                    traced.types[id(node)] = self.functions.get(called)
-                stack.extend(self._parts(node, visit, scope, traced, sources))
+            elif kind is _Kind.PLAIN:
+                for value in node.args.values():
+                    for part in value if isinstance(value, list) else (value,):
+                        if _kind_of(type(part)) is not _Kind.NOTHING:
+                            stack.append((part, shadowed, counts))
+            elif kind is _Kind.PARTICULAR:
+                traced.is_plain = False
+                stack.extend(self._particular(node, visit, scope, traced, sources))
         traced.sources = frozenset(sources)
         return traced
 
     def _trace_column(
-        self, node: exp.Column, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
+        self, node: exp.Expr, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
     ) -> None:
+        assert isinstance(node, exp.Column)
         if isinstance(node.this, exp.Star):
+            traced.is_plain = False
             traced.star = traced.star or "* inside an expression"
             return
-        field = self.column(node, scope, visit.shadowed)
+        _, shadowed, counts = visit
+        field = self.column(node, scope, shadowed)
         traced.types[id(node)] = field.type
         traced.columns[id(node)] = field
-        if visit.counts:
+        if counts:
             sources.update(field.sources)
+
+    def _particular(
+        self, node: exp.Expr, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
+    ) -> Iterable[_Visit]:
+        """What a node means that is more than its parts; those of them that are to be visited."""
+        if isinstance(node, (exp.Query, exp.Pivot)):
+            shape = self.read_query(node, scope)
+            traced.types[id(node)] = shape.fields[0].type if len(shape.fields) == 1 and shape.complete else None
+            if visit[2]:
+                sources.update(*(field.sources for field in shape.fields))
+            return ()
+        if isinstance(node, exp.Star):
+            traced.star = traced.star or "* inside an expression"
+            return ()
+        if isinstance(node, exp.Columns):
+            traced.star = traced.star or "COLUMNS(...)"
+            return ()
+        if isinstance(node, (exp.Explode, exp.Unnest)):
+            traced.unnested.append(node)
+        elif isinstance(node, exp.Anonymous) and (called := masked_input(node.name)) is not None:
+            traced.types[id(node)] = self.functions.get(called)
+        return self._parts(node, visit, scope, traced, sources)
 
     def _parts(
         self, node: exp.Expr, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
     ) -> Iterator[_Visit]:
         """What below a node that is no column itself is to be visited."""
-        shadowed = visit.shadowed
+        _, shadowed, visit_counts = visit
         if isinstance(node, (exp.Lambda, exp.Comprehension)):
             shadowed |= _variables(node)
         if isinstance(node, exp.Dot):
@@ -110,28 +154,29 @@ class Tracer:
         for key, value in node.args.items():
             if key == "this" and _names_no_column(node, value):
                 continue
-            counts = visit.counts and _gives_the_value(node, key)
+            counts = visit_counts and _gives_the_value(node, key)
             if isinstance(node, exp.WithinGroup) and isinstance(value, exp.Order):
                 value = value.expressions
             for part in value if isinstance(value, list) else (value,):
-                if isinstance(part, exp.Expr) and not isinstance(part, _LEAVES):
-                    yield _Visit(part, shadowed, counts)
+                if _kind_of(type(part)) is not _Kind.NOTHING:
+                    yield part, shadowed, counts
 
     def _method_call(
         self, node: exp.Dot, visit: _Visit, scope: Scope, traced: Traced, sources: set[tuple[int, str]]
     ) -> Iterator[_Visit]:
         """`x.list_sort()` and `(x).field`; the parser takes the `x` of the former for a name without meaning."""
         owner, called = node.this, node.expression
+        _, shadowed, counts = visit
         if isinstance(called, exp.Anonymous) and called.name.lower() == "columns":
             traced.star = traced.star or "COLUMNS(...)"
         if not isinstance(owner, exp.Identifier):
-            yield _Visit(owner, visit.shadowed, visit.counts)
-        elif owner.name.lower() not in visit.shadowed:
+            yield owner, shadowed, counts
+        elif owner.name.lower() not in shadowed:
             found = scope.column(scope.names.written(owner.name, bool(owner.quoted)))
-            if found is not None and visit.counts:
+            if found is not None and counts:
                 sources.update(found.field.sources)
         if not isinstance(called, exp.Identifier):
-            yield _Visit(called, visit.shadowed, visit.counts)
+            yield called, shadowed, counts
 
     def column(self, node: exp.Column, scope: Scope, shadowed: frozenset[str] = frozenset()) -> Field:
         """What a column's name, with whatever qualifies it, means. Something that means nothing is a finding."""
@@ -206,9 +251,10 @@ class Tracer:
 
 
 def _path(node: exp.Column) -> list[exp.Identifier]:
-    parts = [node.args.get("table"), node.args.get("this")]
-    if node.args.get("db") is not None:
-        parts = [node.args.get("catalog"), node.args.get("db"), *parts]
+    args = node.args
+    parts = [args.get("table"), args.get("this")]
+    if args.get("db") is not None:
+        parts = [args.get("catalog"), args.get("db"), *parts]
     return [part for part in parts if isinstance(part, exp.Identifier)]
 
 

@@ -9,9 +9,12 @@ from sqlglot import exp
 _WEIGHT = {"constant": 0, "direct": 1, "cast": 2, "expression": 3, "aggregation": 4}
 
 
-def transform_of(value: exp.Expr, of_columns: Iterable[str], *, has_sources: bool) -> str:
-    """How an expression makes its value of columns that were made as `of_columns` say."""
-    if value.find(exp.AggFunc) is not None:
+def transform_of(value: exp.Expr, of_columns: Iterable[str], *, has_sources: bool, may_aggregate: bool = True) -> str:
+    """How an expression makes its value of columns that were made as `of_columns` say.
+
+    `may_aggregate` is false where the caller knows that there is no aggregate function in it.
+    """
+    if may_aggregate and value.find(exp.AggFunc) is not None:
         return "aggregation"
     used = tuple(of_columns)
     if not used and not has_sources:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlglot import exp
@@ -14,6 +15,7 @@ _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _INTEGER_LIMITS = {"TINYINT": 2**7, "SMALLINT": 2**15, "INTEGER": 2**31, "BIGINT": 2**63, "HUGEINT": 2**127}
 _MAX_DEPTH = 40
 _TypeOf = Callable[[object], str | None]
+_Rule = Callable[[exp.Expr, _TypeOf], str | None]
 
 _BOOLEAN = (
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.And, exp.Or, exp.Not, exp.Is, exp.In, exp.Between,
@@ -67,28 +69,41 @@ def type_of(expression: exp.Expr, known: dict[int, str | None], dialect: str, de
         target = expression.args.get("to")
         found = _cast_type(target, dialect) if isinstance(target, exp.DataType) else None
     elif dialect == "duckdb":
-        found = _duckdb_type(expression, of)
+        found = _duckdb_rule(type(expression))(expression, of)
     else:
         found = postgres_type(expression, of)
     known[id(expression)] = found
     return found
 
 
-def _duckdb_type(expression: exp.Expr, of: _TypeOf) -> str | None:
-    kind = type(expression)
+def _find_duckdb_rule(kind: type) -> _Rule:
+    """What finds the type of an expression of this class; looked up once for each class."""
     if kind in _ALWAYS_IN_DUCKDB:
-        return _ALWAYS_IN_DUCKDB[kind]
-    if isinstance(expression, _BOOLEAN):
-        return "BOOLEAN"
-    if isinstance(expression, exp.Literal):
-        return literal_type(expression)
-    if isinstance(expression, _SAME_AS_ARGUMENT):
-        several = expression.args.get("count") is not None or expression.args.get("expressions")
-        return of(expression.this) if not several or isinstance(expression, exp.Order) else None
-    for kinds, rule in _RULES:
-        if isinstance(expression, kinds):
-            return rule(expression, of)
-    return None
+        return _always(_ALWAYS_IN_DUCKDB[kind])
+    if issubclass(kind, _BOOLEAN):
+        return _always("BOOLEAN")
+    if issubclass(kind, exp.Literal):
+        return _literal
+    if issubclass(kind, _SAME_AS_ARGUMENT):
+        return _as_argument
+    return next((rule for kinds, rule in _RULES if issubclass(kind, kinds)), _always(None))
+
+
+_duckdb_rule: Callable[[type], _Rule] = functools.cache(_find_duckdb_rule)
+
+
+def _always(name: str | None) -> _Rule:
+    return lambda _expression, _of: name
+
+
+def _literal(expression: exp.Expr, _of: _TypeOf) -> str | None:
+    assert isinstance(expression, exp.Literal)
+    return literal_type(expression)
+
+
+def _as_argument(expression: exp.Expr, of: _TypeOf) -> str | None:
+    several = expression.args.get("count") is not None or expression.args.get("expressions")
+    return of(expression.this) if not several or isinstance(expression, exp.Order) else None
 
 
 def _aggregate(expression: exp.Expr, of: _TypeOf) -> str | None:
@@ -144,7 +159,7 @@ def _arithmetic(expression: exp.Expr, of: _TypeOf) -> str | None:
     return joint if joint in _INTEGERS or joint == "DOUBLE" else None
 
 
-_RULES: tuple[tuple[tuple[type[exp.Expr], ...], Callable[[exp.Expr, _TypeOf], str | None]], ...] = (
+_RULES: tuple[tuple[tuple[type[exp.Expr], ...], _Rule], ...] = (
     ((exp.Sum, exp.Avg, exp.ArrayAgg), _aggregate),
     ((exp.Coalesce, exp.Greatest, exp.Least, exp.Case, exp.If), _choice),
     ((exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod), _arithmetic),

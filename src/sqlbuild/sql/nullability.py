@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 
 from sqlglot import exp
 
 _MAX_DEPTH = 40
 _Of = Callable[[object], bool | None]
+_Rule = Callable[[exp.Expr, _Of], bool | None]
 
 _NEVER_NULL = (
     exp.Literal, exp.Boolean, exp.Is, exp.Exists, exp.NullSafeEQ, exp.NullSafeNEQ, exp.CurrentDate, exp.CurrentTimestamp,
@@ -21,6 +23,7 @@ _STRICT = (
     exp.Like, exp.ILike, exp.Paren,
 )  # fmt: skip
 """NULL exactly if one of their operands is."""
+_DIVISIONS = (exp.Div, exp.Mod, exp.IntDiv)
 _NULL_WITHOUT_ROWS = (exp.Sum, exp.Min, exp.Max, exp.Avg, exp.ArrayAgg, exp.LogicalAnd, exp.LogicalOr)
 
 
@@ -41,23 +44,53 @@ def may_be_null(
             return None
         return may_be_null(part, known, grouped=grouped, dialect=dialect, depth=depth + 1)
 
-    if isinstance(expression, exp.Null):
-        return True
-    if isinstance(expression, (*_NEVER_NULL, *_COUNTS)):
-        return False
-    if isinstance(expression, exp.Cast):
-        return None if isinstance(expression, exp.TryCast) else of(expression.this)
-    if isinstance(expression, exp.Window):
-        return False if isinstance(expression.this, (*_NUMBERS_OF_ROWS, *_COUNTS)) else None
     if isinstance(expression, _NULL_WITHOUT_ROWS):
         return of(expression.this) if grouped else True
-    if isinstance(expression, _STRICT):
-        return joint(map(of, _operands(expression)))
-    if isinstance(expression, (exp.Div, exp.Mod, exp.IntDiv)):
-        # In DuckDB a setting makes NULL of a division by zero.
-        found = joint(map(of, _operands(expression)))
-        return None if found is False and dialect == "duckdb" else found
-    return _of_choice(expression, of)
+    found = _rule(type(expression))(expression, of)
+    # In DuckDB a setting makes NULL of a division by zero.
+    return None if found is False and dialect == "duckdb" and isinstance(expression, _DIVISIONS) else found
+
+
+def _find_rule(kind: type) -> _Rule:
+    """What says it of an expression of this class; looked up once for each class."""
+    if issubclass(kind, exp.Null):
+        return _always
+    if issubclass(kind, (*_NEVER_NULL, *_COUNTS)):
+        return _never
+    if issubclass(kind, exp.Cast):
+        return _not_known if issubclass(kind, exp.TryCast) else _as_argument
+    if issubclass(kind, exp.Window):
+        return _of_window
+    if issubclass(kind, (*_STRICT, *_DIVISIONS)):
+        return _of_operands
+    return _of_choice
+
+
+_rule: Callable[[type], _Rule] = functools.cache(_find_rule)
+
+
+def _always(_expression: exp.Expr, _of: _Of) -> bool | None:
+    return True
+
+
+def _never(_expression: exp.Expr, _of: _Of) -> bool | None:
+    return False
+
+
+def _not_known(_expression: exp.Expr, _of: _Of) -> bool | None:
+    return None
+
+
+def _as_argument(expression: exp.Expr, of: _Of) -> bool | None:
+    return of(expression.this)
+
+
+def _of_window(expression: exp.Expr, _of: _Of) -> bool | None:
+    return False if isinstance(expression.this, (*_NUMBERS_OF_ROWS, *_COUNTS)) else None
+
+
+def _of_operands(expression: exp.Expr, of: _Of) -> bool | None:
+    return joint(map(of, _operands(expression)))
 
 
 def joint(parts: Iterable[bool | None]) -> bool | None:

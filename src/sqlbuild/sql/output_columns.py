@@ -240,12 +240,12 @@ class _SelectList:
 
     def nullable(self, field: Field) -> Field:
         """`field` as it comes out of this SELECT, whose conditions may have kept NULL out."""
-        return dataclasses.replace(field, nullable=None) if field.nullable is True and self.filtered else field
+        return field.perhaps_null() if field.nullable is True and self.filtered else field
 
     def _of_relation(self, field: Field) -> Field:
         """A column of a relation as the select list sees it; a cast may make NULL of JSON, whose null is a value."""
         is_doubtful = field.nullable is not None and (not self.sure or field.type == "JSON")
-        return dataclasses.replace(field, nullable=None) if is_doubtful else field
+        return field.perhaps_null() if is_doubtful else field
 
     def add(self, item: exp.Expr) -> None:
         if isinstance(item, exp.Star):
@@ -261,7 +261,7 @@ class _SelectList:
         elif isinstance(item, exp.Alias):
             alias = item.args.get("alias")
             name = self.reader.relations.written(alias) if isinstance(alias, exp.Identifier) else None
-            field = dataclasses.replace(field, name=name)
+            field = field.named(name)
             if name is not None:
                 self.scope.aliases.setdefault(self.names.key(name), field)
         self.fields.append(field)
@@ -282,7 +282,12 @@ class _SelectList:
         used = traced.columns.values()
         nullables = {id: self._of_relation(field).nullable for id, field in traced.columns.items()}
         nullable = may_be_null(value, nullables, grouped=self.grouped, dialect=self.reader.dialect)
-        transform = transform_of(inner, [field.transform for field in used], has_sources=bool(traced.sources))
+        transform = transform_of(
+            inner,
+            [field.transform for field in used],
+            has_sources=bool(traced.sources),
+            may_aggregate=not traced.is_plain,
+        )
         return Field(self._name_made_up(inner), type_name, traced.sources, transform, nullable), star
 
     def _name_made_up(self, value: exp.Expr) -> str | None:
@@ -316,7 +321,7 @@ class _SelectList:
                     placed.append(field)
                 elif key in item.kept and not qualified:
                     field = self.scope.merged[key]
-                self.fields.append(dataclasses.replace(field, name=renamed.get(key, field.name)))
+                self.fields.append(field.named(renamed.get(key, field.name)))
             if item.shape.more:
                 self.more |= item.shape.more
                 self.because = self.because or f"* of {item.label}: {item.shape.because}"
@@ -348,7 +353,7 @@ class _SelectList:
             if several:
                 self.give_up(several)
             name = self.reader.relations.written(alias)
-            replaced[self.names.key(name)] = dataclasses.replace(field, name=name)
+            replaced[self.names.key(name)] = field.named(name)
         return replaced
 
     def _renamed(self, star: exp.Star) -> dict[str, str]:

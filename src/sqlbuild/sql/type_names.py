@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from sqlbuild.sql.postgres_types import postgres_type_name
@@ -54,6 +55,7 @@ _DUCKDB_NAMES = {
 }
 
 
+@functools.lru_cache(maxsize=1024)
 def canonical_type(text: str | None, dialect: str) -> str | None:
     """`int4` as `INTEGER`, the way DESCRIBE shows it, or `integer`, the way psql does; None where that is not sure, as
     for nested and own types."""
