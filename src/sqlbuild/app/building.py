@@ -60,6 +60,7 @@ from sqlbuild.domain.kept_sql import sql_to_keep
 from sqlbuild.domain.nodes import PythonNode
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.run_ids import run_id_at
 from sqlbuild.domain.selection import Selected, Selection
@@ -299,7 +300,7 @@ def _providers_of(plan: Plan, *, called_only: bool) -> Iterable[str]:
             yield from step.node.providers
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Prepared:
     """A run that may begin: its target is open for writing and its state tables are there."""
 

@@ -17,6 +17,7 @@ from sqlbuild.app.target_access import Patience
 from sqlbuild.app.wiring import make_access, make_store, make_warehouse, run_async
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import ProjectError, TargetLocked, WarehouseUnreachable
 from sqlbuild.project.settings_file import read_settings
@@ -25,7 +26,7 @@ _RUNS = "runs"
 _IGNORE = ".gitignore"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CleanReport:
     """Paths relative to the project root and names of relations.
 
@@ -36,7 +37,7 @@ class CleanReport:
     kept: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Losses:
     """What removing everything would remove: runs that could be gone on with, how many others, and paths relative to
     the project root."""

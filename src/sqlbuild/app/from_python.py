@@ -24,6 +24,7 @@ from sqlbuild.app.project_root import find_root
 from sqlbuild.app.resuming import find_run, options_of_run, selection_of_run
 from sqlbuild.app.run_output import captured_logging, captured_output, plain_sink
 from sqlbuild.domain.events import Event
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.selection import Selection, split_selectors
 from sqlbuild.errors import Problem, ProjectAlreadyOpen, SqlbuildError
@@ -232,7 +233,7 @@ def _selection(
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Asked:
     project: ProjectOptions
     selection: Selection

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -20,6 +19,7 @@ from sqlbuild.app.wiring import (
     run_async,
 )
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import TargetLocked
 from sqlbuild.state.journal import FILE_NAME, target_of_journal
@@ -33,7 +33,7 @@ TESTS_FOLDER = "tests"
 Found = TypeVar("Found")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Answer(Generic[Found]):
     """What the warehouse said. `found` is None where it has no state or was not asked; then `why_not` says why."""
 

@@ -16,6 +16,7 @@ from sqlbuild.app.wiring import make_lock
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import SqlbuildError, WarehouseUnreachable
@@ -29,7 +30,7 @@ ASKING_SECONDS = 3.0
 """A server that does not say sooner who holds a target is not waited for."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LiveRun:
     """A run that has not ended: who runs it, which nodes are done and which are at work, with their attempt."""
 
@@ -39,7 +40,7 @@ class LiveRun:
     at_work: Mapping[NodeId, int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Known:
     """The past of a target with that of its `live` run, if there is one, and the last results by node, newest first."""
 
@@ -106,7 +107,7 @@ def holder_if_told(settings: Settings) -> Holder | None:
     return None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LiveRuns:
     """Runs that go on in any target of the project, and the targets of which that cannot be told."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 from sqlbuild.app.history_sources import ask_warehouse, goes_on, journals_of
@@ -11,6 +10,7 @@ from sqlbuild.app.one_node import one_node
 from sqlbuild.app.options import Compiled
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.errors import EngineError
 from sqlbuild.planner.explain_past import explain_past
@@ -23,7 +23,7 @@ _BEFORE = 20
 """So many more results are read, to say of the last ones why the node ran."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PastResult:
     """What a node did in one run, and why it ran; `why` is empty where it did not, or where that is not known."""
 
@@ -31,7 +31,7 @@ class PastResult:
     why: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class AtWork:
     """The attempt of a node that goes on at this moment; `since` is in seconds since the epoch."""
 
@@ -40,7 +40,7 @@ class AtWork:
     since: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeHistory:
     """One result of each run that had the node, the newest first.
 

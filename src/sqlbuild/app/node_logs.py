@@ -10,6 +10,7 @@ from typing import Any
 from sqlbuild.app.options import Compiled
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import PYTHON_KINDS
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.errors import SelectionError
 from sqlbuild.state.log_lines import read_log
@@ -18,7 +19,7 @@ from sqlbuild.state.node_logs import logs_of_node, runs_of_target
 _MANY = 3
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeLogReport:
     """The logs of one node in one run; without any, `note` says why."""
 

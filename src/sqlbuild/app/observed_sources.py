@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
 
 from sqlbuild.compiler.fingerprints import with_data_versions
@@ -11,9 +10,10 @@ from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import Source
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Observation:
     """`version` is None where it could not be read; `message` says why. `before` is what the target has seen last."""
 

@@ -35,6 +35,7 @@ from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.kept_sql import keys_of_last_success
 from sqlbuild.domain.past import Past, PastNode
 from sqlbuild.domain.plans import Plan, Reason
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult
 from sqlbuild.domain.selection import Selection
 from sqlbuild.errors import SelectionError
@@ -75,7 +76,7 @@ __all__ = [
 ]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeReport:
     """One node as declared, with its history; `as_of` is the last run that the history knows, `live` if it goes on."""
 

@@ -10,12 +10,13 @@ from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.project import Project
+from sqlbuild.domain.record import record
 from sqlbuild.state.run_journal import RunJournal
 
 Backend = Literal["asyncio", "trio"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ProjectOptions:
     """Which project, and what the command line says about it. `root` is absolute."""
 
@@ -27,7 +28,7 @@ class ProjectOptions:
     """Learns the project's secrets as soon as they are read."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """Limits override those of the settings; `grace` and `lock_timeout` are seconds."""
 
@@ -63,7 +64,7 @@ class RunOptions:
     """Part of a process that is not ours: its signals are left alone, and it is never ended."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Compiled:
     project: Project
     graph: Graph

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import secrets
@@ -19,6 +18,7 @@ from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.exporting import CopyOrder
 from sqlbuild.interfaces.warehouse import Connection
@@ -35,7 +35,7 @@ _NAMES = re.compile(
 _PATIENT = Patience()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class QueryResult:
     """`truncated`: there are more rows than were asked for."""
 

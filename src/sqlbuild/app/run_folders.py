@@ -11,6 +11,7 @@ from sqlbuild.app.live_runs import LiveRuns, live_runs
 from sqlbuild.app.resuming import can_be_resumed
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import SUCCESSES
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import SqlbuildError
@@ -21,7 +22,7 @@ from sqlbuild.state.run_journal import RunJournal
 _STOPPED = frozenset({129, 130, 143})
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UnfinishedRun:
     """A run whose journal is still good for something. `how` tells how it ended, in words."""
 
@@ -40,7 +41,7 @@ class UnfinishedRun:
     """It goes on."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunFolders:
     """Run ids, the newest first."""
 

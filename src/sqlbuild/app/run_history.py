@@ -12,6 +12,7 @@ from sqlbuild.app.options import ProjectOptions
 from sqlbuild.app.resuming import can_be_resumed
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.past_runs import Ending, PastRun
+from sqlbuild.domain.record import record
 from sqlbuild.domain.run_ids import time_of_run_id
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, ProjectError
@@ -22,7 +23,7 @@ from sqlbuild.state.past_runs import command_of, is_short, run_at_work, run_of_j
 from sqlbuild.state.run_journal import RunJournal
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunHistory:
     """Runs, the newest first. `why_not` says why the warehouse was not asked; then there are only those with a journal."""
 

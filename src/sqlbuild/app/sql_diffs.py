@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 from typing import Any
 
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Function, Model
 from sqlbuild.domain.past import Past
+from sqlbuild.domain.record import record
 
 UNKNOWN = "the SQL it was built with is not kept: it was built by an earlier sqlbuild"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SqlDiff:
     """`before` is None where it is not kept. Both are queries without the header, with macros expanded."""
 

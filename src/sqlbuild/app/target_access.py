@@ -7,7 +7,6 @@ in the same way and within one limit. A reader takes no lock: it only waits, whe
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import functools
 from collections.abc import Awaitable, Callable
@@ -18,6 +17,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from sqlbuild.domain.events import Event, RunWarning, WaitingForTarget
+from sqlbuild.domain.record import record
 from sqlbuild.errors import EngineError, TargetLocked
 from sqlbuild.interfaces.target_lock import TargetLock
 from sqlbuild.interfaces.warehouse import Warehouse
@@ -30,7 +30,7 @@ def _nobody(_event: Event) -> None:
     """Told to nobody."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How many seconds a command waits for its target, and who is told meanwhile."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import dis
 import sys
 from types import CellType, CodeType, FunctionType
+
+from sqlbuild.domain.record import record
 
 MISSING = object()
 """Stands for a global without a value and for an empty closure cell."""
@@ -26,7 +27,7 @@ _SMALL_INTS = _operations({"LOAD_SMALL_INT": 0})
 _ATTRIBUTES = _operations({"LOAD_ATTR": 1 if sys.version_info >= (3, 12) else 0, "LOAD_METHOD": 0})
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CodeReads:
     """Global names read by a code object and the code nested in it.
 

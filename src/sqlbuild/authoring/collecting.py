@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import dataclasses
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
@@ -16,12 +15,13 @@ from sqlbuild.authoring.code_reads import MISSING, CodeReads, cell_values, reads
 from sqlbuild.authoring.factory_calls import Factory
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import PythonNode
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 
 _collector: contextvars.ContextVar[Collector | None] = contextvars.ContextVar("sqlbuild_collector", default=None)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Importing:
     """A project file that is being imported; nodes declared meanwhile belong to the innermost scanned one.
 
@@ -34,7 +34,7 @@ class Importing:
     helper: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Collected:
     """A node, the function its own code stands in (under any wrappers), and what that code read when it was declared.
 

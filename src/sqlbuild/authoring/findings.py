@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Finding:
     message: str
     help: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Coroutine, Mapping
 from typing import Any, Literal
 
@@ -12,13 +11,14 @@ from sqlbuild.authoring.pending import Pending
 from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.authoring.provided import Provided
 from sqlbuild.authoring.queries import AsyncQuery, Query, checked_statement
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Skip, SkipMode
 from sqlbuild.interfaces.node_session import NodeSession
 from sqlbuild.interfaces.warehouse import Parameters
 from sqlbuild.refs import Reference
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class HookDestination:
     """The table or view that the model builds; `qualified` is quoted, the others are not."""
 
@@ -28,7 +28,7 @@ class HookDestination:
     table: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class HookCall:
     """Which call of a hook this is."""
 

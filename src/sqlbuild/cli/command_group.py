@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import typing
 
@@ -11,9 +10,10 @@ import typer.core
 import typer.main
 
 from sqlbuild.cli.options import with_shared_options
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Command:
     """`purpose` is the first sentence of the function's docstring; the function stands in cli/, in `module`."""
 

@@ -18,13 +18,14 @@ from sqlbuild.cli.interrupts import EXIT_CODES
 from sqlbuild.cli.options import colour_allowed, environment
 from sqlbuild.cli.output import is_terminal, write_document, write_error_text
 from sqlbuild.domain.masking import Masker
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem, SqlbuildError
 
 SCHEMA_VERSION = 1
 _SETTINGS_FILE = "sqlbuild_project.toml"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ErrorReport:
     """What the command line asked for, read from it directly because it may be the thing that is wrong."""
 

@@ -16,9 +16,10 @@ import typer
 from sqlbuild.cli.interrupts import Stopped
 from sqlbuild.cli.output import is_terminal
 from sqlbuild.domain.masking import Masker
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SharedOptions:
     """`project_dir` is as given; `environ` is a copy of the environment."""
 

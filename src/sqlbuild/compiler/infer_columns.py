@@ -42,6 +42,7 @@ from sqlbuild.domain.nodes import (
     name_of_declaration,
 )
 from sqlbuild.domain.project import ExportedSql, Project
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.errors import Problem
@@ -66,7 +67,7 @@ NOWHERE_ELSE: Mapping[NodeId, Relation] = {}
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeColumns:
     """What is known about one node's columns. `complete`: it surely has no others.
 
@@ -87,7 +88,7 @@ class NodeColumns:
     code: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class InferredColumns:
     nodes: Mapping[NodeId, NodeColumns]
     """Of every node but tasks and checks."""

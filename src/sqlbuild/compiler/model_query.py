@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,6 +11,7 @@ from sqlbuild.domain.cursor_windows import Window
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.incremental import CursorType, IncrementalSql
 from sqlbuild.domain.nodes import Declaration, Function, Model
+from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import Expansion, shifted
 from sqlbuild.refs import Reference
 from sqlbuild.sql.rendering import Edit, Readable, edited, in_brackets, reference_edits, render_casts
@@ -22,7 +22,7 @@ _WIDE = Window(start=_FIRST, end=_LAST, covers_from=_FIRST)
 _WIDE_NUMBERS = Window(start=-(10**15), end=10**15, covers_from=-(10**15))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RenderedQuery:
     """`sql`, `expansions` and `incremental_sql` of a node."""
 

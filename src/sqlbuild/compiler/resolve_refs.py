@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 
 from sqlbuild.authoring.declare import declaration_of
@@ -25,6 +24,7 @@ from sqlbuild.domain.nodes import (
     name_of_declaration,
 )
 from sqlbuild.domain.project import Project
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.refs import CALLS, Reference, ReferenceKind
 
@@ -35,7 +35,7 @@ _READABLE: Mapping[NodeKind, ReferenceKind] = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """The declarations of a project by node id, in their order, and what each one depends on.
 

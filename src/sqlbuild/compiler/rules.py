@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -46,6 +45,7 @@ from sqlbuild.domain.nodes import (
     place_of_declaration,
 )
 from sqlbuild.domain.project import Project
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 
 MAX_NAME_LENGTH = 63
@@ -59,7 +59,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _TYPE = re.compile(r"""(?:[^'"();\[\]{}\\-]|'[^']*'|"[^"]*"|[(\[]|[)\]]|-(?!-))+""")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Checked:
     """What the rules look at."""
 

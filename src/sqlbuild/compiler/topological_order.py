@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 
 MAX_CYCLES = 20
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Order:
     """`nodes` has every node once. Where there are no `cycles` upstreams come first; each cycle begins with its
     earliest declared node and does not repeat it at the end. Of very many cycles only the first are given."""

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.unit_test_text import SqlText
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import shifted
 from sqlbuild.domain.unit_tests import UnitTestCte
 from sqlbuild.sql.query_analysis import Finding, InputReference, QueryInput
@@ -23,7 +24,7 @@ _TOKEN = re.compile(
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Analysed:
     """`columns` are None where they are not known; `findings` are by lines of the text that was analysed."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 
 from sqlbuild.compiler.unit_test_text import Reading, SqlText
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.domain.unit_tests import MOCKS, CteRole, UnitTest, UnitTestCte
 from sqlbuild.refs import Reference, ReferenceKind
@@ -31,7 +31,7 @@ def mocked_by(cte: UnitTestCte) -> Reference | None:
     return None if kind is None else Reference(kind, cte.subject.lower())
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Closure:
     """What a CTE needs of its test: helpers and mocks by lower-case name, those that are read first; and the references
     that it and its helpers make."""

@@ -25,6 +25,7 @@ from sqlbuild.compiler.unit_test_windows import windows_of
 from sqlbuild.domain.ids import NodeId, Place
 from sqlbuild.domain.nodes import Model, UnitTest
 from sqlbuild.domain.project import Project
+from sqlbuild.domain.record import record
 from sqlbuild.domain.unit_tests import (
     ACTUAL,
     EXPECTED,
@@ -40,7 +41,7 @@ from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import CALLS, Reference
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CompiledUnitTest:
     """`tests` are the models that it is about; `code` is a digest of all that it runs."""
 
@@ -49,7 +50,7 @@ class CompiledUnitTest:
     code: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CompiledUnitTests:
     tests: Mapping[NodeId, CompiledUnitTest]
     problems: tuple[Problem, ...] = ()

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Column:
     """One declared or inferred column; `type` is the warehouse's spelling or None where unknown."""
 
@@ -19,7 +20,7 @@ class Column:
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ColumnReference:
     """A column of an upstream node that another one is made of.
 

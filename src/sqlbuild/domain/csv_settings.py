@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from sqlbuild.domain.record import record
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+
+@record(frozen=True, slots=True, kw_only=True)
 class CsvSettings:
     """The names are those of Python's csv module and of pandas."""
 

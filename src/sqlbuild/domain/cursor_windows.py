@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import dataclasses
 import datetime
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +16,7 @@ from sqlbuild.domain.incremental import (
     Span,
     parse_span,
 )
+from sqlbuild.domain.record import record
 
 MAX_BATCHES = 100_000
 _GRAINS = list(Grain)
@@ -25,7 +25,7 @@ _FIRST, _LAST = map(datetime.datetime.fromisoformat, ("0001-01-01", "9999-12-31"
 _SECONDS_OF = {Grain.SECOND: 1, Grain.MINUTE: 60, Grain.HOUR: 3_600, Grain.DAY: 86_400}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Extent:
     """The lowest and the highest cursor value of an input or a table; None for both without any."""
 
@@ -35,7 +35,7 @@ class Extent:
     """The column is one of moments with a time zone."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Window:
     """From `start` up to but without `end`; nothing is in it if `end` is not above `start`."""
 
@@ -52,7 +52,7 @@ class Window:
         return f"{value_text(self.start)} to {value_text(self.end)}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NoRows:
     """No window can be told: these inputs, by their place, have no rows. `partly`: others have some."""
 
@@ -60,7 +60,7 @@ class NoRows:
     partly: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What is known of the inputs; `watermarks` are the places of those that bound the window."""
 

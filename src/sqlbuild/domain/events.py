@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.plans import Plan
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import ErrorFacts, NodeResult, RunResult
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunStarted:
     at: float
     run_id: str
@@ -32,7 +33,7 @@ class NodeStarted:
     attempt: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NodeStaged:
     """A model waits for its gates: it holds no slot. When they have ended it is started once more, in the same attempt."""
 
@@ -43,7 +44,7 @@ class NodeStaged:
     gates: tuple[NodeId, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NodeProgress:
     at: float
     node: NodeId
@@ -52,7 +53,7 @@ class NodeProgress:
     message: str | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NodeLogged:
     at: float
     node: NodeId
@@ -63,7 +64,7 @@ class NodeLogged:
     fields: Mapping[str, object]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LogLinesDropped:
     """More was logged than could be shown, and this many messages were not, by level. The nodes' logs have them."""
 
@@ -71,7 +72,7 @@ class LogLinesDropped:
     counts: Mapping[str, int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NodeRetrying:
     at: float
     node: NodeId
@@ -90,7 +91,7 @@ class NodeFinished:
     result: NodeResult
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PoolPaused:
     """A service asked `node` to wait: nobody takes the pool for so many seconds."""
 
@@ -101,7 +102,7 @@ class PoolPaused:
     name: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PoolUse:
     """By `pool:name`, of ctx.pool blocks only: slots that they hold besides their nodes' own, and how many wait."""
 
@@ -110,7 +111,7 @@ class PoolUse:
     waiting: Mapping[str, int]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class WaitingForTarget:
     """Another process holds the target; told once, and again from time to time. No run has begun yet."""
 
@@ -122,7 +123,7 @@ class WaitingForTarget:
     """Seconds, both."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RunStopping:
     """A signal or --fail-fast stops the run; `grace` is how many seconds threads are waited for."""
 
@@ -131,7 +132,7 @@ class RunStopping:
     grace: float
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RunNote:
     """Something was put in order that nobody has to look at."""
 
@@ -139,13 +140,13 @@ class RunNote:
     message: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RunWarning:
     at: float
     message: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RunFinished:
     at: float
     result: RunResult

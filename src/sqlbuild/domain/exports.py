@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
+
+from sqlbuild.domain.record import record
 
 
 class ExportFormat(enum.StrEnum):
@@ -21,7 +22,7 @@ class ExportFormat(enum.StrEnum):
     """Arrow's IPC file format."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExportResult:
     """What `ctx.export(...)` has written; of a partitioned export, all of its files together."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import enum
+
+from sqlbuild.domain.record import record
 
 
 class FreshnessStrategy(enum.StrEnum):
@@ -24,7 +25,7 @@ class VersionKind(enum.StrEnum):
     STRING = "string"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Freshness:
     """The `freshness` of a source. Durations are seconds; `kind` is None for what the warehouse knows of a table."""
 

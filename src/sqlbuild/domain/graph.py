@@ -11,6 +11,7 @@ from sqlbuild.domain.hooks import CompiledHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import Audit, Declaration, Function, Model, PythonFunction, Seed, Severity, Source, UnitTest
+from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.errors import Problem
@@ -100,7 +101,7 @@ class Fingerprint:
         return tuple(changed) or ("code",)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Node:
     """One compiled node."""
 
@@ -164,7 +165,7 @@ def _common(declaration: Declaration) -> PythonFunction | Model | Source | Seed 
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Graph:
     """Nodes in a topological order (upstreams first), with edges both ways."""
 

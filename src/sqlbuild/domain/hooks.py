@@ -7,6 +7,7 @@ import enum
 from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 
 RUN_ID_MARK = "sqlbuild_run_id_of_hook_9f27c1"
@@ -18,7 +19,7 @@ class HookPhase(enum.StrEnum):
     POST = "post_hooks"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SqlHook:
     """One statement; what it reads still stands in it as `__ref("x")` until the project is compiled."""
 
@@ -39,7 +40,7 @@ class SqlHook:
         return f"{self.phase}[{self.index}] " + (f'sql("{self.name}")' if self.name else "inline_sql(...)")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PythonHook:
     """A call of a function that `@hook` has decorated."""
 
@@ -57,7 +58,7 @@ class PythonHook:
 ModelHook = SqlHook | PythonHook
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CompiledHook:
     """A hook as it runs: `sql`, or a call of `function` by name of its parameters.
 

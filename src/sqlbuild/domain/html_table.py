@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+
+from sqlbuild.domain.record import record
 
 _CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Folded:
     """A cell that shows `head` and, opened, `text` as it stands."""
 

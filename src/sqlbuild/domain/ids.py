@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 from typing import NewType
+
+from sqlbuild.domain.record import record
 
 NodeId = NewType("NodeId", str)
 """`kind:name`, for example `asset:orders_export`."""
@@ -39,7 +40,7 @@ def name_of(node: NodeId) -> str:
     return node.partition(":")[2]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Relation:
     """A table or view: database (empty: the connection's own), schema and name, all unquoted."""
 
@@ -63,7 +64,7 @@ def parse_relation(text: str) -> Relation | None:
     return Relation(*[""] * (3 - len(parts)), *parts)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Place:
     """Where something is declared: path relative to the project root, line and column from 1."""
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from sqlbuild.domain.ids import NodeId, Place
+from sqlbuild.domain.record import record
 
 CursorValue = int | datetime.datetime
 """A whole number, or a moment without a time zone (UTC where the column has one)."""
@@ -52,7 +53,7 @@ class OnSchemaChange(enum.StrEnum):
     FAIL = "fail"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Span:
     """A length of time, calendar months apart from seconds; on a scale of whole numbers its seconds are counted."""
 
@@ -85,7 +86,7 @@ def parse_span(text: str) -> Span | None:
     return span if span != Span() else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CursorInput:
     """One entry of `cursor_inputs`: a model, source or seed that the query reads, and its cursor column."""
 
@@ -98,7 +99,7 @@ class CursorInput:
     place: Place | None = dataclasses.field(default=None, compare=False, repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What of the table is built again when the model itself has changed: nothing, all, or the last `span`."""
 
@@ -112,7 +113,7 @@ class Replay:
 FORWARD = Replay()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class BatchLimit:
     """What is done when more batches are due than one build is to do."""
 
@@ -120,7 +121,7 @@ class BatchLimit:
     action: LimitAction = "error"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Incremental:
     """The part of a MODEL header that says how the table grows. What depends on the type of the cursor is kept as it
     was written: text, or a whole number; `domain.cursor_windows` says what it means."""
@@ -156,7 +157,7 @@ class Bound(enum.StrEnum):
     END = "end"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CursorCall:
     """A `__cursor_start()` or `__cursor_end()` in a query, as written or as a macro gave it."""
 
@@ -164,7 +165,7 @@ class CursorCall:
     place: Place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class BoundOf:
     """Where a bound of the window stands in SQL: of the type that an input's column has, or of the window's own."""
 
@@ -173,7 +174,7 @@ class BoundOf:
     """Its place in `IncrementalSql.inputs`."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ReadInput:
     """An input with a cursor, as the query reads it."""
 
@@ -188,7 +189,7 @@ class ReadInput:
     """Of an incremental model whose own cursor that column is."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class IncrementalSql:
     """The query of an incremental model, in which the bounds of a window have still to be put."""
 
@@ -196,7 +197,7 @@ class IncrementalSql:
     inputs: tuple[ReadInput, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Refresh:
     """What a command asks of all incremental models of a run. Bounds are as written; the end is exclusive."""
 
@@ -210,7 +211,7 @@ class Refresh:
 NO_REFRESH = Refresh()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class IncrementalBuild:
     """What one build of an incremental model is to do, as far as it can be said before its inputs are looked at."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 
 
 class Direction(enum.StrEnum):
@@ -14,7 +14,7 @@ class Direction(enum.StrEnum):
     BOTH = "both"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Point:
     """A node, or one of its columns."""
 
@@ -22,7 +22,7 @@ class Point:
     column: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Edge:
     """`target` is made of `source`. `transform` is that of `domain.columns.ColumnReference`; empty between nodes."""
 
@@ -31,7 +31,7 @@ class Edge:
     transform: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Lineage:
     """What was found around `focus`, nearest first; `notes` say where it could not be followed further."""
 

@@ -13,6 +13,7 @@ from sqlbuild.domain.freshness import Freshness
 from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.incremental import CursorCall, Incremental
+from sqlbuild.domain.record import record
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference as SqlReference
@@ -62,7 +63,7 @@ AuditValue = str | bool | int | float | None | Reference | tuple["AuditValue", .
 """What an audit is given for one of its parameters."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class AuditUse:
     """One entry of `audits`, as it stands at a model, a source or a seed, or at one of its columns."""
 
@@ -77,7 +78,7 @@ class AuditUse:
     meta: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Model:
     """One `models/**/*.sql` file: its header's settings (defaults applied) and its query."""
 
@@ -125,7 +126,7 @@ class Model:
         return self.materialized is not Materialization.VIEW
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Function:
     """One `functions/**/*.sql` file: a function that the warehouse keeps and SQL calls."""
 
@@ -165,7 +166,7 @@ class Function:
         return f'{"__table_fn" if self.is_table else "__udf"}("{self.name}")({arguments})'
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LoadSettings:
     """How rows get into a table, as declared by `@loader` or in the source's YAML. What is None was not declared."""
 
@@ -178,7 +179,7 @@ class LoadSettings:
     """At most as many rows go to the warehouse at once."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Source:
     """One entry of a `sources/*.yml` file: an existing table, or a SQL expression read in its place.
 
@@ -211,7 +212,7 @@ class Source:
         return self.load is not None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Seed:
     """One `seeds/**/*.csv` file, as an entry of a `seeds/**/*.yml` file declares it."""
 
@@ -241,7 +242,7 @@ _NO_META: Mapping[str, object] = {}
 """One for all: there are thousands of Python nodes, and few have any."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PythonFunction:
     """What every Python node has in common; made by the decorators when the function is defined."""
 
@@ -268,12 +269,12 @@ class PythonFunction:
     """It honours `ctx.dry_run`, so that `--dry-run` may call it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Task:
     declared: PythonFunction
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Asset:
     declared: PythonFunction
     columns: tuple[Column, ...] = ()
@@ -281,7 +282,7 @@ class Asset:
     """Asset column -> (node name, column) pairs, as declared."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Loader:
     """Fills the managed source of the same name, or a table of its own. What is None was not declared."""
 
@@ -295,13 +296,13 @@ class Loader:
     batch_rows: int | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Check:
     declared: PythonFunction
     severity: Severity = Severity.ERROR
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Audit:
     """A query for rows that must not be: one audit of a model, source or seed, or a singular one of its own file."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation
 from sqlbuild.domain.nodes import Source
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import SUCCESSES, RunResult, Status
 
 
@@ -24,7 +25,7 @@ class PastNode(NamedTuple):
     """Median of the last five successful durations."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Past:
     nodes: Mapping[NodeId, PastNode] = dataclasses.field(default_factory=dict)
     relations: frozenset[Relation] = frozenset()

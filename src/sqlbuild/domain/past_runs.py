@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Status
 
 
@@ -21,7 +22,7 @@ class Ending(enum.StrEnum):
     """Its journal cannot be read, and the warehouse has nothing of it."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PastRun:
     """One run, from its beginning to its last end, however often it was gone on with. Times are seconds since the epoch."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from collections.abc import Mapping
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.incremental import IncrementalBuild
+from sqlbuild.domain.record import record
 
 
 class Reason(enum.StrEnum):
@@ -26,7 +26,7 @@ class Reason(enum.StrEnum):
     """Nothing changed; it runs because it was selected."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Step:
     """One node of a plan."""
 
@@ -57,7 +57,7 @@ class Step:
         return fingerprint.stored_as_stale() if self.reads_stale else fingerprint.stored()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Plan:
     target: str
     graph: Graph

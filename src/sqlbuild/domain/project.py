@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import Declaration, PythonFunction
 from sqlbuild.domain.providers import ProviderDeclaration
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NamedTable:
     """A table that SQL in Python code names itself: `parts` of its name without quotes, in lower case where they had none."""
 
@@ -24,7 +25,7 @@ class NamedTable:
     """Else it is written to."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExportedSql:
     """What an asset exports: a query with `__ref("x")` in it, or without `sql` all of the one reference."""
 
@@ -32,7 +33,7 @@ class ExportedSql:
     references: tuple[SqlReference, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CodeFacts:
     """What a Python node's fingerprint is made of, besides its declaration and its upstreams.
 
@@ -53,7 +54,7 @@ class CodeFacts:
     """If all that an asset does in the warehouse is one export."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Project:
     root: str
     settings: Settings

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ProviderDeclaration:
     name: str
     """Of parameters and of `ctx.providers`: the class's name in snake_case."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 
 MAX_NAME_BYTES = 63
 """Bytes of a name that PostgreSQL keeps."""
@@ -22,7 +23,7 @@ _NOT_IN_A_NAME = re.compile(r"\W+")
 _DIGEST_LENGTH = 12
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Index:
     """One index of a table."""
 

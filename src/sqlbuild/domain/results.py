@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlbuild.domain.html_table import Cell, Folded, html_table
 from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.record import record
 from sqlbuild.errors import RunFailed
 
 
@@ -42,7 +43,7 @@ class SkipMode(enum.StrEnum):
     HARD = "hard"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeValue:
     """What `ctx.result(...)` returns: hand it back from the function."""
 
@@ -51,7 +52,7 @@ class NodeValue:
     materialized: bool | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Skip:
     """What `ctx.skip(...)` returns: hand it back from the function."""
 
@@ -69,7 +70,7 @@ class Verdict(enum.StrEnum):
     WARN = "warn"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What `ctx.pass_(...)`, `ctx.fail(...)` and `ctx.warn(...)` return: hand it back from the function."""
 
@@ -78,7 +79,7 @@ class CheckResult:
     metadata: object = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UpstreamResult:
     """What `ctx.result_of(...)` gives: an upstream's stored result. `ts` is its end as an aware UTC datetime."""
 
@@ -90,7 +91,7 @@ class UpstreamResult:
     materialized: bool | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ErrorFacts:
     """An exception as it is reported and stored; `traceback` starts at the author's first frame."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import decimal
 import math
 from collections.abc import Sequence
 from typing import Any
+
+from sqlbuild.domain.record import record
 
 LONGEST_VALUE = 500
 """Characters of one value that are kept."""
@@ -15,7 +16,7 @@ LONGEST_VALUE = 500
 Row = tuple[Any, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Difference:
     """A row that is missing (only `expected`), unexpected (only `actual`), or both: the nearest to each other.
 

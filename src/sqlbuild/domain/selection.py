@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Selection:
     """Selectors as the command line gives them; no `select` means everything."""
 
@@ -44,7 +44,7 @@ class Selection:
     """Nothing but checks: those that are selected, and those of what is selected, against what exists."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Selected:
     """The nodes a selection means. Sources may be among them; a plan leaves them out."""
 

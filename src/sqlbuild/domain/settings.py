@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.nodes import RunScope, Severity
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Connection:
     """How to reach a warehouse. For DuckDB `options["database"]` is a path (absolute after loading) or `:memory:`."""
 
@@ -18,7 +19,7 @@ class Connection:
     options: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Target:
     """A named place to build into."""
 
@@ -29,7 +30,7 @@ class Target:
     vars: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Pool:
     """A named limit. `rate` is tokens a second; `burst` how many may be taken at once after a pause."""
 
@@ -39,7 +40,7 @@ class Pool:
     burst: int = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """The `[settings]` table."""
 
@@ -65,7 +66,7 @@ class RunSettings:
     default_audit_run_scope: RunScope = RunScope.DELTA_AND_FINAL
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything `sqlbuild_project.toml` and `sqlbuild_local.toml` say."""
 

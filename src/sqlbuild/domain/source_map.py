@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Expansion:
     """What a macro call became: the expanded text from `start` to `end`.
 
@@ -30,7 +31,7 @@ class Expansion:
         return f"the SQL of the macro {self.macro} ({self.defined})"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Written:
     """Where a piece of expanded text comes from: its place in the author's file, which is a call's if `expansion`."""
 

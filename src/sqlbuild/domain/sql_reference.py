@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 from sqlbuild.refs import Reference
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SqlReference:
     """A `__ref("x")`, `__source("x")`, `__seed("x")`, `__udf("x")` or `__table_fn("x")` in SQL text.
 

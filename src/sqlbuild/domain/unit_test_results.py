@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 from sqlbuild.domain.row_differences import Difference, Row, plain_value, value_text
 
 NOT_AS_EXPECTED = "NotAsExpected"
@@ -19,7 +19,7 @@ _LONGEST_CELL = 32
 _GAP = 2
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Compared:
     """A model beside what was expected of it; `differences` are the first of them."""
 
@@ -40,7 +40,7 @@ class Compared:
         return not (self.missing or self.unexpected or self.unknown_columns)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Asserted:
     """An assertion, and the first of the rows that it gave."""
 

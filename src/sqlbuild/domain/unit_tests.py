@@ -7,6 +7,7 @@ import enum
 from collections.abc import Mapping
 
 from sqlbuild.domain.ids import NodeId, Place, Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import Expansion, written_in_line
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.retries import RetryPolicy
@@ -42,7 +43,7 @@ MOCKS = frozenset({CteRole.SOURCE, CteRole.REF, CteRole.SEED, CteRole.TABLE_FN})
 """Roles of CTEs that stand in the place of relations."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UnitTestCte:
     """One CTE of a test; `sql` is its body, whose first character stands at `sql_line` and `sql_column` of the file."""
 
@@ -63,7 +64,7 @@ class UnitTestCte:
     """It is `SELECT * FROM __empty_fixture()`: all columns of what it stands for, and no rows."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UnitTest:
     """One `TEST (...)` block, or one case of it."""
 
@@ -93,7 +94,7 @@ class UnitTest:
     cursor_end: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlacedLines:
     """Lines `first` to `last` of some SQL, from 1, that were taken from a file, where the first of them is `line`.
 
@@ -118,7 +119,7 @@ class PlacedLines:
         return Place(self.path, self.line + line - self.first, moved)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PlacedSql:
     """SQL put together from several files; `lines` are in its order and do not overlap."""
 
@@ -137,7 +138,7 @@ ACTUAL = '"__sqb_actual"'
 EXPECTED = '"__sqb_expected"'
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Verification:
     """One thing that a test verifies: the rows of a model, or that an assertion gives none.
 
@@ -152,7 +153,7 @@ class Verification:
     ctes: PlacedSql
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class FunctionCopy:
     """A SQL function as it is in the project now, for a test that calls it as `relation`; `sql` is its rendered SQL."""
 
@@ -163,7 +164,7 @@ class FunctionCopy:
     """What it takes and gives, for fingerprints."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UnitTestPlan:
     """What a test does, found out when the project is compiled. Names of nodes are without their kind."""
 

@@ -5,10 +5,11 @@ A type that DuckDB has not is text: it is never taken for one that is nearly the
 
 from __future__ import annotations
 
-import dataclasses
 import gc
 from collections.abc import Sequence
 from typing import Any
+
+from sqlbuild.domain.record import record
 
 _NUMERIC = 1700
 _PADDED = 1042
@@ -53,7 +54,7 @@ ORDER BY number
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CopiedColumn:
     """`type` is PostgreSQL's, as it spells it; `scalar` DuckDB's, of the elements if it `is_array`."""
 

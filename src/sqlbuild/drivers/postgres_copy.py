@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
 
@@ -14,7 +14,7 @@ _PLACE = re.compile(r"(?:.*\n)?COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?"
 """The last line: of a JSON value it says before what is wrong with that."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """`state` is the SQLSTATE, empty if the server has not answered; `row` counts from 1."""
 

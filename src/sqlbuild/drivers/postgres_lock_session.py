@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated_opening
 from sqlbuild.drivers.postgres_opening import ServerAddress, connected
 from sqlbuild.errors import WarehouseUnreachable
@@ -52,7 +52,7 @@ LIMIT 1
 _END_OTHER = "SELECT pg_terminate_backend($1)"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LockHolder:
     """Whose session holds the lock: the server's process, what it has said, and the name that everybody may see.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
 
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated_opening
 from sqlbuild.drivers.postgres_pool import ServerConnection
 
@@ -20,7 +20,7 @@ _NOTICE_DEATH = f"SET {_CHECK_INTERVAL} = '1s';"
 """For so long a statement goes on when the process that has sent it is gone."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ServerAddress:
     """Where a server is and how to get in. `arguments` are those of `asyncpg.connect`; `dsn_options` can only stand in
     a DSN. Without `prepared_statements` a pooler such as PgBouncer may give each transaction another server connection.

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
 from sqlbuild.drivers.postgres_copied_types import TEXT, CopiedColumn, copied_columns
 from sqlbuild.drivers.postgres_pipe import PipeBroken, RowPipe
@@ -47,7 +48,7 @@ _RAISED = re.compile(r"(?:Conversion Error|Invalid Input Error): ((?:column|time
 _MAX_SHOWN = 100
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class QueryText:
     """What is done to the text of a statement: `one_query` takes its end off or raises WarehouseError, `first_word`
     tells the kind, `with_literals` puts values in the place of `$1`, `$2`."""
@@ -57,7 +58,7 @@ class QueryText:
     with_literals: Callable[[str, Sequence[str]], str]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CopiedQuery:
     """`sql` stands in COPY; `asked` is what it was made of."""
 
@@ -258,7 +259,7 @@ class ServerCopy:
         await before.finish()
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class DuckDBOrder:
     """What DuckDB does with the rows of the server's query `sql`: the statement that `command` makes of a query for them.
 

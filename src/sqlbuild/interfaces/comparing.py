@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.nodes import Function
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.warehouse import Connection
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class QueryColumn:
     """One column of a query; `type` is spelled as it may stand in a CAST."""
 
@@ -22,7 +22,7 @@ class QueryColumn:
     """What its values are cast to, to be compared: not every type can be."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CopiedFunction:
     """A SQL function that statements call as `relation`; its SQL calls others in the same way."""
 

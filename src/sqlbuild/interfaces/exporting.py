@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from sqlbuild.domain.exports import ExportFormat, ExportResult
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.warehouse import Connection
 from sqlbuild.refs import Reference
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExportOrder:
     """The arguments of one `ctx.export(...)`. Without a format the path's suffix tells it."""
 
@@ -41,7 +42,7 @@ class ExportSession(Protocol):
         """From any thread, without waiting: nothing of the export stays. Does nothing for one that has ended."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CursorRange:
     """Rows whose `column` is beyond `after` and up to `upto`, both as text of the column's type.
 
@@ -54,14 +55,14 @@ class CursorRange:
     upto: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ParquetRows:
     """The rows of a Parquet file on this machine, in the place of a query's."""
 
     path: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CopyOrder:
     """The rows of a query go into a file, or with `partition_by` into files of the folder `path`; `cursor` is for a query.
 
@@ -75,7 +76,7 @@ class CopyOrder:
     cursor: CursorRange | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Copied:
     """`rows_of_files` (path -> rows) is empty where the warehouse does not tell it."""
 

@@ -6,13 +6,13 @@ call stops its statement. Errors are `WarehouseError`.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 from typing import Protocol
 
 from sqlbuild.domain.cursor_windows import Extent, Window
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.incremental import CursorType, IncrementalStrategy, OnSchemaChange
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection
 
 
@@ -25,7 +25,7 @@ class Standing(enum.Enum):
     """A view, for example: it cannot grow."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class DeltaOrder:
     """What a delta does to which table.
 
@@ -45,7 +45,7 @@ class DeltaOrder:
     how: BuildOrder = PLAIN_BUILD
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What a delta has done. `notes` are worth telling: what was ignored, or cannot be undone."""
 

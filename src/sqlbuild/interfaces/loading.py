@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.nodes import WriteStrategy
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection
 
 
@@ -36,7 +37,7 @@ class ValueKind(enum.StrEnum):
     """The values are JSON text already."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ValueColumn:
     """The values of one column, None or of `kind`; without a kind all are None.
 
@@ -48,7 +49,7 @@ class ValueColumn:
     scale: int = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RowBatch:
     """Some rows of a load, column by column: as Python values, or as a pyarrow RecordBatch in their place.
 
@@ -65,7 +66,7 @@ class RowBatch:
     arrow: Any = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LoadOrder:
     """What a load does to which table.
 
@@ -88,7 +89,7 @@ class LoadOrder:
     view, and also if there are no rows."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What a load has done."""
 
@@ -135,7 +136,7 @@ class Loading(Protocol):
         """Whether there is a table or view of that name."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class UpstreamFacts:
     """A table that a loader may read: what stands for it in a FROM clause, and its cursor column if it has one."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import UpstreamResult
 from sqlbuild.interfaces.exporting import ExportSession
 from sqlbuild.interfaces.loading import LoadSession
@@ -17,7 +17,7 @@ from sqlbuild.refs import Reference
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeFacts:
     """What a node may know of itself and its run."""
 

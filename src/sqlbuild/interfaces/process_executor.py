@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from sqlbuild.domain.record import record
 
-@dataclasses.dataclass(frozen=True, slots=True)
+
+@record(frozen=True, slots=True)
 class WorkerEnded:
     """The worker has told how its order ended, in the words of the one who gave the order."""
 
     ending: Any
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class WorkerDied:
     """`how` continues `the worker process ...`, for example `was killed by SIGSEGV`."""
 
@@ -22,7 +23,7 @@ class WorkerDied:
     signal: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class WorkerKilled:
     """The worker was killed on purpose: the order took longer than its time limit (`late`), or everything stops."""
 

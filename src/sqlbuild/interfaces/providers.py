@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from sqlbuild.domain.record import record
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+
+@record(frozen=True, slots=True, kw_only=True)
 class ProviderContext:
     """What `setup(ctx)` of a provider receives."""
 

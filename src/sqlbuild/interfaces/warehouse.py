@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from sqlbuild.domain.ids import NodeId, Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.relation_options import Grants, Index
 
 Parameters = Sequence[object] | Mapping[str, object] | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CommitMarker:
     """A row of `_sqlbuild_commits`, written in the very transaction that it tells of, with the time of that.
 
@@ -41,7 +42,7 @@ def _to_nobody(_message: str) -> None:
     """Nobody wants to know."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class BuildOrder:
     """What is asked of a table or view besides its rows. A warehouse passes over what it does not have."""
 

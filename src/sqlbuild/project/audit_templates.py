@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import AuditValue, Severity
+from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import end_of_comment, end_of_quoted
 from sqlbuild.refs import CALLS, Reference
 from sqlbuild.sql.rendering import quote_identifier
@@ -23,7 +23,7 @@ _INTERPOLATED = frozenset({"enum", "const"})
 """`@enum(...)` and `@const(...)` are no parameters."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class GenericAudit:
     """One definition; `sql` is everything behind its header."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.settings_file import PROJECT_FILE
 
@@ -26,7 +26,7 @@ _SUFFIXES = {
 _PYTHON_FOLDERS = ("assets", "tasks", "loaders", "checks", "python")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ProjectFiles:
     """Sorted paths relative to the root, with forward slashes."""
 

@@ -15,10 +15,10 @@ wherever blanks may.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.located import Call, Located
 from sqlbuild.project.sql_text import Unclosed, end_of_quoted, skip_blank
@@ -46,7 +46,7 @@ _SQL_LISTS = {"indexes": frozenset({"columns", "include"})}
 """Key of a header -> keys somewhere below it whose lists hold SQL."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Header:
     """The entries of a header as one table, and the offset behind its final semicolon; None if that is not found."""
 

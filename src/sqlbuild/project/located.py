@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.text_file import TextFile
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Located:
     """One value: text, a number, true, false, null, a tuple of values, a table of values or a `Call`.
 
@@ -31,7 +31,7 @@ class Located:
         return self.file.problem(code, message, help, offset, severity=severity)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Call:
     """`name ("x", key value)` as a value: a word with arguments, by position and by key."""
 

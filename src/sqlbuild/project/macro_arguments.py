@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import re
 import string
 import warnings
 from collections.abc import Callable, Mapping
 
+from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import Unclosed, end_of_comment
 from sqlbuild.project.text_file import TextFile
 
@@ -42,7 +42,7 @@ class WrongArguments(Exception):
         self.help = help
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Arguments:
     """`end` is the offset behind the closing bracket."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import inspect
 import os
@@ -15,6 +14,7 @@ from types import FunctionType
 from sqlbuild.authoring.macro_context import MacroContext
 from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem, SqlbuildError
 from sqlbuild.project.find_files import walk_files
@@ -44,7 +44,7 @@ class UnreadableMacros(Exception):
     """The macro may stand in a file that could not be imported, which is a problem already."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Macro:
     name: str
     place: Place
@@ -63,7 +63,7 @@ class Macro:
         return f"@py.{self.name}({', '.join(parameters)})"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Folder:
     """The macros of one folder; `unreadable` if a file of it could not be imported."""
 

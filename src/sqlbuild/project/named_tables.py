@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterator
 
+from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted
 
 HOLE = "\0"
@@ -45,7 +45,7 @@ _CLAUSES = frozenset(
 _CTE = re.compile(rf"({_PART})\s*+(?:\([^()]*+\)\s*+)?AS\s++(?:(?:NOT\s++)?MATERIALIZED\s*+)?\(", re.IGNORECASE)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class TableName:
     """`parts` without quotes, those that were written without quotes in lower case; `start` and `end` are where it stands."""
 

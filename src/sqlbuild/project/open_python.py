@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from sqlbuild.authoring.collecting import Collector, adding_to
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.import_finder import ProjectFinder, open_finder
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class OpenPython:
     """What stands on the import path, what imports have declared so far, and what was wrong with opening it."""
 

@@ -14,6 +14,7 @@ from sqlbuild.authoring.code_reads import MISSING, cell_values
 from sqlbuild.authoring.hook_functions import CONTEXT_NAMES
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.project import ExportedSql, NamedTable
+from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.project.canonical_code import SourceFile
 from sqlbuild.project.named_tables import HOLE, tables_named
@@ -28,7 +29,7 @@ _REFERENCES = (refs.model, refs.source, refs.seed)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Text:
     """A text of the code: `holes` are the expressions whose values stand at each `HOLE`.
 
@@ -40,7 +41,7 @@ class _Text:
     is_whole: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class FunctionSql:
     """Of one function; `export` is what its one call of `ctx.export` is given, if that is all that it does in the warehouse."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.hooks import RUN_ID_MARK, HookPhase, ModelHook, PythonHook, SqlHook
 from sqlbuild.domain.ids import Place, Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
@@ -22,7 +23,7 @@ from sqlbuild.sql.rendering import quote_relation
 _EXAMPLE = 'write for example [inline_sql("GRANT SELECT ON @@CTX:destination.qualified TO analyst"), sql("log"), python("notify")]'
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class HookWords:
     """What `@@...` may stand for in the hooks of all models."""
 

@@ -26,6 +26,7 @@ from sqlbuild.domain.ids import node_id
 from sqlbuild.domain.nodes import PythonNode, kind_of_declaration
 from sqlbuild.domain.project import CodeFacts
 from sqlbuild.domain.providers import ProviderDeclaration
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.project.code_facts import ProjectCode
 from sqlbuild.project.import_finder import NameTaken, ProjectFinder, close_finder, taken_name
@@ -37,7 +38,7 @@ from sqlbuild.retries import RetryPolicy
 MAX_MESSAGE = 500
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PythonFiles:
     """What the Python files of a project hold."""
 

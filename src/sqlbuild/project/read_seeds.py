@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_records import MalformedCsv, csv_records, undecodable
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.nodes import Seed
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader, nearest
@@ -138,7 +138,7 @@ def _check_na_values(reader: FieldReader, settings: CsvSettings, columns: Sequen
             reader.refuse("csv_settings", message, nearest(name, known), code="UNKNOWN_COLUMN")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _CsvFile:
     root: Path
     path: str

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Connection, Target
 from sqlbuild.errors import Problem
 from sqlbuild.project.connection_options import IN_MEMORY, ConnectionOptions
@@ -19,7 +20,7 @@ ONLY_TARGET = "dev"
 DEFAULT_SCHEMAS = {"duckdb": "main", "postgres": "public"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Targets:
     """All targets by name; `table` is the chosen one's, with its placeholders filled in."""
 
@@ -28,7 +29,7 @@ class Targets:
     table: FieldReader
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What connections need to know besides their tables.
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import AuditValue
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.audit_templates import filled_in
 from sqlbuild.project.field_reader import FieldReader, nearest
@@ -30,7 +31,7 @@ class WrongCall(Exception):
         self.help = help
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SqlHookFile:
     """`sql` is what stands behind the header."""
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.incremental import Bound, CursorCall
+from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.errors import Problem
@@ -59,7 +60,7 @@ _UNSUPPORTED_AT = {
 _MACRO = re.compile(r"[^\W\d]\w*+(?=\s*+\()")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Query:
     """One statement: its text without blank edges and final semicolon, from `start` of the file on."""
 
@@ -88,7 +89,7 @@ class _Scanned:
     unreadable: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Expanded:
     """A macro call from `start` to `end`, and the text it became."""
 
@@ -101,7 +102,7 @@ class _Expanded:
     behind: Place
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Visible:
     """The macros that SQL may call: those that can be seen from any of these files."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.located import Located
@@ -22,7 +22,7 @@ _STOP = re.compile(r"""['"$()]|--[^\n]*+|/\*""")
 _SHOWN = 30
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CteText:
     """Where a CTE stands in its file: its name, its list of columns, and what is between its brackets."""
 
@@ -33,7 +33,7 @@ class CteText:
     end: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Block:
     """One TEST header with what follows it."""
 

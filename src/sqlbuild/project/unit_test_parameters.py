@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import decimal
 import math
 import re
 from collections.abc import Iterable, Mapping
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.unit_tests import Parameter
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.located import Located, describe
@@ -19,7 +19,7 @@ _ANY_CALL = re.compile(r"@param\b")
 _DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Declared:
     """One parameter: the type of its values, and whether they may be null."""
 

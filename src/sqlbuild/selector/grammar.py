@@ -11,11 +11,11 @@ A name may be a glob; whatever holds a `/` is a path.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
 from typing import Literal, cast, get_args
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Status
 from sqlbuild.errors import SelectionError
 
@@ -32,7 +32,7 @@ _DOWN = re.compile(r"\+([0-9]*)$")
 _MOST_DIGITS = 9
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Match:
     """One way of naming nodes, for example `tag` and `marts`."""
 
@@ -42,7 +42,7 @@ class Match:
     """As written."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Term:
     """What one match names, or all paths between two, with as many steps up and down; None means all steps."""
 
@@ -52,7 +52,7 @@ class Term:
     down: int | None = 0
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Selector:
     """What all `terms` have in common."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
+from sqlbuild.domain.record import record
 from sqlbuild.sql.rendering import quote_identifier
 
 FACTS = 7
@@ -12,7 +12,7 @@ FACTS = 7
 summed over all rows, how many rows are missing and how many are unexpected, and its place among those that differ so."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ComparedColumn:
     """One column by its names in both relations, and what each is cast to before it is compared, if it is."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Iterator
 
 from sqlglot import exp, parse
 from sqlglot.errors import ParseError, SqlglotError
 
+from sqlbuild.domain.record import record
 from sqlbuild.sql.query_analysis import Finding, masked_input
 from sqlbuild.sql.tokens import Token, TokenKind, UnclosedText, tokens
 
@@ -26,7 +26,7 @@ _STATEMENTS = frozenset(_OTHER_STATEMENTS.split())
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Parsed:
     """A syntax tree; without one either `findings` say what is wrong or `note` why it was not parsed."""
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from sqlbuild.domain.record import record
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+
+@record(frozen=True, slots=True, kw_only=True)
 class QueryInput:
     """One relation that a query reads, as far as its columns are known.
 
@@ -25,7 +27,7 @@ class QueryInput:
     """A function that gives one value: the type of its only column."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class InputReference:
     """A piece of the query's text, from `start` to `end`, that stands for an input (an index)."""
 
@@ -52,7 +54,7 @@ class OutputColumn:
     nullable: bool | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Something wrong in the query's text; `line` and `column` count from 1 in that text.
 
@@ -67,7 +69,7 @@ class Finding:
     certain: bool = True
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NamedTable:
     """A table that the query names by itself, where a reference to a project's node may have been meant."""
 
@@ -78,7 +80,7 @@ class NamedTable:
     column: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class QueryAnalysis:
     canonical_digest: str
     """Of the query's canonical text; the same as long as only blanks, comments or the case of keywords change."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.refs import Reference
 from sqlbuild.sql.tokens import RESERVED_WORDS, Token, TokenKind, UnclosedText, tokens
@@ -14,7 +14,7 @@ from sqlbuild.sql.tokens import RESERVED_WORDS, Token, TokenKind, UnclosedText, 
 _STARTS_OF_A_QUERY = frozenset({"select", "with", "from", "values", "("})
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Readable:
     """What stands in a model's FROM clause for a reference: a relation, or a query in brackets.
 

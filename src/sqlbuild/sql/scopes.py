@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
+from sqlbuild.domain.record import record
 from sqlbuild.sql.query_analysis import masked_input
 
 Sources = frozenset[tuple[int, str]]
@@ -15,7 +16,7 @@ NOWHERE = -1
 """In place of an input's index: columns that come from no input of the query."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Field:
     """A column of a relation or query. `name` is None where the warehouse makes one up."""
 
@@ -82,7 +83,7 @@ def unknown_shape(because: str) -> Shape:
     return Shape((), frozenset({NOWHERE}), because)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Names:
     """How the warehouse compares names."""
 
@@ -141,7 +142,7 @@ class FromItem:
     """Columns in whose place `*` shows what USING has merged."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Found:
     """What a name in the text means."""
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlbuild.domain.past_runs import Ending, PastRun
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Status
 from sqlbuild.state.node_result_json import loads
 from sqlbuild.state.replay import LOST
@@ -20,7 +21,7 @@ STOPS = frozenset({"SIGINT", "SIGTERM", "SIGHUP", "cancellation"})
 _FLAGS = (("only", "--only"), ("no_python", "--no-python"), ("allow_empty", "--allow-empty"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class StoredRun:
     """A row of `_sqlbuild_runs`: one for each process that brought the run to an end, or found it lost."""
 

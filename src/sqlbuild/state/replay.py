@@ -5,11 +5,11 @@ Done under the target's lock, before anything is planned: whoever still ran woul
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
 from sqlbuild.domain.ids import NodeId, kind_of, name_of
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult, Status
 from sqlbuild.errors import EngineError
 from sqlbuild.failpoints import failpoint
@@ -23,7 +23,7 @@ LOST = "lost"
 _ROWS = 1_000
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """One run: how many results came from its journal, and of which nodes no end was seen."""
 

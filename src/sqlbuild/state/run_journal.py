@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlbuild.domain.ids import NodeId
+from sqlbuild.domain.record import record
 
 VERSION = 1
 
@@ -14,7 +15,7 @@ Entry = Mapping[str, Any]
 _Texts = dict[str, dict[str, str]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeCheckpoints:
     """What a node has kept: scope -> key -> JSON text. The scope is empty for `ctx.checkpoint`, else it names the
     function of a `ctx.map`. It is good for code with that fingerprint (`Fingerprint.total`) only."""
@@ -23,7 +24,7 @@ class NodeCheckpoints:
     texts: Mapping[str, Mapping[str, str]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunJournal:
     """A run as its journal knows it. Without a readable first record `run_id` and `target` are None."""
 
@@ -95,7 +96,7 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
     planned: dict[NodeId, str] = {}
     resumed, replayed = 0, False
     end: Entry = {}
-    for entry, record in entries:
+    for entry, result in entries:
         if "journal" in entry:
             facts = {name: entry.get(name) for name in ("run_id", "target", "started_at", "pid", "host", "request")}
             times.begin(entry.get("started_at"))
@@ -115,8 +116,8 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
             failed[node] = (*failed.get(node, ()), entry["error"])
         elif "checkpoints" in entry:
             _add_checkpoints(checkpoints, entry)
-        elif "finished" in entry and record is not None:
-            attempts.records[NodeId(entry["finished"]["node_id"])] = record
+        elif "finished" in entry and result is not None:
+            attempts.records[NodeId(entry["finished"]["node_id"])] = result
         elif "ended" in entry:
             end = entry
             times.last = entry["at"]

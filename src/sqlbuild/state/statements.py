@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
+from sqlbuild.domain.record import record
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class StateStatements:
     """Texts in which `{results}`, `{runs}` and `{commits}` stand for the quoted names of the tables."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.nodes import WriteStrategy
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.duckdb_blocking import BlockingCursor
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
@@ -29,7 +29,7 @@ WHERE lower(view_name) = lower(?) AND lower(schema_name) = lower(?)
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LoadColumn:
     """A column of a table; `declared`: its type was written by the author."""
 
@@ -38,7 +38,7 @@ class LoadColumn:
     declared: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class StagedTable:
     """All rows of a load. `name` is quoted; without `columns` there is no table. Columns are by lower-cased name."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import decimal
 import importlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.loading import RowBatch, ValueColumn, ValueKind
 from sqlbuild.sql.rendering import quote_identifier
@@ -17,7 +17,7 @@ from sqlbuild.warehouses.duckdb_types import LARGE_INTEGER, type_of
 _BIGINT = range(-(2**63), 2**63)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Encoded:
     """`types` are those of the columns that have values, None where DuckDB is to be asked; `values` is the SQL
     expression of each column that is not called as it is. `text` is the parameter of the JSON form."""

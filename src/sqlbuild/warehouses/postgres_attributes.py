@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.domain.relation_options import Grants
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
@@ -42,7 +42,7 @@ _DECLARED = "sqlbuild grants "
 so is taken back when it does not any more, and what others have granted stays."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Grant:
     """One privilege of one role, on the whole relation or on a column."""
 
@@ -64,7 +64,7 @@ class Grant:
         return f"{self.privilege.upper()}{column}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Attributes:
     owner: str
     is_own: bool
@@ -91,7 +91,7 @@ class Attributes:
         return self.grants - self.declared
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NewRelation:
     name: str
     """Quoted and qualified."""

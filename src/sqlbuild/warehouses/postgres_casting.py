@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_copy import copy_rows, refusal
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
@@ -52,7 +53,7 @@ async def cast_rows(
     await raw.execute(f"DROP TABLE {name}")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Cast:
     """Of one column: from the table `source`, quoted, into the staging table."""
 

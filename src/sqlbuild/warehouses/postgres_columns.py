@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.errors import WarehouseError
 
 MAX_NAME_BYTES = 63
@@ -27,7 +27,7 @@ _NEEDS_NO_QUOTES = re.compile(r"[^\W\d][\w$]*")
 _CAPITALS = re.compile("[A-Z]+")
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class TableColumn:
     """`type` and `bare_type`, the same without a length or precision, are as `format_type` spells them."""
 

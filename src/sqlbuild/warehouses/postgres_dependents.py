@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
@@ -88,7 +89,7 @@ SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class AS c WHERE c.
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class DependentView:
     oid: int
     relation: Relation

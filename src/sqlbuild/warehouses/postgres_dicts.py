@@ -3,13 +3,13 @@ as sending them. What is not quite like them goes the long way, which knows what
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import operator
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.loading import RowBatch, ValueKind
 from sqlbuild.warehouses.postgres_columns import TableColumn, column_name
 from sqlbuild.warehouses.postgres_rows import INFINITE
@@ -20,7 +20,7 @@ _BLOCK = 1_000
 _NONE = type(None)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Plain:
     """Values of a kind that a column takes as they are. `types` have to be checked where the driver is not strict."""
 

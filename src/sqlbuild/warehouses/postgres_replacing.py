@@ -9,11 +9,11 @@ replaced
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import BuildOrder
@@ -68,7 +68,7 @@ WHERE c.relname LIKE '\_sqlbuild\_kept\_%' AND c.relkind IN ('r', 'p', 'v', 'm',
 _TRIES = 10
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Old:
     """What stands in a relation's place, locked, with all that has to be as it was."""
 

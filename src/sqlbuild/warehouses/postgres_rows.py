@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import RowRefused, WarehouseError
 from sqlbuild.interfaces.loading import RowBatch
 from sqlbuild.sql.rendering import quote_identifier
@@ -47,7 +48,7 @@ INFINITE: Mapping[str, Sequence[object]] = {
 """What asyncpg takes for infinity."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Given:
     """Values of a column. `type` is that of a column that is made for them; in `sent_as` they are, if it is another."""
 
@@ -60,7 +61,7 @@ class Given:
         return _without_size(self.type)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """What is sent for the column `held`: values in `type`, and the SQL that makes the column's of them, if they are
     not sent right there; in it the value stands as `alias`."""

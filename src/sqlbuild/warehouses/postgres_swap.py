@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.relation_options import Index, index_names
 from sqlbuild.drivers.postgres import PostgresConnection
 from sqlbuild.drivers.postgres_errors import translated
@@ -31,7 +31,7 @@ WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'v'
 """
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Swapping:
     """How one warehouse swaps: who looks at lock holders, and for how many seconds a lock is waited for."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Protocol
 
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.incremental import OnSchemaChange
+from sqlbuild.domain.record import record
 from sqlbuild.errors import WarehouseError
 
 
@@ -19,7 +19,7 @@ class HeldColumn(Protocol):
     def type(self) -> str: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class SchemaChanges:
     """Keys are lower-cased names of columns. Of `added` and `retyped` the delta says how they become."""
 

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+from typing import Any
+
+import pytest
+
+from sqlbuild.domain.record import record
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """Something sent."""
+
+    to: str
+    weight: float = 1.5
+    labels: list[str] = dataclasses.field(default_factory=list)
+    sender: str = dataclasses.field(default="", compare=False, repr=False)
+    length: int = dataclasses.field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length", len(self.to))
+
+
+@record(frozen=True, slots=True)
+class Point:
+    x: int
+    y: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlainPoint:
+    x: int
+    y: int = 0
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Insured(Parcel):
+    value: int
+
+
+def test_it_has_the_fields_defaults_and_arguments_of_a_dataclass():
+    parcel = Parcel(to="Ada")
+    assert (parcel.to, parcel.weight, parcel.labels, parcel.sender, parcel.length) == ("Ada", 1.5, [], "", 3)
+    assert parcel.labels is not Parcel(to="Ada").labels
+    assert [field.name for field in dataclasses.fields(parcel)] == ["to", "weight", "labels", "sender", "length"]
+    assert Point(1, y=2) == Point(x=1, y=2)
+    match Point(1, 2):
+        case Point(x, y):
+            assert (x, y) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Parcel("Ada"), lambda: Parcel(), lambda: Parcel(to="Ada", to_whom="?"), lambda: Point()]
+)
+def test_wrong_arguments_are_refused(make):
+    with pytest.raises(TypeError, match="argument"):
+        make()
+
+
+def test_records_are_equal_by_what_is_compared_and_of_one_class():
+    assert Parcel(to="Ada", sender="Bob") == Parcel(to="Ada")
+    assert Parcel(to="Ada") != Parcel(to="Ada", weight=2.0)
+    assert Point(1) != PlainPoint(1)
+    assert Insured(to="Ada", value=1) != Parcel(to="Ada")
+    assert {Point(1): "one"}[Point(1, 0)] == "one"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(Parcel(to="Ada"))
+
+
+def test_it_is_shown_as_a_dataclass_is():
+    assert repr(Parcel(to="Ada", sender="Bob")) == "Parcel(to='Ada', weight=1.5, labels=[], length=3)"
+    assert repr(Point(1)).replace("Point", "PlainPoint") == repr(PlainPoint(1))
+
+
+@pytest.mark.parametrize("one", [Point(1), Parcel(to="Ada"), Insured(to="Ada", value=1)])
+def test_nothing_of_it_can_be_changed(one: Any):
+    name = dataclasses.fields(one)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot assign to field '{name}'"):
+        setattr(one, name, 2)
+    with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot delete field '{name}'"):
+        delattr(one, name)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.other = 2
+    assert not hasattr(one, "__dict__")
+
+
+def test_a_class_made_of_it_may_have_attributes_of_its_own():
+    class Marked(Point):
+        pass
+
+    marked = Marked(1)
+    marked.note = "mine"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        marked.x = 2
+    del marked.note
+    assert marked == Marked(1)
+
+
+@pytest.mark.parametrize("one", [Point(1, 2), Parcel(to="Ada", labels=["fragile"]), Insured(to="Ada", value=1)])
+def test_it_can_be_copied_replaced_and_pickled(one):
+    assert pickle.loads(pickle.dumps(one)) == one
+    assert copy.deepcopy(one) == one
+    names = {field.name: getattr(one, field.name) for field in dataclasses.fields(one) if field.init}
+    assert dataclasses.replace(one) == type(one)(**names)
+    assert dataclasses.asdict(one) == {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
+
+
+def test_methods_of_its_own_stay():
+    @record(frozen=True, slots=True, kw_only=True)
+    class Named:
+        name: str
+
+        def __repr__(self) -> str:
+            return self.name
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Named) and other.name.lower() == self.name.lower()
+
+        def __hash__(self) -> int:
+            return 1
+
+    assert repr(Named(name="Ada")) == "Ada"
+    assert Named(name="Ada") == Named(name="ADA")
+    assert hash(Named(name="Ada")) == 1
+
+
+def test_without_a_docstring_it_names_its_fields():
+    assert Parcel.__doc__ == "Something sent."
+    assert Point.__doc__ == "Point(x, y)"
+
+
+def test_a_record_that_holds_itself_can_be_shown():
+    parcel = Parcel(to="Ada")
+    parcel.labels.append(parcel)  # type: ignore[arg-type]
+    assert "..." in repr(parcel)
