@@ -20,7 +20,6 @@ from sqlbuild.project.model_fields import fold_prose, read_place, read_retry, re
 from sqlbuild.project.read_audits import read_audits_of_columns
 from sqlbuild.project.read_csv_settings import read_csv_settings
 from sqlbuild.project.read_yaml import read_columns
-from sqlbuild.project.strict_yaml import read_yaml
 from sqlbuild.project.text_file import read_text_file
 
 DIGEST_BYTES = 16
@@ -36,6 +35,8 @@ def read_seeds(root: Path, paths: tuple[str, ...], settings: Settings, problems:
     for path in paths:
         if path.endswith(".csv"):
             continue
+        from sqlbuild.project.strict_yaml import read_yaml
+
         file = read_text_file(root, path, problems)
         document = read_yaml(file, problems) if file is not None else None
         items = _items(document, problems) if document is not None else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId, Relation
@@ -188,8 +187,15 @@ def _past_node(results: list[NodeResult]) -> PastNode:
         last_success_run_id=latest.run_id if latest else None,
         last_success_fingerprint=latest.fingerprint or None if latest else None,
         last_success_at=latest.finished_at if latest else None,
-        typical_seconds=statistics.median(recent) if recent else None,
+        typical_seconds=_median(recent) if recent else None,
     )
+
+
+def _median(values: list[float]) -> float:
+    """That of `statistics`, which takes 6 ms to load."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _successes(results: list[NodeResult]) -> list[NodeResult]:
