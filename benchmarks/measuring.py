@@ -35,7 +35,7 @@ class Cost:
     cpu: float
     peak: float
     told: float | None = None
-    """Seconds that the program itself measured: `{"seconds": 1.5}` as the last line of its output."""
+    """Seconds that the program itself measured: `{"seconds": 1.5}` as the last such line of its output."""
     told_cpu: float | None = None
     """CPU seconds of the same part of it: `{"seconds": 1.5, "cpu": 1.2}`."""
 
@@ -97,8 +97,8 @@ def run(
 
 
 def _told(text: str) -> dict[str, float]:
-    last = text.strip().rpartition("\n")[2]
-    return json.loads(last) if last.startswith('{"seconds":') else {}
+    told = [line for line in text.splitlines() if line.startswith('{"seconds":')]
+    return json.loads(told[-1]) if told else {}
 
 
 def sqb(command: str, project: Path, *options: str) -> Cost:

@@ -4,9 +4,11 @@ What is compared is the time for each further node of a run, in microseconds. Fo
 `(build(n) - compile(n)) - (build(1) - compile(1))` over n - 1, all of them whole processes, so that start-up, loading and
 what every run does once do not count; that is in a table of its own. Journal, events and stored results are on, as always.
 
-The limits are programs that know the same graph and do nothing else: one anyio task for each node, started when what it
+The limits are programs that know the same graph and do nothing else, on the same event loop: one anyio task for each node, started when what it
 depends on has ended, 64 at once; long-lived workers that take what is ready, of which one is added only when all wait;
-for `def`, one hand-over to a thread for each node, 16 at once. They, and the other tools, measure the run itself inside their process.
+for `def`, one hand-over to a thread for each node, 16 at once. They, and the other tools, measure the run itself inside their
+process; only the published sqlbuild is measured as `sqb build` is. The other tools (overhead_peers/) run `def` functions one
+after the other or on threads, Hamilton async ones; the slow ones get 1,000 nodes and one round.
 
     python benchmarks/overhead.py [NODES] [CHAIN] [MOST]
 
@@ -22,7 +24,7 @@ import json
 import math
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +32,7 @@ import duckdb
 
 from comparing import Entry, Sample, compare, read_options
 from measuring import CommandFailed, Cost, new_project, run, sqb
+from peers import PUBLISHED_PROJECT, peer
 
 Graph = list[list[int]]
 """For each node the earlier nodes that it depends on."""
@@ -75,11 +78,17 @@ def end(number):
         if not waiting_for[each]:
             ready.append(each)
 {runner}
-started, cpu = time.perf_counter(), time.process_time()
-anyio.run(run)
-seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+async def main():
+    started, cpu = time.perf_counter(), time.process_time()
+    await run()
+    print(json.dumps({{"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}}))
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+anyio.run(main, backend_options={{"use_uvloop": uvloop is not None}})
 assert ended == len(graph), ended
-print(json.dumps({{"seconds": seconds, "cpu": cpu}}))
 """
 ONE_TASK_PER_NODE = """
 {keyword} noop():
@@ -132,6 +141,24 @@ async def run():
         for _ in range(64):
             group.start_soon(worker)
 """
+PUBLISHED_TASKS = """
+import json
+from pathlib import Path
+
+from sqlbuild.tasks import task
+
+made = []
+
+def make(number, upstreams):
+    @task(name=f"noop_{number:06}", description="Nothing.", depends_on=upstreams)
+    def noop(ctx):
+        return None
+    return noop
+
+for number, upstreams in enumerate(json.loads(Path("graph.json").read_text())):
+    made.append(make(number, tuple(made[each] for each in upstreams)))
+    globals()[f"noop_{number:06}"] = made[-1]
+"""
 IN_TASKS = ONE_TASK_PER_NODE.format(keyword="async def", limit=64, call="noop()")
 IN_THREADS = ONE_TASK_PER_NODE.format(keyword="def", limit=16, call="anyio.to_thread.run_sync(noop, limiter=threads)")
 
@@ -139,15 +166,21 @@ IN_THREADS = ONE_TASK_PER_NODE.format(keyword="def", limit=16, call="anyio.to_th
 def main() -> None:
     options = read_options(__doc__, nodes=10_000, chain=2_000, most=100_000)
     nodes, links, most = options.sizes
-    shapes = {
-        f"fan of {nodes:,}": fan(nodes),
-        f"chain of {links:,}": chain(links),
-        f"layered graph of {nodes:,} with {3 * nodes:,} edges": layers(nodes),
-    }
-    for shape, graph in shapes.items():
-        compare(f"W1 async def, {shape}", "us per node", entries(graph), options, cpu_unit="us")
-    for shape, graph in shapes.items():
-        compare(f"W1s def, {shape}", "us per node", entries(graph, "def"), options, cpu_unit="us")
+    shapes = (
+        (f"fan of {nodes:,}", fan, nodes),
+        (f"chain of {links:,}", chain, links),
+        (f"layered graph of {nodes:,} with {3 * nodes:,} edges", layers, nodes),
+    )
+    for shape, make, size in shapes:
+        compare(
+            f"W1 async def, {shape}",
+            "us per node",
+            [*in_loop(make(size)), *in_others(make, size)],
+            options,
+            cpu_unit="us",
+        )
+    for shape, make, size in shapes:
+        compare(f"W1s def, {shape}", "us per node", in_threads(make(size)), options, cpu_unit="us")
     fixed = [
         Entry("python -c pass", lambda: in_milliseconds(run("-c", "pass"))),
         Entry("sqb compile of one task", lambda: in_milliseconds(sqb_run("compile", fan(1)))),
@@ -181,13 +214,42 @@ def layers(nodes: int) -> Graph:
     return found
 
 
-def entries(graph: Graph, keyword: str = "async def") -> Iterator[Entry]:
-    if keyword == "def":
-        yield Entry("anyio.to_thread for each node", functools.partial(limit, graph, IN_THREADS))
-    else:
-        yield Entry("anyio, one task for each node", functools.partial(limit, graph, IN_TASKS))
-        yield Entry("anyio, long-lived workers", functools.partial(limit, graph, WORKERS))
-    yield Entry("sqb build", functools.partial(further_nodes, graph, keyword))
+def in_loop(graph: Graph) -> Iterator[Entry]:
+    yield Entry("anyio, one task for each node", functools.partial(limit, graph, IN_TASKS))
+    yield Entry("anyio, long-lived workers", functools.partial(limit, graph, WORKERS))
+    yield Entry("sqb build", functools.partial(further_nodes, graph))
+
+
+def in_threads(graph: Graph) -> Iterator[Entry]:
+    yield Entry("anyio.to_thread for each node", functools.partial(limit, graph, IN_THREADS))
+    yield Entry("sqb build", functools.partial(further_nodes, graph, "def"))
+
+
+def in_others(make: Callable[[int], Graph], nodes: int) -> Iterator[Entry]:
+    for tool in ("hamilton", "doit"):
+        yield Entry(f"{tool}, {nodes:,} nodes", functools.partial(in_peer, tool, make(nodes)), is_peer=True)
+    few = min(nodes, 1_000)
+    for tool in ("dask", "luigi", "dagster", "prefect"):
+        yield Entry(f"{tool}, {few:,} nodes", functools.partial(in_peer, tool, make(few)), is_peer=True, rounds=1)
+    published = functools.partial(in_published, make(few))
+    yield Entry(f"published sqlbuild, {few:,} nodes", published, is_peer=True, rounds=1)
+
+
+def in_peer(tool: str, graph: Graph) -> Sample:
+    program = Path(__file__).parent / "overhead_peers" / f"with_{tool}.py"
+    with files({}, graph) as folder:
+        return per_node(run(program, directory=folder, python=peer(tool)), len(graph))
+
+
+def in_published(graph: Graph) -> Sample:
+    program = peer("published sqlbuild").parent / "sqb"
+
+    def command(name: str, graph: Graph) -> Cost:
+        project = {"sqlbuild_project.toml": PUBLISHED_PROJECT, "python/noops.py": PUBLISHED_TASKS}
+        with files(project, graph) as folder:
+            return run(program, name, directory=folder, executable=True)
+
+    return beyond_the_first(graph, command)
 
 
 def limit(graph: Graph, runner: str) -> Sample:
@@ -201,10 +263,14 @@ def per_node(cost: Cost, nodes: int) -> Sample:
 
 
 def further_nodes(graph: Graph, keyword: str = "async def") -> Sample:
+    return beyond_the_first(graph, lambda command, graph: sqb_run(command, graph, keyword))
+
+
+def beyond_the_first(graph: Graph, command: Callable[[str, Graph], Cost]) -> Sample:
     """What each node beyond the first adds to a run."""
     one = fan(1)
-    whole, before = sqb_run("build", graph, keyword), sqb_run("compile", graph, keyword)
-    whole_of_one, before_of_one = sqb_run("build", one, keyword), sqb_run("compile", one, keyword)
+    whole, before = command("build", graph), command("compile", graph)
+    whole_of_one, before_of_one = command("build", one), command("compile", one)
     wall = (whole.wall - before.wall) - (whole_of_one.wall - before_of_one.wall)
     cpu = (whole.cpu - before.cpu) - (whole_of_one.cpu - before_of_one.cpu)
     further = max(len(graph) - 1, 1)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent / ".cache" / "peers"
 REQUIREMENTS = {
     "published sqlbuild": ("sqlbuild==0.183.0",),
     "dagster": ("dagster",),
-    "prefect": ("prefect",),
+    "prefect": ("prefect", "fastapi<0.140"),
     "luigi": ("luigi",),
     "dask": ("dask[distributed]", "aiohttp"),
     "doit": ("doit",),
