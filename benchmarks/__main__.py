@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("models", "files", "compile")
+NAMES = ("overhead", "http_exports", "models", "files", "startup", "lateness", "compile", "flights")
 """The order in which they run. `tests/integration/test_benchmarks.py` runs each with a little to do."""
 
 

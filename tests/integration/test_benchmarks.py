@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FLIGHTS = BENCHMARKS.parent / "examples" / "flights" / "data" / "flights.csv"
 SIZES_AND_TABLES = {
+    "overhead": ("20 --only fan", {"W1 async def, fan of 20": 3, "W1s def, fan of 20": 2}),
+    "http_exports": ("20 10", {"W2 20 requests, 10 at once": 3}),
+    "startup": ("2", {"W5 --version": 3, "W5 --help": 3, "W5 nothing to do on 2 models": 3}),
+    "lateness": (
+        "20 1000",
+        {f"W6 lateness of a ticker of 10 ms, {shown}": 7 for shown in ("p50", "p99", "max")},
+    ),
+    "flights": ("3", {"W8 3 exports of the flights example": 2}),
     "models": ("2 3 10", {"6 DuckDB tables in 2 layers, 10 rows each": 8}),
     "files": ("100", {"100 rows to parquet": 5, "100 rows to csv": 6}),
     "compile": (
@@ -23,6 +32,8 @@ SIZES_AND_TABLES = {
 
 @pytest.mark.parametrize("name", SIZES_AND_TABLES)
 def test_a_benchmark_measures_every_entry_of_its_tables(name: str, tmp_path: Path) -> None:
+    if name == "flights" and not FLIGHTS.exists():
+        pytest.skip("scripts/demo gets the data of the flights example")
     sizes, tables = SIZES_AND_TABLES[name]
     report = tmp_path / "report.json"
     command = [sys.executable, BENCHMARKS, name, *sizes.split(), "--rounds", "1", "--json", report]
