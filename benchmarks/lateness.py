@@ -105,7 +105,7 @@ WORK = {
     "async nodes only": "await anyio.sleep(0.05)",
     "four queries that aggregate": 'await ctx.query(f"SELECT count(DISTINCT hash(range) % 100000), sum(range) FROM range({ROWS})").fetchone()',
     "four exports": f'await ctx.export(f"{SQL}", f"exports/{{number}}.parquet")',
-    "four readers in batches": f'async for batch in ctx.query(f"{SQL}").batches(1_000): len(batch)',
+    "four readers in batches": f'async for batch in ctx.query(f"{SQL}").batches(): len(batch)',
     "four times fetchall": f'await ctx.query(f"{SQL}").fetchall()',
 }
 """What is done by each of the four heavy nodes."""
