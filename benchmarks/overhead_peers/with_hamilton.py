@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import types
 
 from hamilton import ad_hoc_utils, async_driver
@@ -28,4 +29,6 @@ async def main() -> None:
         await driver.execute(last)
 
 
+# A chain is gone down by recursion.
+sys.setrecursionlimit(100_000)
 asyncio.run(main())
