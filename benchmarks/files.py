@@ -20,7 +20,7 @@ from measuring import Cost, new_project, run, sqb
 
 ROWS = """
 CREATE SCHEMA dev;
-CREATE TABLE dev.rows AS SELECT range AS id, TIMESTAMP '2026-01-01' + to_seconds(range % 31536000) AS at,
+CREATE TABLE dev.rows AS SELECT range AS id, TIMESTAMP '2026-01-01' + to_seconds(range % 31536000) AS made_at,
   (hash(range) % 1000000) / 997.0 AS amount, 'customer ' || (hash(range + 1) % 100000)::VARCHAR AS name
 FROM range({rows})
 """
