@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from measuring import CommandFailed, Cost, print_table, whole_number
+from peers import installed_versions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ def compare(title: str, unit: str, entries: Sequence[Entry], options: Options, c
     rows = [_row(name, found, first) for name, found in samples.items() if found]
     print_table(
         f"{title} ({unit}; median of {options.rounds} rounds)",
-        ("", unit, "least", "most", "ratio", f"CPU {cpu_unit}", "peak MB"),
+        ("", unit, "least", "most", "ratio", f"CPU {cpu_unit}", "ratio", "peak MB"),
         rows,
     )
     for name, why in failed.items():
@@ -128,9 +129,16 @@ def compare(title: str, unit: str, entries: Sequence[Entry], options: Options, c
 
 def ratio_to(found: Sequence[Sample], first: Sequence[Sample]) -> float:
     """The median of the ratios within each round that both were in."""
-    return statistics.median(
-        mine.value / theirs.value if theirs.value else math.nan for mine, theirs in zip(found, first, strict=False)
-    )
+    return _ratio([sample.value for sample in found], [sample.value for sample in first])
+
+
+def cpu_ratio_to(found: Sequence[Sample], first: Sequence[Sample]) -> float:
+    """As `ratio_to`, of CPU seconds: they change less than others with what else the machine does."""
+    return _ratio([sample.cpu for sample in found], [sample.cpu for sample in first])
+
+
+def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
+    return statistics.median(one / other if other else math.nan for one, other in zip(mine, theirs, strict=False))
 
 
 def _row(name: str, found: Sequence[Sample], first: Sequence[Sample]) -> tuple[object, ...]:
@@ -140,6 +148,7 @@ def _row(name: str, found: Sequence[Sample], first: Sequence[Sample]) -> tuple[o
         *(_shown(value) for value in (statistics.median(values), min(values), max(values))),
         ratio_to(found, first),
         _shown(statistics.median(sample.cpu for sample in found)),
+        cpu_ratio_to(found, first),
         f"{statistics.median(sample.peak for sample in found):,.0f}",
     )
 
@@ -151,7 +160,12 @@ def _shown(value: float) -> str:
 
 def _plain(samples: dict[str, list[Sample]], first: Sequence[Sample]) -> list[dict[str, object]]:
     return [
-        {"name": name, "ratio": ratio_to(found, first), "samples": [dataclasses.asdict(each) for each in found]}
+        {
+            "name": name,
+            "ratio": ratio_to(found, first),
+            "cpu_ratio": cpu_ratio_to(found, first),
+            "samples": [dataclasses.asdict(each) for each in found],
+        }
         for name, found in samples.items()
         if found
     ]
@@ -174,6 +188,7 @@ def describe_machine() -> dict[str, object]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": versions,
+        "peers": installed_versions(),
     }
 
 

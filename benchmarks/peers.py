@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,10 +92,18 @@ def run_peer(name: str, program: str, *arguments: str, directory: Path) -> Cost:
     return run(peer(name).parent / program, *arguments, directory=directory, executable=True)
 
 
-def version_of(name: str, package: str) -> str:
-    """The installed version of a package in the environment of a peer."""
-    code = f"import importlib.metadata as m; print(m.version({package!r}))"
-    return subprocess.run([peer(name), "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+def installed_versions() -> dict[str, str]:
+    """The version of each peer that has an environment, and of DuckDB where it has one."""
+    found: dict[str, str] = {}
+    for name, requirements in REQUIREMENTS.items():
+        package = re.split(r"[\[<=>]", requirements[0])[0]
+        libraries = [str(path) for path in (ROOT / name.replace(" ", "-")).glob("lib/python*/site-packages")]
+        for each in importlib.metadata.distributions(path=libraries):
+            if each.name == package:
+                found[name] = each.version
+            elif each.name == "duckdb":
+                found[f"{name}, its duckdb"] = each.version
+    return found
 
 
 def _pythons() -> list[str]:
