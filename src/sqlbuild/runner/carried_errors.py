@@ -7,17 +7,17 @@ author's traceback does not travel with it: it is told as `ErrorFacts`.
 
 from __future__ import annotations
 
-import dataclasses
 import pickle
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from sqlbuild.domain.record import record
 from sqlbuild.errors import NodeError
 from sqlbuild.runner.error_facts import text_of
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class CarriedError:
     """`classes` are module and qualified name of its class and what that inherits from, the nearest first."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import dataclasses
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +11,7 @@ from types import CodeType, FrameType
 
 from sqlbuild.authoring.functions import layers_of
 from sqlbuild.domain.nodes import PythonNode
+from sqlbuild.domain.record import record
 from sqlbuild.runner.attempts import Attempt, run_async
 from sqlbuild.runner.node_output import speaking_for
 
@@ -19,7 +19,7 @@ _ENGINE = __file__.rpartition("/runner/")[0] + "/"
 _LIBRARIES = (_ENGINE, "<frozen ", *(sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib")))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Look:
     """An author's code that is running: `file:line`, and whose it is; None if that cannot be told."""
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from sqlbuild.domain.events import Event, RunWarning
+from sqlbuild.domain.record import record
 from sqlbuild.runner.attempts import Attempt, LoopBlock
 from sqlbuild.runner.loop_stack import Look, LoopStack
 
@@ -28,7 +29,7 @@ _OUTSIDE = "cause outside async nodes"
 _UNSEEN = "in native code that was called on it and let nobody look"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CpuTimes:
     """Seconds that the whole process and the loop's thread have had of the processors; None where that is not known."""
 

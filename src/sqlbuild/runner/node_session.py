@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +13,7 @@ from sqlbuild.domain.events import Event, NodeLogged, NodeProgress
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId, Relation, name_of, node_id
 from sqlbuild.domain.nodes import Source, kind_of_declaration
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import SUCCESSES, NodeResult, Status, UpstreamResult
 from sqlbuild.errors import NodeError, UndeclaredDependency, UpstreamHasNoResult, WarehouseError
 from sqlbuild.interfaces.clock import Clock
@@ -48,7 +48,7 @@ class ConnectionSlots(Protocol):
     async def give_back(self, connection: Connection) -> None: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeEnvironment:
     """What all nodes of a run share. `results` are those of this run so far, `stored` earlier ones of nodes outside it."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlbuild.authoring.service_waits import asked_wait, wait_to_tell
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Audit, Model, PythonNode, Seed, UnitTest
+from sqlbuild.domain.record import record
 from sqlbuild.errors import EngineError, NodeCancelled, NodeError
 from sqlbuild.interfaces.clock import Clock
 from sqlbuild.interfaces.executor import Executor
@@ -27,7 +28,7 @@ from sqlbuild.runner.run_order import RunOrder, RunServices
 Lend = Callable[[Callable[[], bool]], bool]
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class WorkServices:
     """What the work of all nodes of a run shares."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import ErrorFacts, SkipMode, Status
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Returned:
     """`payload` and `metadata` are JSON text."""
 
@@ -22,14 +22,14 @@ class Returned:
 NOTHING_RETURNED = Returned()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SkippedItself:
     reason: str
     mode: SkipMode
     metadata: str | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Checked:
     """A check gave its verdict; `error` is what it failed with."""
 
@@ -39,7 +39,7 @@ class Checked:
     error: ErrorFacts | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Raised:
     """`facts` come from a worker process, where the traceback was."""
 
@@ -47,21 +47,21 @@ class Raised:
     facts: ErrorFacts | None = None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Cancelled:
     """Stopped with the run, and really ended; `error` is what the node left with."""
 
     error: BaseException
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class WouldRun:
     """A dry run did not call it; `why` tells what would happen."""
 
     why: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Staged:
     """Nothing has taken effect yet: its gates look at `relation` first.
 

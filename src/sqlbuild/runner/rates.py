@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+
+from sqlbuild.domain.record import record
 
 _MARGIN = 5
 """Nanoseconds added to each interval: more than two readings of a clock in floating-point seconds can be wrong by."""
 _LONG_AGO = -(10**30)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Rate:
     """`burst` tokens at once after a pause, then `per_second` tokens a second."""
 

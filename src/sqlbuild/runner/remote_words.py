@@ -16,6 +16,7 @@ from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.authoring.queries import import_pyarrow
 from sqlbuild.domain.ids import NodeId, node_id
 from sqlbuild.domain.nodes import kind_of_declaration
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import ErrorFacts
 from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.refs import Reference
@@ -24,7 +25,7 @@ from sqlbuild.runner.error_facts import text_of
 from sqlbuild.runner.outcomes import Outcome
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class WorkerOrder:
     """One attempt of one node. `path` is the file that declares it, relative to the project."""
 
@@ -43,7 +44,7 @@ class WorkerOrder:
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CarriedRaise:
     """How an attempt ended that raised; `facts` has the author's traceback."""
 
@@ -55,7 +56,7 @@ class CarriedRaise:
     """A `ctx.pool` block has paused its pools for them already."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class WasCancelled:
     """The node left with NodeCancelled."""
 
@@ -64,7 +65,7 @@ RemoteEnding = Outcome | CarriedRaise | WasCancelled
 """What a worker tells at the end: an outcome that is plain data already, or one of the others."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class NamedFunction:
     """A function on its way: a node's by its id, any other only by its name, for the message that refuses it."""
 
@@ -85,7 +86,7 @@ def named(function: Any) -> NamedFunction | Reference:
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RemoteRows:
     """An open result on the run's side."""
 
@@ -94,7 +95,7 @@ class RemoteRows:
     closed: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ArrowBytes:
     """A record batch as an Arrow IPC stream: its dictionaries travel with it."""
 

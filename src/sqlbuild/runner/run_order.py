@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.masking import Masker
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.interfaces.clock import Clock
@@ -28,7 +29,7 @@ from sqlbuild.runner.exporting.paths import ExportPlaces
 from sqlbuild.runner.rates import Rate
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunOrder:
     """How to run a plan. `limits` has the three lanes; `pools` pool name -> slots; `grace` is in seconds."""
 
@@ -63,7 +64,7 @@ class RunOrder:
     """`_sqlbuild_commits` of the target, where loads leave their markers."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class RunServices:
     """What a run works with. `jitter` draws from [0, 1]; `encode` makes the record text of a result."""
 

@@ -17,17 +17,18 @@ from collections.abc import Container, Iterable, Mapping
 
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.nodes import Requires
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import FAILURES, SUCCESSES, SkipMode, Status
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Ready:
     """The node may start as soon as there is room."""
 
     node: NodeId
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Settle:
     """The node will never start. `because_of` is the first cause (blocked) or the skipped upstreams (skipped)."""
 
@@ -36,14 +37,14 @@ class Settle:
     because_of: tuple[NodeId, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Promote:
     """All gates of the node have succeeded: what it has staged may take effect."""
 
     node: NodeId
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reject:
     """What the node has staged must not take effect, because of these gates; in the order in which they ended."""
 

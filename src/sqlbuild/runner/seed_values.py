@@ -6,13 +6,13 @@ that all of them have are read here, and only text of other types is left to the
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import decimal
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from sqlbuild.domain.record import record
 from sqlbuild.interfaces.loading import ValueColumn, ValueKind
 from sqlbuild.sql.type_names import canonical_type
 
@@ -50,7 +50,7 @@ class BadText(ValueError):
     """A text is no value of the type; says why, or nothing."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TextReader:
     """What texts of one column become: values of `kind`. `read` raises BadText."""
 

@@ -24,6 +24,7 @@ from sqlbuild.domain.columns import Column
 from sqlbuild.domain.exports import ExportFormat, ExportResult
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.nodes import Asset
+from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportError, NodeError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.exporting import Copied, Copying, CopyOrder, CursorRange, ExportOrder, ParquetRows
@@ -47,7 +48,7 @@ _ARROW_DIALECT = "duckdb"
 """In which the types of Arrow data are named."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExportServices:
     """What the exports of all nodes of a run share."""
 
@@ -71,7 +72,7 @@ class Surroundings(Protocol):
     def log(self, message: str, level: str, fields: dict[str, object]) -> None: ...
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class _Target:
     """Where one export goes, and how."""
 

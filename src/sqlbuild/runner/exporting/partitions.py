@@ -10,7 +10,6 @@ A new generation is written beside the old one, then the manifest is replaced, t
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.exporting import Copied
@@ -43,7 +43,7 @@ _GENERATION = re.compile(r"data\.(.+)\.\d+\.\d+\.[0-9a-f]+")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class PartitionedOrder:
     format: ExportFormat
     partition_by: tuple[str, ...]
@@ -51,7 +51,7 @@ class PartitionedOrder:
     node: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """`text` is what is written; `files` are relative to the generation's folder."""
 

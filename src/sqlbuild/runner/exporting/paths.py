@@ -5,13 +5,13 @@ A path that another system could not hold, or would take for another one, is ref
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportPathError
 from sqlbuild.runner.exporting.folder_notes import FolderNotes
 
@@ -27,7 +27,7 @@ _MAX_PATH = 4_000
 _FORMATS: Mapping[str, ExportFormat] = {f".{format}": format for format in ExportFormat}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class ExportPlaces:
     """Folders are absolute. Exports go into `root` and `also_into`, but never to or below what is in `never`."""
 
@@ -40,7 +40,7 @@ class ExportPlaces:
     """None if nobody will look for what may be left unfinished."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class LocalPlace:
     """`path` is absolute and has no symlink in it; `shown` is relative to the project if it is inside."""
 
@@ -48,7 +48,7 @@ class LocalPlace:
     shown: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class UrlPlace:
     """In an object store, or whatever else fsspec reaches."""
 

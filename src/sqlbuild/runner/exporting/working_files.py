@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 import anyio.from_thread
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportError
 from sqlbuild.runner.exporting.paths import WORKING_PREFIX
 
@@ -31,7 +32,7 @@ _SPOOL = ".spool"
 _FULL_HELP = "free space or make the folder writable, then build again; what was there before is as it was"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class WorkingName:
     """Of something that attempt `attempt` of `node` writes; `number` counts within the attempt. A resumed run has the id
     of the one that it resumes, so there is a `token` for each process."""
@@ -61,7 +62,7 @@ def run_of_working_name(name: str) -> str | None:
     return found[1] if found else None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class FileFacts:
     bytes: int
     sha256: str

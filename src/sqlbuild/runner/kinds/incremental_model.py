@@ -42,6 +42,7 @@ from sqlbuild.domain.incremental import (
     IncrementalStrategy,
 )
 from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.record import record
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.incremental import Applied, DeltaOrder, Deltas, Standing
@@ -68,7 +69,7 @@ async def goes_on() -> None:
     """Nobody else waits for the connection."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class GrowthServices:
     """What the growth of a table works with."""
 
@@ -88,7 +89,7 @@ class GrowthServices:
     progress: Callable[[int, int, str], None] = lambda _done, _all, _what: None
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@record(frozen=True, slots=True, kw_only=True)
 class Decided:
     """What is built. Without a `window` the query has no bounds; `nothing` says why there is nothing to do."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -10,6 +9,7 @@ from types import MappingProxyType
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId, Place
 from sqlbuild.domain.nodes import Function, UnitTest
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import ErrorFacts, Status
 from sqlbuild.domain.row_differences import Row, aligned
 from sqlbuild.domain.unit_test_results import (
@@ -141,7 +141,7 @@ def _column(expected: QueryColumn, actual: QueryColumn) -> ComparedColumn:
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class _Queries:
     """Queries of one test."""
 
