@@ -16,10 +16,13 @@ def export_places(root: str, settings: Settings, run_id: str) -> ExportPlaces:
     run_folder = os.path.join(target, "runs", run_id)
     told = [found.connection.options.get("database") for found in settings.targets.values()]
     databases = [path for path in told if isinstance(path, str) and os.path.isabs(path)]
+    also_into = [os.path.join(root, os.path.expanduser(path)) for path in settings.run.export_paths]
+    never = [target, *(file for path in databases for file in (path, f"{path}.wal"))]
     return ExportPlaces(
-        root=root,
-        also_into=tuple(os.path.join(root, os.path.expanduser(path)) for path in settings.run.export_paths),
-        never=(target, *(file for path in databases for file in (path, f"{path}.wal"))),
+        # Once for all exports: each link is looked up folder by folder, by an event loop that has other things to do.
+        root=os.path.realpath(root),
+        also_into=tuple(map(os.path.realpath, also_into)),
+        never=tuple(map(os.path.realpath, never)),
         spool=run_folder,
         notes=FolderNotes(os.path.join(run_folder, NOTES_NAME)),
     )

@@ -252,7 +252,7 @@ class _OneRun:
     def _export_places(self) -> ExportPlaces | None:
         if self._given.exports is None:
             return None
-        return ExportPlaces(root=os.path.abspath(self._given.exports), spool=tempfile.gettempdir())
+        return ExportPlaces(root=os.path.realpath(self._given.exports), spool=tempfile.gettempdir())
 
     def _services(
         self,

@@ -29,7 +29,7 @@ _FORMATS: Mapping[str, ExportFormat] = {f".{format}": format for format in Expor
 
 @record(frozen=True, slots=True, kw_only=True)
 class ExportPlaces:
-    """Folders are absolute. Exports go into `root` and `also_into`, but never to or below what is in `never`."""
+    """Folders are absolute and have no symlink in them. Exports go into `root` and `also_into`, but never to or below what is in `never`."""
 
     root: str
     also_into: tuple[str, ...] = ()
@@ -158,8 +158,8 @@ def _local(written: str, places: ExportPlaces) -> LocalPlace:
     loop = next((link for link in _parents(path) if os.path.islink(link)), None)
     if loop is not None:
         raise _refused(written, f"{loop} is a symlink that leads back to itself", "remove the link")
-    root = os.path.realpath(places.root)
-    if not any(_is_within(path, os.path.realpath(folder)) for folder in (root, *places.also_into)):
+    root = places.root
+    if not any(_is_within(path, folder) for folder in (root, *places.also_into)):
         told = os.path.join(places.root, written)
         through = "" if os.path.normpath(told) == path else f" (it leads to {path})"
         raise _refused(
@@ -169,7 +169,7 @@ def _local(written: str, places: ExportPlaces) -> LocalPlace:
         )
     if path == root:
         raise _refused(written, "it is the project's own folder", "give a path such as exports/orders.csv")
-    for kept in map(os.path.realpath, places.never):
+    for kept in places.never:
         if _is_within(path, kept) or _is_within(kept, path):
             raise _refused(written, f"{_shown(kept, root)} is kept by sqlbuild itself", "write to another folder")
     return LocalPlace(path=path, shown=_shown(path, root))
