@@ -145,15 +145,15 @@ def _row(name: str, found: Sequence[Sample], first: Sequence[Sample]) -> tuple[o
     values = [sample.value for sample in found]
     return (
         name,
-        *(_shown(value) for value in (statistics.median(values), min(values), max(values))),
+        *(shown(value) for value in (statistics.median(values), min(values), max(values))),
         ratio_to(found, first),
-        _shown(statistics.median(sample.cpu for sample in found)),
+        shown(statistics.median(sample.cpu for sample in found)),
         cpu_ratio_to(found, first),
         f"{statistics.median(sample.peak for sample in found):,.0f}",
     )
 
 
-def _shown(value: float) -> str:
+def shown(value: float) -> str:
     """Three digits that tell something."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
