@@ -12,7 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FLIGHTS = BENCHMARKS.parent / "examples" / "flights" / "data" / "flights.csv"
 SIZES_AND_TABLES = {
-    "overhead": ("20 --only fan", {"W1 async def, fan of 20": 3, "W1s def, fan of 20": 2}),
+    "overhead": ("20 --only fan", {"W1 async def, fan of 20": 4, "W1s def, fan of 20": 3}),
     "http_exports": ("20 10", {"W2 20 requests, 10 at once": 3}),
     "startup": ("2", {"W5 --version": 3, "W5 --help": 3, "W5 nothing to do on 2 models": 3}),
     "lateness": (
