@@ -195,13 +195,18 @@ def _input(table: FieldReader, name: str, entry: Located) -> CursorInput | None:
     )
 
 
-def read_batch_limit(reader: FieldReader, key: str, actions: tuple[str, ...] = _ACTIONS) -> BatchLimit | None:
+def read_batch_limit(
+    reader: FieldReader,
+    key: str,
+    actions: tuple[str, ...] = _ACTIONS,
+    example: str = "microbatch_limit (max_batches 7, action error)",
+) -> BatchLimit | None:
     """The table `key`: how many batches, and which of the `actions` is taken where there are more."""
     table = reader.table(key)
     if table is None:
         return None
     table.refuse_unknown(_LIMIT_KEYS)
-    table.require("max_batches", "say how many batches one build may do")
+    table.require("max_batches", f"write for example {example}")
     batches = table.whole_number("max_batches", minimum=1)
     action = table.text("action")
     if action is not None and action not in actions:

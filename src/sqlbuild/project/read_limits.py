@@ -60,7 +60,7 @@ def read_limit_of_batches(top: FieldReader) -> BatchLimit | None:
     if table is None:
         return None
     table.refuse_unknown(frozenset({"limits"}))
-    return read_batch_limit(table, "limits", ("error", "warn"))
+    return read_batch_limit(table, "limits", ("error", "warn"), "max_batches = 100")
 
 
 def read_pools(top: FieldReader) -> dict[str, Pool]:

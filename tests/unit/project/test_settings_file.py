@@ -373,7 +373,7 @@ BAD = [
     (NAME + "[settings]\nconcurrency = 1.5", "WRONG_TYPE", "3:1", "`settings.concurrency` must be a whole number, not the number 1.5", "write a whole number of at least 1"),
     (NAME + "[settings]\nblocked_loop_seconds = inf", "BAD_VALUE", "3:1", "`settings.blocked_loop_seconds` must be a number above 0, not inf", "write a finite number above 0, or leave the key out"),
     (NAME + "[settings]\nfsync = 1", "WRONG_TYPE", "3:1", "`settings.fsync` must be true or false, not the number 1", "write true or false, in lower case and without quotes"),
-    (NAME + "[microbatches.limits]\naction = 'warn'", "MISSING_KEY", "2:1", "`microbatches.limits.max_batches` is missing", "say how many batches one build may do"),
+    (NAME + "[microbatches.limits]\naction = 'warn'", "MISSING_KEY", "2:1", "`microbatches.limits.max_batches` is missing", "write for example max_batches = 100"),
     (NAME + "[microbatches.limits]\nmax_batches = 9\naction = 'cap_from_end'", "BAD_VALUE", "4:1", '`microbatches.limits.action` must be error or warn, not text "cap_from_end"', "known here: error, warn"),
     (NAME + "[pools.a]", "MISSING_KEY", "2:1", "`pools.a.slots` is missing", "write slots = 8: how many nodes may hold the pool at once"),
     (NAME + "[pools.a]\nslots = 0", "BAD_VALUE", "3:1", "`pools.a.slots` must be at least 1, not 0", "write a whole number of at least 1, or leave the key out"),
