@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.masking import Masker
 from sqlbuild.retries import RetryPolicy
+from sqlbuild.runner import ledger
+from sqlbuild.state.node_result_json import result_to_json
 from sqlbuild.tasks import task
 
 SECRET = "s3cret!"
@@ -24,6 +26,24 @@ async def test_a_dependent_reads_what_is_stored(run_plan):
     assert ran.result["reads"].payload == [False, {"token": "****"}, ["****"]]
     assert SECRET not in repr(ran.journal.read())
     assert SECRET not in repr(ran.result.records)
+
+
+async def test_a_result_whose_text_is_not_kept_is_encoded_anew_as_it_was_written(run_plan, monkeypatch):
+    monkeypatch.setattr(ledger, "MOST_TEXTS", 1)
+
+    @task
+    def first(ctx):
+        return SECRET
+
+    @task(depends_on=first)
+    def second(ctx):
+        return ctx.result({"token": SECRET}, metadata=[SECRET])
+
+    ran = await run_plan({first: (), second: (first,)}, masker=Masker([SECRET]))
+    assert list(ran.result.records) == ["task:first"]
+    written = ran.journal.read().records["task:second"]
+    assert result_to_json(ran.result.results["task:second"]) == written
+    assert SECRET not in written
 
 
 async def test_a_retried_error_is_masked_wherever_it_is_told(run_plan):
