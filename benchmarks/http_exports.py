@@ -14,16 +14,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from comparing import Entry, Sample, compare, read_options
-from measuring import CommandFailed, new_project, run, sqb
+from measuring import duration_of, new_project, run, service, sqb
 from peers import peer
 
 SECONDS = 0.1
@@ -109,7 +106,7 @@ assert done == {requests}, done
 def main() -> None:
     options = read_options(__doc__, requests=1_000, at_once=256)
     requests, at_once = options.sizes
-    with service() as address:
+    with service("-c", SERVICE) as address:
         os.environ["BENCH_SERVICE"] = address
         measure = functools.partial(in_peer, requests=requests, at_once=at_once)
         entries = [
@@ -121,18 +118,6 @@ def main() -> None:
             Entry("dagster, one after the other", functools.partial(measure, "dagster"), is_peer=True, rounds=1),
         ]
         compare(f"W2 {requests:,} requests, {at_once:,} at once", "s", entries, options)
-
-
-@contextlib.contextmanager
-def service() -> Iterator[str]:
-    """The address of a server that answers every request after the same time."""
-    process = subprocess.Popen([sys.executable, "-c", SERVICE], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def bare(requests: int, at_once: int) -> Sample:
@@ -149,10 +134,7 @@ def project(requests: int) -> Iterator[Path]:
 def told_by_run(requests: int, at_once: int) -> Sample:
     with project(requests) as folder:
         cost = sqb("build", folder, "--quiet", "--concurrency", str(at_once))
-        told = json.loads((folder / "target/run_results.json").read_text())
-    if told["counts"] != {"succeeded": requests}:
-        raise CommandFailed(f"{told['counts']} instead of {requests:,} assets that succeeded")
-    return dataclasses.replace(Sample.of(cost), value=told["duration"])
+        return dataclasses.replace(Sample.of(cost), value=duration_of(folder, requests))
 
 
 def less_compile(requests: int, at_once: int) -> Sample:

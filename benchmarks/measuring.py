@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PROJECT = 'name = "bench"\n'
@@ -124,3 +125,23 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[objec
             *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)),
         ]
         print("  " + "  ".join(cells))
+
+
+def duration_of(project: Path, nodes: int) -> float:
+    """Seconds from the start to the end of the last run, as that tells. CommandFailed unless all `nodes` have succeeded."""
+    told = json.loads((project / "target/run_results.json").read_text(encoding="utf-8"))
+    if told["counts"] != {"succeeded": nodes}:
+        raise CommandFailed(f"{told['counts']} instead of {nodes:,} nodes that succeeded")
+    return float(told["duration"])
+
+
+@contextlib.contextmanager
+def service(*arguments: str | Path) -> Iterator[str]:
+    """A server that this Python runs meanwhile: the address that it prints first."""
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()

@@ -32,7 +32,7 @@ from pathlib import Path
 import duckdb
 
 from comparing import Entry, Sample, compare, read_options
-from measuring import CommandFailed, Cost, new_project, run, sqb
+from measuring import CommandFailed, Cost, duration_of, new_project, run, sqb
 from peers import PUBLISHED_PROJECT, peer
 
 Graph = list[list[int]]
@@ -269,8 +269,7 @@ def told_by_run(graph: Graph, keyword: str = "async def") -> Sample:
     """From the run's start to its end, without the plan before it and the files after it; the CPU is the whole command's."""
     with files({"tasks/noops.py": TASKS.format(keyword=keyword)}, graph) as project:
         cost = sqb("build", project, "--quiet")
-        told = json.loads((project / "target/run_results.json").read_text())
-    return per_node(dataclasses.replace(cost, told=told["duration"]), len(graph))
+        return per_node(dataclasses.replace(cost, told=duration_of(project, len(graph))), len(graph))
 
 
 def further_nodes(graph: Graph, keyword: str = "async def") -> Sample:
