@@ -14,6 +14,8 @@ from sqlbuild.errors import ExportError
 ROW_GROUP_ROWS = 122_880
 ROW_GROUP_BYTES = 32_000_000
 """Rows are held until they make a row group of this size."""
+ROWS_OF_A_VALUE = 4
+"""With so many rows for each of its values, or more, a column gets a dictionary in a Parquet file."""
 
 _NAMES = {
     "bool": "BOOLEAN",
@@ -78,12 +80,10 @@ def translated(arrow: Any) -> Iterator[None]:
 
 class _ParquetFile:
     def __init__(self, arrow: Any, file: RawIOBase, schema: Any) -> None:
-        # A module of its own, which takes a moment to import; only who writes such a file needs it.
-        import pyarrow.parquet
-
         self._arrow = arrow
-        self._writer = pyarrow.parquet.ParquetWriter(file, schema)
+        self._file = file
         self._schema = schema
+        self._writer: Any = None
         self._held: list[Any] = []
         self._rows = 0
         self._bytes = 0
@@ -96,16 +96,44 @@ class _ParquetFile:
             self._write_held()
 
     def _write_held(self) -> None:
-        table = self._arrow.Table.from_batches(self._held, schema=self._schema)
-        self._held, self._rows, self._bytes = [], 0, 0
         with translated(self._arrow):
-            self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+            table = self._arrow.Table.from_batches(self._held, schema=self._schema)
+            if self._writer is None:
+                # A module of its own, which takes a moment to import; only who writes such a file needs it.
+                import pyarrow.parquet
+
+                self._writer = pyarrow.parquet.ParquetWriter(
+                    self._file, self._schema, use_dictionary=_repeating(self._arrow, table)
+                )
+            if self._rows:
+                self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        self._held, self._rows, self._bytes = [], 0, 0
 
     def close(self) -> None:
-        if self._rows:
+        if self._rows or self._writer is None:
             self._write_held()
         with translated(self._arrow):
             self._writer.close()
+
+
+def _repeating(arrow: Any, table: Any) -> list[str] | bool:
+    """The columns whose values are worth a dictionary in a Parquet file, told by the first rows; True for all of them.
+
+    pyarrow makes one for each column, which takes most of the time where values are rarely the same, and room in the file.
+    """
+    # Only a column that is not nested can be named without knowing how Parquet lays it out.
+    if any(arrow.types.is_nested(each) for each in table.schema.types):
+        return True
+    return [name for name in table.column_names if _repeats(arrow, table[name])]
+
+
+def _repeats(arrow: Any, column: Any) -> bool:
+    import pyarrow.compute
+
+    try:
+        return bool(pyarrow.compute.count_distinct(column).as_py() * ROWS_OF_A_VALUE <= len(column))
+    except arrow.ArrowNotImplementedError:
+        return True  # a dictionary already, or nothing but nulls
 
 
 class _ArrowFile:
