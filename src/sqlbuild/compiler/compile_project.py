@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 
 from sqlbuild.compiler.audit_waits import with_audit_waits
 from sqlbuild.compiler.fingerprints import fingerprint_of
-from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, NodeColumns, infer_columns
+from sqlbuild.compiler.infer_columns import NOWHERE_ELSE, infer_columns
 from sqlbuild.compiler.model_hooks import compile_hooks, hook_facts, hooks_of, providers_of_hooks
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved, resolve_refs
 from sqlbuild.compiler.rules import RULES, Checked
 from sqlbuild.compiler.topological_order import order_nodes

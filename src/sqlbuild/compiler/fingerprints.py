@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint, Graph, Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from sqlbuild.compiler.incremental_inputs import read_relations
-from sqlbuild.compiler.infer_columns import NodeColumns
 from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.cursor_windows import read_step, read_value
 from sqlbuild.domain.ids import NodeId, Place, node_id

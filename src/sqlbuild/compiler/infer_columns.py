@@ -22,11 +22,11 @@ from sqlbuild.compiler.function_columns import (
 from sqlbuild.compiler.made_when_read import MadeWhenRead
 from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
+from sqlbuild.compiler.node_columns import InferredColumns, NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
-from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import (
     Asset,
     Audit,
@@ -42,9 +42,8 @@ from sqlbuild.domain.nodes import (
     name_of_declaration,
 )
 from sqlbuild.domain.project import ExportedSql, Project
-from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Target
-from sqlbuild.domain.source_map import Expansion, written_in_line
+from sqlbuild.domain.source_map import written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import CALLS, Reference
@@ -65,34 +64,6 @@ AUDIT_NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysi
 _EXPORTED = frozenset({NodeKind.MODEL, NodeKind.SOURCE, NodeKind.SEED})
 NOWHERE_ELSE: Mapping[NodeId, Relation] = {}
 NOT_UNDERSTOOD = "if the warehouse accepts it as it is, write `sql_analysis false` in the model's header"
-
-
-@record(frozen=True, slots=True, kw_only=True)
-class NodeColumns:
-    """What is known about one node's columns. `complete`: it surely has no others.
-
-    `sql`, `expansions`, `incremental_sql`, `around_target` and `relation` are those of `domain.graph.Node`; `code` is a digest of what the
-    author wrote.
-    """
-
-    columns: tuple[Column, ...] | None = None
-    complete: bool = False
-    lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    relation: Relation | None = None
-    sql: str | None = None
-    expansions: tuple[Expansion, ...] = ()
-    """What of `sql` macros gave."""
-    incremental_sql: IncrementalSql | None = None
-    around_target: tuple[str, ...] = ()
-    code: str = ""
-
-
-@record(frozen=True, slots=True, kw_only=True)
-class InferredColumns:
-    nodes: Mapping[NodeId, NodeColumns]
-    """Of every node but tasks and checks."""
-    problems: tuple[Problem, ...] = ()
 
 
 def infer_columns(

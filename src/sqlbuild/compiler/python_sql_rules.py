@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.ids import NodeId, NodeKind, Relation, kind_of, name_of
 from sqlbuild.domain.project import NamedTable, Project

@@ -9,11 +9,12 @@ from sqlbuild.compiler.audit_waits import audits_of_cycle, waiting_in_a_circle
 from sqlbuild.compiler.check_rules import check_boundaries
 from sqlbuild.compiler.function_rules import call_problems
 from sqlbuild.compiler.incremental_rules import incremental_problems
-from sqlbuild.compiler.infer_columns import NodeColumns, relation_of_model
+from sqlbuild.compiler.infer_columns import relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.model_hooks import hooks_of
 from sqlbuild.compiler.nearest_name import NearestName
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.compiler.python_sql_rules import literal_names
 from sqlbuild.compiler.relation_rules import (
     files_read_on_postgres,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NoReturn, get_args
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
-from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, kind_of, name_of

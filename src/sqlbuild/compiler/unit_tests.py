@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
 
-from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.unit_test_columns import (
     null_columns,

@@ -6,7 +6,7 @@ import pytest
 
 from sqlbuild.assets import asset
 from sqlbuild.compiler.fingerprints import fingerprint_of, with_data_versions
-from sqlbuild.compiler.infer_columns import NodeColumns
+from sqlbuild.compiler.node_columns import NodeColumns
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.csv_settings import CsvSettings
 from sqlbuild.domain.graph import Fingerprint
