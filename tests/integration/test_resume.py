@@ -127,6 +127,36 @@ def test_what_failed_runs_again_and_reads_what_its_run_had_done(project):
     assert calls(project).count("first") == 1
 
 
+@pytest.mark.parametrize("point", ["journal.opened:kill", "journal.begun:kill"])
+def test_a_run_that_died_before_it_had_a_plan_does_not_hide_the_one_before(project, point):
+    project.write(PROJECT)
+    failed = project.sqb("build", env={"FAIL": "1"})
+    killed = project.sqb("build", env={"SQB_FAILPOINT": point})
+    assert (failed.code, killed.code) == (1, -signal.SIGKILL)
+    resumed = project.sqb("retry", "--json")
+    assert resumed.code == 0, resumed.everything
+    assert {result["name"] for result in resumed.json["results"]} == {"export", "report"}
+
+
+def test_a_run_without_a_plan_alone_cannot_be_gone_on_with(project):
+    project.write(PROJECT)
+    project.sqb("build", env={"SQB_FAILPOINT": "journal.begun:kill"})
+    refused = project.sqb("retry")
+    assert refused.code == 2
+    assert "ended before it had planned anything" in refused.err
+
+
+def test_journals_of_killed_runs_are_kept_as_long_as_those_of_others(project):
+    project.write(PROJECT | {"sqlbuild_project.toml": 'name = "shop"\n[settings]\nkeep_runs = 2\n'})
+    for _ in range(2):
+        project.sqb("build", "first", env={"SQB_FAILPOINT": "node.recorded:kill"})
+    killed = {path.name for path in project.root.glob("target/runs/*")}
+    for _ in range(3):
+        project.build("first")
+    kept = {path.name for path in project.root.glob("target/runs/*")}
+    assert (len(killed), len(kept), killed & kept) == (2, 3, set())
+
+
 def test_changed_code_runs_again_with_all_that_depends_on_it(project):
     project.write(PROJECT)
     project.sqb("build", env={"FAIL": "1"})

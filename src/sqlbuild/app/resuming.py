@@ -39,7 +39,7 @@ def find_run(options: ProjectOptions, run_id: str | None) -> RunJournal:
     """
     runs = Path(options.root, "target", "runs")
     found = _named_run(runs, run_id) if run_id is not None else _last_without_success(runs, _target(options))
-    if found.request is None or not found.planned:
+    if not _has_a_plan(found):
         raise SelectionError(
             f"run {found.run_id} ended before it had planned anything",
             help="build again, there is nothing to go on with",
@@ -213,7 +213,13 @@ def _named_run(runs: Path, run_id: str) -> RunJournal:
     return found
 
 
+def _has_a_plan(run: RunJournal) -> bool:
+    return run.request is not None and bool(run.planned)
+
+
 def _last_without_success(runs: Path, target: str) -> RunJournal:
+    """Of several; one that has not planned anything, only if there is no other: it has changed nothing."""
+    without_plan = None
     for folder in sorted(runs.iterdir(), reverse=True) if runs.is_dir() else ():
         path = folder / FILE_NAME
         if not path.exists():
@@ -225,7 +231,11 @@ def _last_without_success(runs: Path, target: str) -> RunJournal:
                 f"the last run cannot be gone on with: {error.args[0]}", help="name another one with --resume-run ID"
             ) from error
         if found.target == target and found.ended_with != 0:
-            return found
+            if _has_a_plan(found):
+                return found
+            without_plan = without_plan or found
+    if without_plan is not None:
+        return without_plan
     raise SelectionError(
         f"no run on target {target} is known that did not succeed", help="there is nothing to go on with; build again"
     )

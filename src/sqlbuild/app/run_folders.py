@@ -69,11 +69,11 @@ def look_through_runs(root: str, settings: Settings, past: Past, *, warehouse_is
 
 
 def prune_runs(folder: str, keep: int, resumed: str | None) -> None:
-    """Remove the oldest finished runs until `keep` folders are left; unfinished ones stay, whatever their age, and so
-    does the one that is `resumed`."""
+    """Remove the oldest runs that are over until `keep` folders are left; others stay, whatever their age, and so does
+    the one that is `resumed`."""
     runs = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False))
     for path in runs[: max(0, len(runs) - keep)]:
-        if os.path.basename(path) != resumed and _has_ended(path):
+        if os.path.basename(path) != resumed and _is_over(path):
             shutil.rmtree(path)
 
 
@@ -139,12 +139,14 @@ def _told(run: RunJournal, run_id: str, how: str, *, live: bool = False, only_in
     )
 
 
-def _has_ended(run: str) -> bool:
-    """Whether a run's journal tells its end; one that was never begun counts, a damaged one does not."""
+def _is_over(run: str) -> bool:
+    """Whether a run's journal tells its end, or that the warehouse has all that it says; one that was never begun counts,
+    a damaged one does not."""
     path = os.path.join(run, FILE_NAME)
     if not os.path.exists(path):
         return True
     try:
-        return read_journal(path).ended_with is not None
+        journal = read_journal(path)
     except SqlbuildError:
         return False
+    return journal.ended_with is not None or journal.replayed
