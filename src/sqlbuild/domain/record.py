@@ -1,14 +1,16 @@
 """Records as `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes them, in a third of its time.
 
-A command makes some 300 of these classes before it does anything, and `dataclass` compiles six functions for each of
+A command makes some 200 of these classes before it does anything, and `dataclass` compiles six functions for each of
 them: that is a fifth of what `sqb build` of a small project costs. Here only `__init__` is compiled, which is called for
-every record there is; the other five are the same functions for all classes. `dataclasses` still finds the fields and
-makes the slots, so `fields`, `replace`, `asdict`, `match` and pickle know these classes as they know others.
+every record there is, and that when the first one is made: of most classes a command never makes one. The other five are
+the same functions for all classes. `dataclasses` still finds the fields and makes the slots, so `fields`, `replace`,
+`asdict`, `match` and pickle know these classes as they know others.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import operator
 import reprlib
 from collections.abc import Callable
@@ -40,8 +42,8 @@ def _make_record(cls: type, kw_only: bool) -> type:
     fields = dataclasses.fields(made)
     if not has_docstring:
         made.__doc__ = f"{made.__name__}({', '.join(field.name for field in fields)})"
-    methods: dict[str, Callable[..., Any]] = {
-        "__init__": _init_of(made, fields),
+    methods: dict[str, Any] = {
+        "__init__": _InitWhenAsked(made, fields),
         "__repr__": _repr,
         "__getstate__": _state,
         "__setstate__": _set_state,
@@ -54,6 +56,19 @@ def _make_record(cls: type, kw_only: bool) -> type:
         if name not in own:
             setattr(made, name, method)
     return made  # type: ignore[no-any-return]
+
+
+class _InitWhenAsked:
+    """Stands for the `__init__` of a class until it is asked for, which makes it and puts it in this one's place."""
+
+    def __init__(self, cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> None:
+        self._cls = cls
+        self._fields = fields
+
+    def __get__(self, one: object | None, _owner: type) -> Callable[..., None]:
+        init = _init_of(self._cls, self._fields)
+        self._cls.__init__ = init  # type: ignore[misc]
+        return init if one is None else functools.partial(init, one)
 
 
 def _init_of(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., None]:

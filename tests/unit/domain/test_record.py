@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from typing import Any
 
@@ -136,3 +137,18 @@ def test_a_record_that_holds_itself_can_be_shown():
     parcel = Parcel(to="Ada")
     parcel.labels.append(parcel)  # type: ignore[arg-type]
     assert "..." in repr(parcel)
+
+
+def test_its_arguments_can_be_asked_for_before_and_after_the_first_one_is_made():
+    @record(frozen=True, slots=True)
+    class Place:
+        name: str
+        floor: int = 0
+
+    class Room(Place):
+        pass
+
+    assert str(inspect.signature(Room)) == "(name: 'str', floor: 'int' = 0) -> None"
+    assert Room("attic", floor=2).floor == 2
+    assert str(inspect.signature(Place)) == "(name: 'str', floor: 'int' = 0) -> None"
+    assert Place.__init__.__qualname__.endswith("Place.__init__")
