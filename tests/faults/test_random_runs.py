@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from reference_model import ATTEMPTS, GOOD, LOOKING, Run, endings, left_of, made_of, outcomes, projects, run_set
 
 from sqlbuild.app.building import new_run_id, order_of, plan_from
+from sqlbuild.app.event_loop import SystemClock
 from sqlbuild.app.options import Compiled, ProjectOptions, RunOptions
 from sqlbuild.app.resuming import (
     find_again,
@@ -34,7 +35,6 @@ from sqlbuild.app.resuming import (
     plan_of_run,
     request_of,
 )
-from sqlbuild.app.wiring import SystemClock
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.checks import check
 from sqlbuild.domain import nodes as declared

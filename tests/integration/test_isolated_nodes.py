@@ -302,7 +302,7 @@ def test_a_file_that_is_different_in_a_worker_fails_only_its_nodes(project):
                 import sys
                 from sqlbuild.tasks import task
 
-                if "sqlbuild.app.operations" not in sys.modules:
+                if "sqlbuild.app.building" not in sys.modules:
                     raise RuntimeError("this is a worker")
 
                 @task(isolate="process")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sqlbuild
-from sqlbuild.app.operations import close_project, open_project
+from sqlbuild.app.opening import close_project, open_project
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.domain.ids import NodeKind
 

@@ -314,8 +314,8 @@ def test_a_crash_report_holds_no_secret(shop):
     shop.write(
         {
             "sources/stored.yml": "",
-            "tasks/nodes.py": "import os\nimport sqlbuild.app.operations as operations\n"
-            "def broken(*args):\n    raise ZeroDivisionError(os.environ['API_TOKEN'])\noperations.plan_from = broken\n",
+            "tasks/nodes.py": "import os\nimport sqlbuild.app.planning as planning\n"
+            "def broken(*args):\n    raise ZeroDivisionError(os.environ['API_TOKEN'])\nplanning.plan_from = broken\n",
         }
     )
     finished = shop.sqb("plan", "--debug", env=ENVIRON)

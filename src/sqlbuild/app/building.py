@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from sqlbuild.app.deferral import deferred
+from sqlbuild.app.event_loop import cancel_tasks_left_behind, run_async
 from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.history_sources import TESTS_FOLDER
@@ -35,7 +36,6 @@ from sqlbuild.app.target_access import Patience, TargetAccess
 from sqlbuild.app.target_folder import state_json, target_folder
 from sqlbuild.app.unit_tests import with_time_limit
 from sqlbuild.app.wiring import (
-    cancel_tasks_left_behind,
     make_access,
     make_comparing,
     make_copying,
@@ -48,7 +48,6 @@ from sqlbuild.app.wiring import (
     make_staging,
     make_store,
     make_warehouse,
-    run_async,
     write_junit,
 )
 from sqlbuild.artifacts.run_results_json import streamed_run_results

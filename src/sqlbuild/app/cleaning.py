@@ -9,12 +9,13 @@ import os
 import shutil
 from collections.abc import Iterator
 
+from sqlbuild.app.event_loop import run_async
 from sqlbuild.app.leftovers import remove_leftovers
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.app.resuming import look_after_lost_runs
 from sqlbuild.app.run_folders import RunFolders, UnfinishedRun, look_through_runs
 from sqlbuild.app.target_access import Patience
-from sqlbuild.app.wiring import make_access, make_store, make_warehouse, run_async
+from sqlbuild.app.wiring import make_access, make_store, make_warehouse
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.record import record

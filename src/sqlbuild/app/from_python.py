@@ -17,8 +17,9 @@ from typing import TextIO
 import anyio.lowlevel
 import anyio.to_thread
 
-from sqlbuild.app.operations import build as run_build
-from sqlbuild.app.operations import build_here, close_project, open_project
+from sqlbuild.app.building import build as run_build
+from sqlbuild.app.building import build_here
+from sqlbuild.app.opening import close_project, open_project
 from sqlbuild.app.options import Backend, ProjectOptions, RunOptions
 from sqlbuild.app.project_root import find_root
 from sqlbuild.app.resuming import find_run, options_of_run, selection_of_run

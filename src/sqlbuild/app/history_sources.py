@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
+from sqlbuild.app.event_loop import run_async
 from sqlbuild.app.target_access import Patience
 from sqlbuild.app.target_folder import state_json
 from sqlbuild.app.wiring import (
@@ -16,7 +17,6 @@ from sqlbuild.app.wiring import (
     make_store,
     make_stored_history,
     make_warehouse,
-    run_async,
 )
 from sqlbuild.domain.past import Past
 from sqlbuild.domain.record import record

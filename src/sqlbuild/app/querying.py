@@ -11,9 +11,10 @@ from typing import Any
 
 import anyio
 
+from sqlbuild.app.event_loop import run_async
 from sqlbuild.app.options import Compiled
 from sqlbuild.app.target_access import Patience
-from sqlbuild.app.wiring import make_access, make_copying, make_warehouse, run_async
+from sqlbuild.app.wiring import make_access, make_copying, make_warehouse
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.domain.graph import Graph

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 
 import anyio
 
+from sqlbuild.app.event_loop import run_async
 from sqlbuild.app.observed_sources import Observation, is_watched
 from sqlbuild.app.options import Compiled
 from sqlbuild.app.target_access import Patience
-from sqlbuild.app.wiring import make_access, make_store, make_warehouse, run_async
+from sqlbuild.app.wiring import make_access, make_store, make_warehouse
 from sqlbuild.domain.freshness import (
     NO_ROWS,
     Freshness,

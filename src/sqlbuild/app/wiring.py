@@ -1,56 +1,43 @@
-"""The composition root: which implementation stands behind which interface."""
+"""The composition root: which implementation stands behind which interface.
+
+It loads what a function gives when that is asked for: a command that only looks at a project loads nothing that runs one.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import importlib.util
-import json
 import random
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import anyio
-
-from sqlbuild.app.target_access import Patience, TargetAccess
-from sqlbuild.domain.events import Event
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
-from sqlbuild.executors.local import ThreadLane
-from sqlbuild.executors.process import ProcessLane
-from sqlbuild.interfaces.comparing import Comparing
-from sqlbuild.interfaces.exporting import Copying
-from sqlbuild.interfaces.functions import FunctionBuilding
-from sqlbuild.interfaces.incremental import Deltas
-from sqlbuild.interfaces.loading import Loading
-from sqlbuild.interfaces.node_logs import NodeLogs
-from sqlbuild.interfaces.providers import ProviderSet
-from sqlbuild.interfaces.staging import Staging
-from sqlbuild.interfaces.state_store import Journal, StateStore
-from sqlbuild.interfaces.target_lock import TargetLock
-from sqlbuild.interfaces.warehouse import Warehouse
-from sqlbuild.runner.run_order import RunServices
 
 if TYPE_CHECKING:
+    from sqlbuild.app.target_access import Patience, TargetAccess
+    from sqlbuild.domain.events import Event
+    from sqlbuild.executors.process import ProcessLane
+    from sqlbuild.interfaces.comparing import Comparing
+    from sqlbuild.interfaces.exporting import Copying
+    from sqlbuild.interfaces.functions import FunctionBuilding
+    from sqlbuild.interfaces.incremental import Deltas
+    from sqlbuild.interfaces.loading import Loading
+    from sqlbuild.interfaces.node_logs import NodeLogs
+    from sqlbuild.interfaces.providers import ProviderSet
+    from sqlbuild.interfaces.staging import Staging
+    from sqlbuild.interfaces.state_store import Journal, StateStore
+    from sqlbuild.interfaces.target_lock import TargetLock
+    from sqlbuild.interfaces.warehouse import Warehouse
+    from sqlbuild.runner.run_order import RunServices
     from sqlbuild.state.statements import StateStatements
     from sqlbuild.state.stored_history import StoredHistory
 
 _IN_MEMORY = ":memory:"
-
-
-class SystemClock:
-    # The system's functions themselves: several times for every node they are asked.
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)
-
-    async def sleep_until(self, monotonic: float) -> None:
-        await anyio.sleep(max(0.0, monotonic - time.monotonic()))
 
 
 def make_warehouse(settings: Settings, root: str) -> Warehouse:
@@ -198,6 +185,8 @@ def lock_is_of_schema(settings: Settings) -> bool:
 
 def make_access(settings: Settings, command: str, patience: Patience) -> TargetAccess:
     """The way into the chosen target for one command."""
+    from sqlbuild.app.target_access import TargetAccess
+
     return TargetAccess(make_lock(settings), target=settings.target.name, command=command, patience=patience)
 
 
@@ -230,6 +219,8 @@ def _state_statements(settings: Settings) -> StateStatements:
 
 def make_processes(root: str) -> ProcessLane:
     """Worker processes that open the project in the folder `root` as this process did."""
+    from sqlbuild.executors.process import ProcessLane
+
     command = (sys.executable, "-P", "-m", "sqlbuild.app.remote_entry")
     return ProcessLane(command, {"root": root, "sys_path": [path for path in sys.path if path != root]})
 
@@ -254,6 +245,9 @@ def make_services(
     providers: ProviderSet | None = None,
     masker: Masker | None = None,
 ) -> RunServices:
+    from sqlbuild.app.event_loop import SystemClock
+    from sqlbuild.executors.local import ThreadLane
+    from sqlbuild.runner.run_order import RunServices
     from sqlbuild.state.node_result_json import result_to_json
 
     return RunServices(
@@ -298,47 +292,9 @@ def make_providers(
     return providers
 
 
-def run_async(function: Callable[..., Any], *args: Any, backend: str) -> Any:
-    """Run an async function to its end; uvloop is used on asyncio where it is installed."""
-    if backend == "trio" and importlib.util.find_spec("trio") is None:
-        raise ProjectError(
-            Problem(code="EXTRA", message="--backend trio needs trio", help="pip install 'sqlbuild[trio]'")
-        )
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None} if backend == "asyncio" else {}
-    try:
-        return anyio.run(function, *args, backend=backend, backend_options=options)
-    except SystemExit as left:
-        # Asyncio lets it end the loop, and everything on it, when it is raised in a task that a node has started.
-        raise EngineError(
-            f"a task that a node had started called sys.exit({left.code!r}), which ended the run in the middle",
-            help="raise an exception there instead",
-        ) from left
-
-
-async def cancel_tasks_left_behind(seconds: float) -> int:
-    """Cancel asyncio tasks that nodes have started and left; how many still run after so many seconds."""
-    try:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-    except RuntimeError:  # on trio, where no task outlives the one that started it
-        return 0
-    if not others:
-        return 0
-    for task in others:
-        task.cancel()
-    _, running = await asyncio.wait(others, timeout=seconds)
-    return len(running)
-
-
 def write_junit(path: str, project_name: str, result: RunResult, graph: Graph) -> None:
     """The results of unit tests as JUnit XML. Only who asks for it loads what writes XML."""
     from sqlbuild.artifacts.junit_xml import junit_document
     from sqlbuild.artifacts.write_json import write_text
 
     write_text(path, junit_document(project_name, result, graph))
-
-
-def parse_vars(text: str) -> dict[str, object]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise TypeError("--vars takes a JSON object")
-    return value

@@ -9,7 +9,8 @@ from typing import Any
 
 import anyio
 
-from sqlbuild.app.wiring import SystemClock, make_providers
+from sqlbuild.app.event_loop import SystemClock
+from sqlbuild.app.wiring import make_providers
 from sqlbuild.domain.events import Event, RunWarning
 from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.executors.local import ThreadLane

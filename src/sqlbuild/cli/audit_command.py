@@ -33,7 +33,7 @@ def audit(
 ) -> int:
     """Run audits alone, against what exists. A selector means the audits it names and those of the nodes it names."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, audits_alone=True)
     run_options = RunOptions(

@@ -95,7 +95,7 @@ def build(
     refuse_two_documents(options, events=events)
     if reload and load is False:
         raise typer.BadParameter("--reload and --no-load contradict each other; give one of them")
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     refresh = refresh_of(
         full=full_refresh,

@@ -36,7 +36,7 @@ def check(
 ) -> int:
     """Run checks alone, against what exists. A selector means the checks it names and those of the nodes it names."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, checks_alone=True)
     run_options = RunOptions(

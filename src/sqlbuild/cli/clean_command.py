@@ -13,7 +13,7 @@ from sqlbuild.cli.output import is_terminal, write_document, write_error_text, w
 from sqlbuild.cli.target_options import LockTimeout, patience_of
 
 if TYPE_CHECKING:
-    from sqlbuild.app.operations import Losses
+    from sqlbuild.app.cleaning import Losses
     from sqlbuild.app.run_folders import UnfinishedRun
 
 SCHEMA_VERSION = 1
@@ -30,11 +30,11 @@ def clean(
 ) -> int:
     """Remove what earlier commands left behind. That is target/ and unfinished tables and files of dead runs, but not
     runs that could be gone on with."""
-    from sqlbuild.app import operations
+    from sqlbuild.app import cleaning
     from sqlbuild.cli.open_project import project_options
 
     project, patience = project_options(options), patience_of(options, lock_timeout)
-    losses = operations.losses_of_clean(project, patience) if everything else None
+    losses = cleaning.losses_of_clean(project, patience) if everything else None
     if losses is not None and not yes and losses.something:
         write_error_text("".join(f"{line}\n" for line in _told(losses)))
         if options.json or not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
@@ -43,7 +43,7 @@ def clean(
             write_error_text("nothing was removed\n")
             return 1
     unfinished = () if losses is None else losses.unfinished
-    report = operations.clean(
+    report = cleaning.clean(
         project, give_up=frozenset(run.run_id for run in unfinished), everything=everything, patience=patience
     )
     if options.json:

@@ -34,9 +34,9 @@ def compile_project(
     seconds = time.monotonic() - started
     written = None
     if write_dag or path is not None:
-        from sqlbuild.app import operations
+        from sqlbuild.app import looking
 
-        written = operations.write_dag(compiled, path)
+        written = looking.write_dag(compiled, path)
     if options.json:
         write_document(_document(compiled.graph, written))
         return 0

@@ -13,8 +13,8 @@ from sqlbuild.domain.ids import NodeId
 
 def dag(options: SharedOptions) -> int:
     """Summarise the graph of the project. With --json print the whole DAG document."""
-    from sqlbuild.app.operations import live_run_of
-    from sqlbuild.app.run_output import dag_document
+    from sqlbuild.app.documents import dag_document
+    from sqlbuild.app.live_runs import live_run_of
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)

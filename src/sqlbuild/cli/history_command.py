@@ -39,8 +39,8 @@ def history(
 
 
 def _show_runs(options: SharedOptions, limit: int) -> int:
+    from sqlbuild.app.documents import run_history_document
     from sqlbuild.app.run_history import run_history
-    from sqlbuild.app.run_output import run_history_document
     from sqlbuild.cli.open_project import project_options
 
     found = run_history(project_options(options), limit)
@@ -54,8 +54,8 @@ def _show_runs(options: SharedOptions, limit: int) -> int:
 
 
 def _show_node(options: SharedOptions, name: str, limit: int) -> int:
+    from sqlbuild.app.documents import node_history_document
     from sqlbuild.app.node_history import node_history
-    from sqlbuild.app.run_output import node_history_document
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)

@@ -28,13 +28,13 @@ def list_nodes(
     ] = "names",
 ) -> int:
     """List the nodes that a selection contains."""
-    from sqlbuild.app import operations
+    from sqlbuild.app import looking
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, no_python=no_python)
-    note_live_run(operations.live_run_of(compiled), options)
-    nodes = [compiled.graph.nodes[id] for id in operations.select(compiled, selection)]
+    note_live_run(looking.live_run_of(compiled), options)
+    nodes = [compiled.graph.nodes[id] for id in looking.select(compiled, selection)]
     if options.json or output == "json":
         document = {"schema_version": SCHEMA_VERSION, "nodes": [_document(node) for node in nodes]}
         write_document(options.masker.plain(document))

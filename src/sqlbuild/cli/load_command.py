@@ -39,7 +39,7 @@ def load(
 ) -> int:
     """Run loaders alone, with whatever they need and the target lacks. A source's name means its loader."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, load=True, loaders_alone=True)
     run_options = RunOptions(

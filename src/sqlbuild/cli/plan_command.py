@@ -36,7 +36,7 @@ from sqlbuild.cli.text_table import table_lines
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlbuild.app.operations import SqlDiff
+    from sqlbuild.app.sql_diffs import SqlDiff
     from sqlbuild.domain.ids import NodeId
     from sqlbuild.domain.plans import Plan, Step
 
@@ -69,7 +69,7 @@ def plan(
     lock_timeout: LockTimeout = 60.0,
 ) -> int:
     """Show what a build would run, and why. Also about how long it would take; changes nothing."""
-    from sqlbuild.app.operations import plan_with_diffs
+    from sqlbuild.app.planning import plan_with_diffs
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)

@@ -40,19 +40,19 @@ def query(
 ) -> int:
     """Run a read-only query against the target."""
     path = _file_of(output)
-    from sqlbuild.app import operations
+    from sqlbuild.app import querying
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
     patience = patience_of(options, lock_timeout)
     if path is not None:
-        rows = operations.query_to_file(compiled, sql, path, patience=patience)
+        rows = querying.query_to_file(compiled, sql, path, patience=patience)
         if options.json:
             write_document({"schema_version": SCHEMA_VERSION, "path": path, "rows": rows})
         elif not options.quiet:
             write_lines([f"wrote {counted(rows, 'row')} to {shown_path(path)}"])
         return 0
-    result = operations.query(compiled, sql, limit=limit, patience=patience)
+    result = querying.query(compiled, sql, limit=limit, patience=patience)
     if options.json:
         write_document(
             {

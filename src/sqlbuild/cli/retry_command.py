@@ -35,7 +35,7 @@ def retry(
 ) -> int:
     """Go on with the last run that did not succeed: what failed, was stopped or never began, and what depends on it."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     run_options = RunOptions(
         concurrency=concurrency,

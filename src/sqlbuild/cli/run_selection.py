@@ -14,7 +14,7 @@ from sqlbuild.cli.target_options import WaitingNotes
 from sqlbuild.errors import EngineError
 
 if TYPE_CHECKING:
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
     from sqlbuild.domain.selection import Selection
     from sqlbuild.interfaces.event_sink import EventSink
 
@@ -27,7 +27,7 @@ def refuse_two_documents(options: SharedOptions, *, events: bool) -> None:
 
 def run_selection(options: SharedOptions, selection: Selection, run_options: RunOptions, *, events: bool) -> int:
     """Run what is selected and return the exit code of the run."""
-    from sqlbuild.app.operations import build as run_build
+    from sqlbuild.app.building import build as run_build
     from sqlbuild.app.run_output import captured_logging, captured_output, run_document
     from sqlbuild.cli.open_project import open_project
 

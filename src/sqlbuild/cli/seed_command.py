@@ -24,7 +24,7 @@ def seed(
 ) -> int:
     """Load the CSV files of seeds/ into their tables, and nothing else."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, seeds_alone=True)
     run_options = RunOptions(

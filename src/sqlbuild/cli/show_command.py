@@ -30,7 +30,8 @@ from sqlbuild.domain.nodes import (
 )
 
 if TYPE_CHECKING:
-    from sqlbuild.app.operations import Compiled, NodeLogReport, NodeReport
+    from sqlbuild.app.looking import NodeLogReport, NodeReport
+    from sqlbuild.app.options import Compiled
     from sqlbuild.domain.graph import Node
     from sqlbuild.domain.results import NodeResult
 
@@ -51,13 +52,13 @@ def show(
     """Show one node. How it is declared, its columns and lineage, its last results and why it would run."""
     if not logs and (attempt is not None or run is not None):
         raise typer.BadParameter("--attempt and --run choose a log: give --logs too")
-    from sqlbuild.app import operations
+    from sqlbuild.app import looking
     from sqlbuild.cli.open_project import open_project
 
     compiled = open_project(options)
     if logs:
-        return _show_logs(operations.show_logs(compiled, name, run_id=run, attempt=attempt), compiled, options)
-    report = operations.show(compiled, name)
+        return _show_logs(looking.show_logs(compiled, name, run_id=run, attempt=attempt), compiled, options)
+    report = looking.show(compiled, name)
     if options.json:
         write_document(options.masker.plain(_document(report, compiled)))
     else:
@@ -66,7 +67,7 @@ def show(
 
 
 def _show_logs(report: NodeLogReport, compiled: Compiled, options: SharedOptions) -> int:
-    from sqlbuild.app.operations import log_messages
+    from sqlbuild.app.looking import log_messages
 
     if options.json:
         entries = [
@@ -250,7 +251,7 @@ def _last_result(result: NodeResult) -> list[str]:
 
 
 def _document(report: NodeReport, compiled: Compiled) -> dict[str, Any]:
-    from sqlbuild.app.run_output import node_document, node_result_document
+    from sqlbuild.app.documents import node_document, node_result_document
 
     node = report.node
     return {

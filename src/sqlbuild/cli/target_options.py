@@ -12,7 +12,8 @@ from sqlbuild.cli.options import SharedOptions
 from sqlbuild.cli.output import write_error_text
 
 if TYPE_CHECKING:
-    from sqlbuild.app.operations import LiveRun, Patience
+    from sqlbuild.app.live_runs import LiveRun
+    from sqlbuild.app.target_access import Patience
     from sqlbuild.domain.events import Event
 
 
@@ -76,7 +77,7 @@ class WaitingNotes:
 
 def patience_of(options: SharedOptions, lock_timeout: float) -> Patience:
     """Of a command without a run."""
-    from sqlbuild.app.operations import Patience
+    from sqlbuild.app.target_access import Patience
 
     return (
         Patience(seconds=lock_timeout)

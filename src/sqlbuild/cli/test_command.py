@@ -44,11 +44,11 @@ def run_tests(
 ) -> int:
     """Run unit tests of SQL alone. A selector means the tests it names and those of the models it names."""
     refuse_two_documents(options, events=events)
-    from sqlbuild.app.operations import RunOptions
+    from sqlbuild.app.options import RunOptions
 
     selection = selection_of(selectors, select, exclude, allow_empty=allow_empty, tests_alone=True, case=case)
     if inspect:
-        from sqlbuild.app.operations import selected_tests
+        from sqlbuild.app.unit_tests import selected_tests
         from sqlbuild.cli.open_project import open_project
 
         nodes = selected_tests(open_project(options), selection)

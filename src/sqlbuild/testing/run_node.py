@@ -15,9 +15,10 @@ import anyio
 import anyio.lowlevel
 
 from sqlbuild.app.building import order_of
+from sqlbuild.app.event_loop import SystemClock, run_async
 from sqlbuild.app.options import Backend, RunOptions
 from sqlbuild.app.run_output import captured_logging, captured_output
-from sqlbuild.app.wiring import SystemClock, make_copying, make_loading, run_async
+from sqlbuild.app.wiring import make_copying, make_loading
 from sqlbuild.authoring.functions import layers_of
 from sqlbuild.domain.check_results import message_of, verdict_of
 from sqlbuild.domain.events import Event, NodeLogged, NodeProgress

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sqlbuild.app.live_runs import LiveRuns, known_of, live_runs
-from sqlbuild.app.operations import close_project, open_project
+from sqlbuild.app.opening import close_project, open_project
 from sqlbuild.app.options import ProjectOptions
 from sqlbuild.domain.ids import NodeId, NodeKind
 from sqlbuild.domain.past import Past

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sqlbuild.app.operations import NodeReport
+from sqlbuild.app.looking import NodeReport
 from sqlbuild.app.options import Compiled
 from sqlbuild.cli.show_command import _document, _lines
 from sqlbuild.domain.columns import Column, ColumnReference

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sqlbuild.app.operations import close_project
+from sqlbuild.app.opening import close_project
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.columns import ColumnReference
 from sqlbuild.errors import ProjectError

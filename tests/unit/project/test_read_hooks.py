@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from sqlbuild.app.operations import close_project
+from sqlbuild.app.opening import close_project
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.hooks import RUN_ID_MARK
 from sqlbuild.domain.ids import Place

@@ -141,7 +141,7 @@ def test_a_project_without_providers_does_not_load_pydantic(tmp_path):
     (tmp_path / "tasks" / "t.py").write_text("from sqlbuild.tasks import task\n@task\ndef push(ctx): ...\n")
     code = f"""
 import sys
-from sqlbuild.app.operations import ProjectOptions, open_project
+from sqlbuild.app.opening import ProjectOptions, open_project
 open_project(ProjectOptions(root={str(tmp_path)!r}))
 print([name for name in sys.modules if name.startswith("pydantic")])
 """

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from sqlbuild.app.wiring import SystemClock
+from sqlbuild.app.event_loop import SystemClock
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.graph import Fingerprint, Graph, Node
