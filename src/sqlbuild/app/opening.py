@@ -12,6 +12,7 @@ from sqlbuild.app.target_folder import state_json
 from sqlbuild.compiler.compile_project import compile_project
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.executors.forked_analysis import ForkedAnalysis
 from sqlbuild.project.load_project import load_project
 from sqlbuild.project.read_python import close_python
 from sqlbuild.runner.node_output import captured_output
@@ -30,7 +31,8 @@ def open_project(options: ProjectOptions) -> Compiled:
             options.root, target=options.target, vars=options.vars, environ=options.environ, masker=masker
         )
         require_driver(project.settings)
-        graph = compile_project(project, cache)
+        with ForkedAnalysis() as analyse_all:
+            graph = compile_project(project, cache, analyse_all=analyse_all)
     except ProjectError as error:
         masked = tuple(map(masker.problem, error.problems))
         if masked == error.problems:

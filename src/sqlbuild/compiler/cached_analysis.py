@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
-from sqlbuild.sql.analyse_query import analyse_query, canonical_digest
-from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput
+from sqlbuild.sql.analyse_query import AnalyseAll, analyse_query, canonical_digest
+from sqlbuild.sql.query_analysis import InputReference, Query, QueryAnalysis, QueryInput
 from sqlbuild.sql.stored_analysis import (
     UnreadableAnalysis,
     analysis_from_json,
@@ -16,6 +17,13 @@ from sqlbuild.sql.stored_analysis import (
     input_digest,
     parser_version,
 )
+
+
+class KeyedQuery(NamedTuple):
+    """`key`: under which its analysis is kept."""
+
+    key: str
+    query: Query
 
 
 class CachedAnalysis:
@@ -47,16 +55,40 @@ class CachedAnalysis:
 
         `arguments` are those of the function whose query it is.
         """
+        return self.of(self.keyed(sql, references, inputs, digests, arguments))
+
+    def keyed(
+        self,
+        sql: str,
+        references: Sequence[InputReference],
+        inputs: Sequence[QueryInput],
+        digests: Sequence[bytes],
+        arguments: QueryInput | None = None,
+    ) -> KeyedQuery:
+        """What `of` and `prepare` take; see `analyse`."""
         self._parser = self._parser or parser_version()
         if arguments is not None:
             digests = (*digests, b"arguments", input_digest(arguments))
-        key = analysis_key(sql, references, digests, dialect=self._dialect, parser=self._parser)
-        cached = self._cache.load(key)
+        query = Query(
+            sql=sql, dialect=self._dialect, references=tuple(references), inputs=tuple(inputs), arguments=arguments
+        )
+        return KeyedQuery(analysis_key(sql, references, digests, dialect=self._dialect, parser=self._parser), query)
+
+    def of(self, keyed: KeyedQuery) -> QueryAnalysis:
+        cached = self._cache.load(keyed.key)
         if cached is not None:
             try:
                 return analysis_from_json(cached)
             except UnreadableAnalysis:
                 pass
-        analysis = analyse_query(sql, references, inputs, self._dialect, arguments)
-        self._cache.store(key, analysis_to_json(analysis))
+        query = keyed.query
+        analysis = analyse_query(query.sql, query.references, query.inputs, query.dialect, query.arguments)
+        self._cache.store(keyed.key, analysis_to_json(analysis))
         return analysis
+
+    def prepare(self, queries: Iterable[KeyedQuery], analyse_all: AnalyseAll) -> None:
+        """Have those analysed that are not in the cache: then `of` finds them all there."""
+        missing = {each.key: each.query for each in queries if self._cache.load(each.key) is None}
+        if missing:
+            for key, text in zip(missing, analyse_all(tuple(missing.values())), strict=True):
+                self._cache.store(key, text)

@@ -32,24 +32,29 @@ from sqlbuild.domain.nodes import (
 from sqlbuild.domain.project import CodeFacts, Project
 from sqlbuild.errors import Problem, ProjectError
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
+from sqlbuild.sql.analyse_query import AnalyseAll
 from sqlbuild.sql.rendering import render_readable_anywhere
 
 _UNKNOWN = NodeColumns()
 
 
 def compile_project(
-    project: Project, cache: AnalysisCache, deferred: Mapping[NodeId, Relation] = NOWHERE_ELSE
+    project: Project,
+    cache: AnalysisCache,
+    deferred: Mapping[NodeId, Relation] = NOWHERE_ELSE,
+    analyse_all: AnalyseAll | None = None,
 ) -> Graph:
     """Resolve references, order the nodes, infer columns, check all rules and take fingerprints.
 
-    Nodes of `deferred` are read at the relation given there, which another target has built.
+    Nodes of `deferred` are read at the relation given there, which another target has built. `analyse_all` analyses
+    several queries at the same time.
 
     Raises ProjectError with every problem that was found, also those found while the project was read. Warnings go to
     `Graph.warnings`. What the cache got new is not written: that is for the caller, who calls `cache.flush()`.
     """
     resolved = resolve_refs(project)
     order = order_nodes(with_audit_waits(resolved))
-    inferred = infer_columns(project, resolved, order.nodes, cache, deferred)
+    inferred = infer_columns(project, resolved, order.nodes, cache, deferred, analyse_all)
     checked = Checked(project=project, resolved=resolved, order=order, columns=inferred.nodes)
     found = [*project.problems, *resolved.problems, *inferred.problems]
     for rule in RULES:

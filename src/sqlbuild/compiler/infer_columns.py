@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.compiler.audit_queries import audit_query, digest_of_audit
-from sqlbuild.compiler.cached_analysis import CachedAnalysis
+from sqlbuild.compiler.cached_analysis import CachedAnalysis, KeyedQuery
 from sqlbuild.compiler.contracts import contract_problems, missing_columns
 from sqlbuild.compiler.finding_places import place_of_sql, problem_at, problem_in_sql, wrong_lines
 from sqlbuild.compiler.function_columns import (
@@ -25,6 +25,7 @@ from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
 from sqlbuild.compiler.node_columns import InferredColumns, NodeColumns
 from sqlbuild.compiler.resolve_refs import Resolved
 from sqlbuild.compiler.seed_relations import relation_of_seed
+from sqlbuild.compiler.topological_order import layers_of
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
 from sqlbuild.domain.nodes import (
@@ -47,7 +48,7 @@ from sqlbuild.domain.source_map import written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
 from sqlbuild.refs import CALLS, Reference
-from sqlbuild.sql.analyse_query import canonical_digest
+from sqlbuild.sql.analyse_query import AnalyseAll, canonical_digest
 from sqlbuild.sql.query_analysis import InputReference, OutputColumn, QueryAnalysis, QueryInput
 from sqlbuild.sql.rendering import (
     Readable,
@@ -72,13 +73,23 @@ def infer_columns(
     order: Iterable[NodeId],
     cache: AnalysisCache,
     deferred: Mapping[NodeId, Relation] = NOWHERE_ELSE,
+    analyse_all: AnalyseAll | None = None,
 ) -> InferredColumns:
     """Go through the nodes, upstreams first, and find the columns of each from those before it.
 
     What is `deferred` is read at the relation given there. The analysis of a query comes from `cache` if it is there; only if it is not the SQL parser is loaded.
+    `analyse_all` is given the models that can be analysed at the same time.
     """
     inference = _Inference(project, resolved, cache, deferred)
-    for node in order:
+    for layer in layers_of(order, resolved.depends_on):
+        if analyse_all is not None:
+            inference.prepare(layer, analyse_all)
+        _infer_layer(layer, project, resolved, inference)
+    return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
+
+
+def _infer_layer(layer: Iterable[NodeId], project: Project, resolved: Resolved, inference: _Inference) -> None:
+    for node in layer:
         declaration = resolved.nodes[node]
         match declaration:
             case Source():
@@ -101,7 +112,6 @@ def infer_columns(
                 inference.known[node] = inference.of_audit(node, declaration)
             case Task() | Check() | UnitTest():
                 pass
-    return InferredColumns(nodes=inference.known, problems=tuple(inference.problems))
 
 
 def relation_at(declaration: Model | Source | Seed | Loader, resolved: Resolved, target: Target) -> Relation | None:
@@ -136,11 +146,20 @@ class _Inference:
         self.known: dict[NodeId, NodeColumns] = {}
         self.problems: list[Problem] = []
         self._readables: dict[NodeId, tuple[Readable, QueryInput, bytes]] = {}
+        self._queries: dict[NodeId, KeyedQuery] = {}
         self._wrong_lines = wrong_lines(project)
         self._relations: dict[tuple[str, str], NodeId] | None = None
         self._exports: dict[tuple[str, ...], NodeColumns] = {}
         # Equal columns and origins are one object: to make one costs more than to find it.
         self._columns: dict[tuple[str, str | None, bool | None], Column] = {}
+
+    def prepare(self, layer: Iterable[NodeId], analyse_all: AnalyseAll) -> None:
+        """Have the queries of its models analysed; all that they read is known."""
+        for node in layer:
+            model = self.resolved.nodes[node]
+            if isinstance(model, Model) and self._is_analysed(model):
+                self._queries[node] = self._query_of(model, self.resolved.depends_on[node])
+        self.analysis.prepare(self._queries.values(), analyse_all)
 
     def _relation(self, declaration: Model | Source | Seed | Loader) -> Relation | None:
         """Where it is built or read."""
@@ -212,7 +231,7 @@ class _Inference:
         inputs = self.resolved.depends_on[node]
         rendered = self._rendered(model)
         relation = self._relation(model)
-        if not model.sql_analysis or self._is_broken(model):
+        if not self._is_analysed(model):
             note = "columns not checked: sql_analysis is off" if not model.sql_analysis else ""
             return NodeColumns(
                 columns=model.columns or None,
@@ -223,7 +242,7 @@ class _Inference:
                 incremental_sql=rendered.incremental_sql,
                 code=canonical_digest(model.sql),
             )
-        analysis = self._analysis_of_sql(model, inputs)
+        analysis = self.analysis.of(self._queries.pop(node) if node in self._queries else self._query_of(model, inputs))
         for finding in analysis.findings:
             problem = problem_in_sql(finding, model)
             if not finding.certain:
@@ -262,7 +281,7 @@ class _Inference:
             return NodeColumns(columns=known.columns, complete=True, lineage=passed)
         key = (export.sql, *inputs)
         if key not in self._exports:
-            analysis = self._analysis_of_sql(export, inputs)
+            analysis = self.analysis.of(self._query_of(export, inputs))
             columns = None if analysis.findings else self._merged(analysis.columns, ())
             lineage = self._lineage(analysis, columns, inputs)
             self._exports[key] = NodeColumns(columns=columns, complete=columns is not None, lineage=lineage)
@@ -283,7 +302,9 @@ class _Inference:
         if not function.readable or self._is_broken(function):
             return known
         select, behind = ("", "") if is_query(function) else (SELECT, BEHIND)
-        analysis = self._analysis_of_sql(function, inputs, arguments_of(function, self.dialect), (select, behind))
+        analysis = self.analysis.of(
+            self._query_of(function, inputs, arguments_of(function, self.dialect), (select, behind))
+        )
         for finding in analysis.findings:
             problem = problem_in_sql(moved_back(finding, select), function)
             severity = "error" if finding.certain else "warning"
@@ -299,13 +320,13 @@ class _Inference:
         sql, around = audit_query(audit, self._readables_of(audit))
         is_own = bool(audit.sql_place.path) and audit.sql_analysis and not self._is_broken(audit)
         if audit.definition == "relationships" and not audit.sql_place.path and audit.sql_analysis:
-            for finding in self._analysis_of_sql(audit, self.resolved.depends_on[node]).findings:
+            for finding in self.analysis.of(self._query_of(audit, self.resolved.depends_on[node])).findings:
                 # The other column is that of the model, which is checked where it is declared.
                 if finding.code == "UNKNOWN_COLUMN" and finding.certain and "in parent" in finding.message:
                     self.problems.append(problem_at(dataclasses.replace(finding, line=None), audit.name, audit.place))
         if not is_own:
             return NodeColumns(sql=sql, around_target=around, code=digest_of_audit(audit))
-        analysis = self._analysis_of_sql(audit, self.resolved.depends_on[node])
+        analysis = self.analysis.of(self._query_of(audit, self.resolved.depends_on[node]))
         for finding in analysis.findings:
             there = dataclasses.replace(finding, line=None, column=None) if audit.has_macros else finding
             attached = f", attached at {audit.place}" if audit.target is not None else ""
@@ -343,14 +364,14 @@ class _Inference:
                 readables[each.reference] = self._readable(upstream)[0]
         return readables
 
-    def _analysis_of_sql(
+    def _query_of(
         self,
         declared: Model | Function | Audit | ExportedSql,
         inputs: Sequence[NodeId],
         arguments: QueryInput | None = None,
         around: tuple[str, str] = ("", ""),
-    ) -> QueryAnalysis:
-        """Of its SQL with something before and behind it."""
+    ) -> KeyedQuery:
+        """Its SQL with something before and behind it."""
         before, behind = around
         places = {upstream: place for place, upstream in enumerate(inputs)}
         references = []
@@ -361,7 +382,7 @@ class _Inference:
             references.append(InputReference(each.start + by, each.end + by, len(inputs) if place is None else place))
         known = [self._readable(upstream) for upstream in inputs]
         unknown = QueryInput(label="an unknown node", alias="")
-        return self.analysis.analyse(
+        return self.analysis.keyed(
             f"{before}{declared.sql}{behind}" if before else declared.sql,
             references,
             [each[1] for each in known] + [unknown],
@@ -442,6 +463,9 @@ class _Inference:
 
     def _key(self, name: str) -> str:
         return name.lower() if self.dialect == "duckdb" else name
+
+    def _is_analysed(self, model: Model) -> bool:
+        return model.sql_analysis and not self._is_broken(model)
 
     def _is_broken(self, reader: Model | Function | Audit) -> bool:
         """Whether something was found wrong in its SQL when it was read: then that is said, and no more."""

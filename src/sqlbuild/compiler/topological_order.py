@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.record import record
@@ -46,6 +46,19 @@ def order_nodes(depends_on: Mapping[NodeId, Sequence[NodeId]]) -> Order:
                 nodes.append(upstream)
                 pending.append(iter(depends_on[upstream]))
     return Order(nodes=tuple(ordered), cycles=_from_the_earliest(cycles, depends_on))
+
+
+def layers_of(order: Iterable[NodeId], depends_on: Mapping[NodeId, Sequence[NodeId]]) -> list[list[NodeId]]:
+    """`order`, in which upstreams come first, in parts whose nodes depend only on those of the parts before."""
+    layers: list[list[NodeId]] = []
+    depths: dict[NodeId, int] = {}
+    for node in order:
+        depth = max((depths[upstream] + 1 for upstream in depends_on[node] if upstream in depths), default=0)
+        depths[node] = depth
+        if depth == len(layers):
+            layers.append([])
+        layers[depth].append(node)
+    return layers
 
 
 def _from_the_earliest(

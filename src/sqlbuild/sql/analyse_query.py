@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlbuild.sql.canonical_form import canonical_form
-from sqlbuild.sql.query_analysis import InputReference, QueryAnalysis, QueryInput, mask_references
+from sqlbuild.sql.query_analysis import InputReference, Query, QueryAnalysis, QueryInput, mask_references
+from sqlbuild.sql.stored_analysis import analysis_to_json
+
+AnalyseAll = Callable[[Sequence[Query]], list[str]]
+"""Does what `analysis_text` does for each of many queries, in their order."""
 
 
 def analyse_query(
@@ -38,3 +42,9 @@ def analyse_query(
 
 def canonical_digest(sql: str) -> str:
     return hashlib.blake2b(canonical_form(sql).encode(), digest_size=16).hexdigest()
+
+
+def analysis_text(query: Query) -> str:
+    """The analysis as it is kept: see `stored_analysis`."""
+    analysis = analyse_query(query.sql, query.references, query.inputs, query.dialect, query.arguments)
+    return analysis_to_json(analysis)

@@ -36,6 +36,20 @@ class InputReference:
     input: int
 
 
+@record(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A query with `references` to its `inputs` in it, and all that its analysis depends on.
+
+    `arguments` are what names can also mean that are no columns, in the SQL of a function.
+    """
+
+    sql: str
+    dialect: str
+    references: tuple[InputReference, ...] = ()
+    inputs: tuple[QueryInput, ...] = ()
+    arguments: QueryInput | None = None
+
+
 @dataclasses.dataclass(slots=True)
 class OutputColumn:
     """A column of the result; `sources` are the columns of inputs (index, name) that its values are made of.
