@@ -246,4 +246,12 @@ def _is_number(name: str | None) -> bool:
 def _cast_type(target: exp.DataType, dialect: str) -> str | None:
     if target.args.get("nested") and target.this != exp.DType.ARRAY:
         return None
+    if isinstance(target.this, exp.DType) and not any(value for part, value in target.args.items() if part != "this"):
+        return _simple_type(target.this, dialect)
     return canonical_type(target.sql(dialect), dialect)
+
+
+@functools.lru_cache(maxsize=1024)
+def _simple_type(kind: exp.DType, dialect: str) -> str | None:
+    """To write SQL takes longer than everything else that is done with a cast."""
+    return canonical_type(exp.DataType(this=kind).sql(dialect), dialect)

@@ -141,9 +141,9 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 def _quiet_parser() -> Iterator[None]:
     """The parser logs what it does not know; that is no message for the user."""
     logger = logging.getLogger("sqlglot")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    was_disabled = logger.disabled
+    logger.disabled = True
     try:
         yield
     finally:
-        logger.setLevel(level)
+        logger.disabled = was_disabled

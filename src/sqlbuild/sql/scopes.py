@@ -16,9 +16,12 @@ NOWHERE = -1
 """In place of an input's index: columns that come from no input of the query."""
 
 
-@record(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Field:
-    """A column of a relation or query. `name` is None where the warehouse makes one up."""
+    """A column of a relation or query. `name` is None where the warehouse makes one up.
+
+    Not frozen, as there are several for every column of a query: making it takes a third of the time.
+    """
 
     name: str | None
     type: str | None = None
