@@ -47,40 +47,42 @@ class History:
     errors: list[ErrorFacts] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(slots=True, kw_only=True)
 class Attempt:
     """What is known of a running attempt. Times are in seconds, `started_at` since the epoch."""
 
-    step: Step
-    node: Node
-    number: int
-    need: Need
-    session: RunningNode | None
-    started_at: float = 0.0
-    started: float = 0.0
+    # Set where there is something to say: until then the class says it for all.
+    started_at = 0.0
+    started = 0.0
     """On the monotonic clock."""
-    over: bool = False
+    over = False
     """Its end was written down already; what still comes of it is too late."""
-    left_scope_open: bool = False
+    left_scope_open = False
     """The task it ran in cannot be used for another node."""
     blocks: tuple[LoopBlock, ...] | None = None
     """Added to by the loop's watchdog, from its thread."""
-    waited: float = 0.0
+    waited = 0.0
     """From being ready to the first attempt's start."""
     history: History | None = None
     """Of the attempts before."""
     gated: Gated | None = None
     """What an earlier part of it, or an earlier attempt, has staged: its gates have ended."""
-    goes_on: bool = False
+    goes_on = False
     """It has begun already."""
-    has_lane: bool = True
+    has_lane = True
     """False: it has let others have the slot of its lane, and was not given another one."""
     waits_since: float | None = None
     """On the monotonic clock, while it lets others have its slot."""
-    seconds_waited: float = 0.0
+    seconds_waited = 0.0
     """For its slot, in the middle of its work."""
     give_way: GiveWay | None = None
     """Of an SQL node."""
+
+    def __init__(self, *, step: Step, node: Node, number: int, need: Need, session: RunningNode | None) -> None:
+        self.step = step
+        self.node = node
+        self.number = number
+        self.need = need
+        self.session = session
 
     @property
     def held(self) -> Need:

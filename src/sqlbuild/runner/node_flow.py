@@ -325,9 +325,11 @@ class NodeFlow:
             number += self._order.attempts.get(node, 0)
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
-        attempt = Attempt(
-            step=step, node=step.node, number=number, need=need, session=session, history=history, gated=gated
-        )
+        attempt = Attempt(step=step, node=step.node, number=number, need=need, session=session)
+        if history is not None:
+            attempt.history = history
+        if gated is not None:
+            attempt.gated = gated
         if not is_python:
             attempt.give_way = functools.partial(self._turns.give_way, attempt)
         if self._stopped:

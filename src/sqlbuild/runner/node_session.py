@@ -95,38 +95,24 @@ def make_exporting(order: RunOrder, services: RunServices) -> ExportServices | N
 class RunningNode:
     """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
 
-    __slots__ = (
-        "_borrowed",
-        "_connection",
-        "_environment",
-        "_exports",
-        "_facts",
-        "_in_use",
-        "_is_borrowing",
-        "_left_undone",
-        "_load",
-        "_node",
-        "_work",
-        "attempt",
-        "over",
-    )
+    # Only what a node asks for becomes its own: most ask for nothing, and there is one of these for each attempt.
+    over = False
+    """Whether the attempt has ended: nothing more is done for what it has left behind."""
+    _facts: NodeFacts | None = None
+    _connection: Connection | None = None
+    _in_use = 0
+    _is_borrowing = False
+    _borrowed: anyio.Event | None = None
+    """Made by who waits for the one that borrows."""
+    _left_undone: dict[int, tuple[object, str]] | None = None
+    _load: NodeLoad | None = None
+    _work: WorkOfNode | None = None
+    _exports: NodeExports | None = None
 
     def __init__(self, environment: NodeEnvironment, node: Node, attempt: int) -> None:
         self._environment = environment
         self._node = node
         self.attempt = attempt
-        self._facts: NodeFacts | None = None
-        self._connection: Connection | None = None
-        self._in_use = 0
-        self.over = False
-        """Whether the attempt has ended: nothing more is done for what it has left behind."""
-        self._is_borrowing = False
-        self._borrowed: anyio.Event | None = None
-        """Made by who waits for the one that borrows."""
-        self._left_undone: dict[int, tuple[object, str]] | None = None
-        self._load: NodeLoad | None = None
-        self._work: WorkOfNode | None = None
-        self._exports: NodeExports | None = None
 
     @property
     def facts(self) -> NodeFacts:
