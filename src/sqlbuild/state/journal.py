@@ -132,7 +132,7 @@ class FileJournal:
 
     def write_out(self) -> None:
         if self._held:
-            self._write_lines((), "a node's result")
+            self._write(b"", "a node's result")
 
     def ended(self, result: RunResult) -> None:
         entry = {
@@ -153,21 +153,26 @@ class FileJournal:
             os.close(file)
 
     def _append(self, body: str, step: str) -> None:
-        self._write_lines((_line(body),), step)
+        self._write(_line(body), step)
 
-    def _write_lines(self, lines: tuple[bytes, ...], step: str) -> None:
-        if self._file is None:
+    def _write(self, line: bytes, step: str) -> None:
+        """After what was held back."""
+        file, held = self._file, self._held
+        if file is None:
             raise EngineError(f"the run journal {self.path} is closed; {step} was not written")
-        held, self._held = self._held, []
-        written = b"".join((*held, *lines))
+        if held:
+            self._held = []
+            line = b"".join((*held, line))
         try:
-            _write(self._file, written)
+            written = kept_write(file, line)
+            if written < len(line):
+                raise OSError(f"only {written} of {len(line)} bytes were written")
             if self._fsync:
-                os.fsync(self._file)
+                os.fsync(file)
         except OSError as error:
             self._cut_back()
             raise _not_written(self.path, step, error) from error
-        self._size += len(written)
+        self._size += written
         if held:
             failpoint("node.recorded")
 
@@ -300,12 +305,6 @@ def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
             help="use the sqlbuild that wrote it, or a newer one",
         )
     return entry, body[len(_FINISHED) : -1] if "finished" in entry else None
-
-
-def _write(file: int, line: bytes) -> None:
-    written = kept_write(file, line)
-    if written < len(line):
-        raise OSError(f"only {written} of {len(line)} bytes were written")
 
 
 def _not_read(path: str, error: OSError) -> EngineError:
