@@ -20,8 +20,8 @@ class PlainConsole:
         lines = self._run_lines.lines(event)
         if lines:
             self._unwritten += lines
-        if isinstance(event, (RunStarted, RunFinished)):
-            self.tick()
+            if isinstance(event, (RunStarted, RunFinished)):
+                self.tick()
 
     def tick(self) -> None:
         if self._unwritten:

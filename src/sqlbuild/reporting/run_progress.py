@@ -14,22 +14,9 @@ from sqlbuild.domain.events import (
     NodeStarted,
     RunStarted,
 )
-from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import Status
-
-
-@dataclasses.dataclass(slots=True)
-class RunningNode:
-    """A node that has its slot. `started_at` is seconds since the epoch."""
-
-    kind: NodeKind
-    name: str
-    attempt: int
-    started_at: float
-    done: float | None = None
-    total: float | None = None
-    message: str | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -50,8 +37,10 @@ class RunProgress:
         self.finished = 0
         self.started_at = 0.0
         self.counts: dict[Status, int] = {}
-        self.running: dict[NodeId, RunningNode] = {}
-        """In the order of their start, so the first ones have run longest."""
+        self.running: dict[NodeId, NodeStarted] = {}
+        """What has its slot, in the order of the start, so the first ones have run longest."""
+        self.told: dict[NodeId, NodeProgress] = {}
+        """How far those are that have said it, last."""
         self.retrying: dict[NodeId, RetryingNode] = {}
         self._steps: Mapping[NodeId, Step] = {}
         self._has_history = False
@@ -61,6 +50,8 @@ class RunProgress:
         if isinstance(event, NodeFinished):
             result = event.result
             self.running.pop(result.node_id, None)
+            if self.told:
+                self.told.pop(result.node_id, None)
             if self.retrying:
                 self.retrying.pop(result.node_id, None)
             self.finished += 1
@@ -69,18 +60,19 @@ class RunProgress:
         if isinstance(event, NodeStarted):
             if self.retrying:
                 self.retrying.pop(event.node, None)
-            self.running[event.node] = RunningNode(event.kind, event.name, event.attempt, event.at)
+            self.running[event.node] = event
             return
         match event:
-            case NodeProgress(node=node, done=done, total=total, message=message):
-                running = self.running.get(node)
-                if running is not None:
-                    running.done, running.total, running.message = done, total, message
+            case NodeProgress(node=node):
+                if node in self.running:
+                    self.told[node] = event
             case NodeRetrying(at=at, node=node, name=name, attempt=attempt, delay=delay):
                 self.running.pop(node, None)
+                self.told.pop(node, None)
                 self.retrying[node] = RetryingNode(name, attempt + 1, at + delay)
             case NodeStaged(node=node):
                 self.running.pop(node, None)
+                self.told.pop(node, None)
             case RunStarted(at=at, plan=plan):
                 self.total = len(plan.steps)
                 self.started_at = at
@@ -102,7 +94,7 @@ class RunProgress:
         if not self._has_history:
             return by_pace
         paths = (
-            self._steps[node].priority - (now - running.started_at)
+            self._steps[node].priority - (now - running.at)
             for node, running in self.running.items()
             if node in self._steps
         )

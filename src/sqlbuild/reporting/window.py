@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sqlbuild.domain.events import NodeProgress, NodeStarted
 from sqlbuild.reporting.capacity_use import CapacityUse
-from sqlbuild.reporting.run_progress import RunningNode, RunProgress
+from sqlbuild.reporting.run_progress import RunProgress
 from sqlbuild.reporting.summary import counts_text
 from sqlbuild.reporting.wording import Style, one_line, seconds_text, tenths_text
 
@@ -27,8 +28,8 @@ def window_lines(
     """
     room = max(min(_RUNNING_LIMIT, height - _FIXED_LINES), 0)
     lines: list[Line] = []
-    for node in list(progress.running.values())[:room]:
-        lines.append((f"  {_running_text(node, now)}", None))
+    for started in list(progress.running.values())[:room]:
+        lines.append((f"  {_running_text(started, progress.told.get(started.node), now)}", None))
     more = len(progress.running) - room
     if more > 0:
         lines.append((f"  and {more:,} more running" if room else f"  {more:,} running", "faint"))
@@ -42,16 +43,17 @@ def window_lines(
     return [*lines[: max(height - len(totals), 0)], *totals]
 
 
-def _running_text(node: RunningNode, now: float) -> str:
-    text = f"{node.kind:<6} {node.name}  {tenths_text(now - node.started_at)}"
-    if node.attempt > 1:
-        text += f"  attempt {node.attempt}"
-    if node.done is not None:
-        text += f"  {node.done:,.10g}"
-        if node.total:
-            text += f"/{node.total:,.10g} ({node.done / node.total:.0%})"
-    if node.message:
-        text += f"  {one_line(str(node.message), 80)}"
+def _running_text(started: NodeStarted, told: NodeProgress | None, now: float) -> str:
+    text = f"{started.kind:<6} {started.name}  {tenths_text(now - started.at)}"
+    if started.attempt > 1:
+        text += f"  attempt {started.attempt}"
+    if told is None:
+        return text
+    text += f"  {told.done:,.10g}"
+    if told.total:
+        text += f"/{told.total:,.10g} ({told.done / told.total:.0%})"
+    if told.message:
+        text += f"  {one_line(str(told.message), 80)}"
     return text
 
 

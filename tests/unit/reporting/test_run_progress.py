@@ -50,8 +50,17 @@ def test_progress_belongs_to_the_running_node(progress, start):
     begin(progress, "task:a", start)
     progress.handle(NodeProgress(start, "task:a", 3, 10, "third"))
     progress.handle(NodeProgress(start, "task:b", 1, None, None))
-    running = progress.running["task:a"]
-    assert (running.done, running.total, running.message) == (3, 10, "third")
+    told = progress.told["task:a"]
+    assert (told.done, told.total, told.message) == (3, 10, "third")
+    assert progress.told.keys() == {"task:a"}
+
+
+def test_what_is_tried_again_begins_anew(progress, start, make_error):
+    begin(progress, "task:a", start)
+    progress.handle(NodeProgress(start, "task:a", 3, 10, None))
+    progress.handle(NodeRetrying(start + 1, "task:a", "a", 1, 2.5, make_error()))
+    begin(progress, "task:a", start + 4)
+    assert progress.told == {}
 
 
 def test_the_rest_takes_as_long_as_the_pace_so_far_says(progress, start, make_result):
