@@ -216,6 +216,10 @@ class Capacity(Generic[Request]):
 
     def grant(self) -> tuple[list[tuple[NodeId, Need]], list[Request]]:
         """Take slots for everything that may start now: nodes with what they hold, and requests of running nodes."""
+        if len(self._queues) == 1 and not (self._statements or self._blocks or self._helpers or self._buckets):
+            for need, queue in self._queues.items():
+                if len(need) == 1:
+                    return self._take_in_turn(need, queue), []
         nodes: list[tuple[NodeId, Need]] = []
         requests: list[Request] = []
         free = self._free
@@ -244,6 +248,19 @@ class Capacity(Generic[Request]):
                 requests.append(self._helpers.popleft())
             else:
                 return nodes, requests
+
+    def _take_in_turn(self, need: Need, queue: list[tuple[float, int, NodeId]]) -> list[tuple[NodeId, Need]]:
+        """Where nobody waits but nodes of one lane that need no pool, as at most moments of most runs."""
+        lane = need[0]
+        number = min(self._free[lane], len(queue))
+        if not number:
+            return []
+        self._free[lane] -= number
+        if lane == _CONNECTIONS:
+            self._statement_was_last = False
+        if number == len(queue):
+            del self._queues[need]
+        return [(heapq.heappop(queue)[2], need) for _ in range(number)]
 
     def _take_node(self, need: Need) -> NodeId:
         lane = need[0]
@@ -284,14 +301,10 @@ class Capacity(Generic[Request]):
         best_entry: tuple[float, int, NodeId] | None = None
         free = self._free
         for need, queue in self._queues.items():
-            if best_entry is not None and queue[0] > best_entry:
+            if free[need[0]] <= 0 or (best_entry is not None and queue[0] > best_entry):
                 continue
-            for name in need:
-                if free[name] <= 0:
-                    break
-            else:
-                if len(need) == 1 or not self._buckets or self._has_tokens(need[1:]):
-                    best, best_entry = need, queue[0]
+            if len(need) == 1 or (all(free[name] > 0 for name in need[1:]) and self._has_tokens(need[1:])):
+                best, best_entry = need, queue[0]
         return best
 
     def _best_block(self) -> Block[Request] | None:
