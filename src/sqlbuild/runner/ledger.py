@@ -22,6 +22,9 @@ class Ledger:
 
     def __init__(self, services: RunServices, failed: Callable[[EngineError], None]) -> None:
         self._services = services
+        # Looked up once, as they are used for every node.
+        self._masker, self._encode = services.masker, services.encode
+        self._write_finished, self._publish = services.journal.finished, services.publish
         self._failed = failed
         self._writer = ResultWriter(services.store, failed)
         self.results: dict[NodeId, NodeResult] = {}
@@ -32,19 +35,19 @@ class Ledger:
         """Whether an end is in the journal when `record` returns; if not, the next record or `write_out` writes it."""
 
     def record(self, result: NodeResult) -> None:
-        services = self._services
-        if services.masker is not None:
-            mask_result(result, services.masker)
-        self.results[result.node_id] = result
-        text = services.encode(result)
+        if self._masker is not None:
+            mask_result(result, self._masker)
+        node = result.node_id
+        self.results[node] = result
+        text = self._encode(result)
         if len(self.texts) < MOST_TEXTS:
-            self.texts[result.node_id] = text
+            self.texts[node] = text
         try:
-            services.journal.finished(text, at_once=self.at_once)
+            self._write_finished(text, at_once=self.at_once)
         except EngineError as error:
             self._failed(error)
         self._writer.add(text)
-        services.publish(NodeFinished(result.finished_at or services.clock.now(), result))
+        self._publish(NodeFinished(result.finished_at or self._services.clock.now(), result))
 
     def write_out(self) -> None:
         try:

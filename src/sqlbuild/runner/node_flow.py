@@ -453,11 +453,12 @@ class NodeFlow:
         failpoint("node.returned")
         if attempt.blocks is not None and self._order.strict_async:
             outcome = judged(attempt, outcome)
-        if attempt.session is not None:
-            attempt.session.over = True
-        node = attempt.node
+        node, session = attempt.node, attempt.session
+        work = None
+        if session is not None:
+            session.over = True
+            work = session.begun_work
         self._running.pop(node.id, None)
-        work = attempt.session.begun_work if attempt.session is not None else None
         if work is None:
             self._capacity.give_back(attempt.held)
         else:

@@ -16,7 +16,7 @@ from sqlbuild.interfaces.node_logs import NodeLogs
 from sqlbuild.runner.attempts import Attempt, History
 from sqlbuild.runner.blocked_loop import blocks_text
 from sqlbuild.runner.error_facts import describe_error
-from sqlbuild.runner.outcomes import Cancelled, Checked, Returned, SkippedItself, WouldRun
+from sqlbuild.runner.outcomes import NOTHING_RETURNED, Cancelled, Checked, Returned, SkippedItself, WouldRun
 
 Ended = Returned | SkippedItself | Checked | WouldRun | Cancelled
 
@@ -36,7 +36,8 @@ class Records:
         self._steps = plan.steps
         self._run_id = run_id
         self._root = root
-        self._clock = clock
+        # Looked up once, as they are called for every node.
+        self._now, self._monotonic = clock.now, clock.monotonic
         self._logs = logs
         self._masker = masker
         self.history: dict[NodeId, History] = {}
@@ -63,8 +64,8 @@ class Records:
             status=status,
             attempt=attempt.number,
             started_at=attempt.started_at,
-            finished_at=self._clock.now(),
-            duration=max(0.0, self._clock.monotonic() - attempt.started),
+            finished_at=self._now(),
+            duration=max(0.0, self._monotonic() - attempt.started),
             waited=attempt.waited,
             retried=() if attempt.history is None else tuple(attempt.history.errors),
             fingerprint=step.fingerprint_to_store(),
@@ -75,10 +76,11 @@ class Records:
         """How a node ended of which nothing is tried again."""
         match outcome:
             case Returned():
-                said_besides = {"warnings": outcome.warnings} if outcome.warnings else {}
-                result = self.of_attempt(attempt, Status.SUCCEEDED, **said_besides)
-                result.payload, result.metadata = outcome.payload, outcome.metadata
-                result.materialized = outcome.materialized
+                result = self.of_attempt(attempt, Status.SUCCEEDED)
+                if outcome is not NOTHING_RETURNED:
+                    result.payload, result.metadata = outcome.payload, outcome.metadata
+                    result.materialized = outcome.materialized
+                    result.warnings = (*outcome.warnings, *result.warnings)
                 attempt.add_exports(result)
                 return result
             case SkippedItself(reason, mode, metadata):
@@ -107,7 +109,7 @@ class Records:
             kind=compiled.kind,
             name=compiled.name,
             status=status,
-            finished_at=self._clock.now(),
+            finished_at=self._now(),
             waited=0.0 if history is None else history.waited,
             fingerprint=step.fingerprint_to_store(),
             **facts,  # type: ignore[arg-type]
@@ -136,7 +138,7 @@ class Records:
         """Write the failure of a Python node into its log, whose path comes back; models have none."""
         if self._logs is None or attempt.session is None:
             return None
-        return self._logs.failed(attempt.node.name, attempt.number, self._clock.now(), error, retry_in)
+        return self._logs.failed(attempt.node.name, attempt.number, self._now(), error, retry_in)
 
     def log_of(self, attempt: Attempt) -> str | None:
         """Of a Python node."""

@@ -40,9 +40,10 @@ class ResultWriter:
 
     def add(self, record: str) -> None:
         self._records.append(record)
-        if len(self._records) == 1:
+        waiting = len(self._records)
+        if waiting == 1:
             self._wake.set()
-        if len(self._records) == BATCH_ROWS:
+        elif waiting == BATCH_ROWS:
             self._full.set()
 
     async def run(self) -> None:

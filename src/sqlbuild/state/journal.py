@@ -164,15 +164,13 @@ class FileJournal:
             self._held = []
             line = b"".join((*held, line))
         try:
-            written = kept_write(file, line)
-            if written < len(line):
-                raise OSError(f"only {written} of {len(line)} bytes were written")
+            _write_whole(file, line)
             if self._fsync:
                 os.fsync(file)
         except OSError as error:
             self._cut_back()
             raise _not_written(self.path, step, error) from error
-        self._size += written
+        self._size += len(line)
         if held:
             failpoint("node.recorded")
 
@@ -305,6 +303,12 @@ def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
             help="use the sqlbuild that wrote it, or a newer one",
         )
     return entry, body[len(_FINISHED) : -1] if "finished" in entry else None
+
+
+def _write_whole(file: int, line: bytes) -> None:
+    written = kept_write(file, line)
+    if written < len(line):
+        raise OSError(f"only {written} of {len(line)} bytes were written")
 
 
 def _not_read(path: str, error: OSError) -> EngineError:
