@@ -17,7 +17,7 @@ from pathlib import Path
 
 from comparing import Entry, Sample, compare, read_options
 from measuring import Cost, new_project, run, sqb
-from peers import DBT_FILES, PUBLISHED_PROJECT, run_peer
+from peers import DBT_FILES, PUBLISHED_PROJECT, SQLMESH_CONFIG, run_peer
 
 COLUMNS = 20
 LAYERS = 10
@@ -109,8 +109,10 @@ def files_of(count: int, kind: str) -> dict[str, str]:
 class Project:
     """One project in a folder, what was done to it last, and what it took."""
 
-    def __init__(self, folder: Path, count: int, compile: Callable[[Path], Cost]) -> None:
+    def __init__(self, folder: Path, count: int, compile: Callable[[Path], Cost], kept: str = "target") -> None:
+        """`kept`: the folder below `folder` for what one command keeps for the next."""
         self.folder = folder
+        self._kept = kept
         self._count = count
         self._compile = compile
         self._edits = 0
@@ -118,7 +120,7 @@ class Project:
         self._costs: dict[str, Cost] = {}
 
     def cold(self) -> Sample:
-        shutil.rmtree(self.folder / "target", ignore_errors=True)
+        shutil.rmtree(self.folder / self._kept, ignore_errors=True)
         return self._keep("cold")
 
     def unchanged(self) -> Sample:
@@ -190,9 +192,19 @@ def peers_of(root: Path, count: int, files: dict[str, str]) -> list[Entry]:
         count,
         lambda folder: run_peer("dbt", "dbt", "parse", "--profiles-dir", ".", directory=folder),
     )
+    sqlmesh = Project(
+        new_project(root / "sqlmesh", sqlmesh_files(files)),
+        count,
+        lambda folder: run_peer("sqlmesh", "sqlmesh", "info", "--skip-connection", directory=folder),
+        kept=".cache",
+    )
     return [
-        Entry(f"{name}, {what}", measure, is_peer=True)
-        for name, each in (("published sqlbuild compile", published), ("dbt parse", dbt))
+        Entry(f"{name}, {what}", measure, is_peer=True, rounds=rounds)
+        for name, each, rounds in (
+            ("published sqlbuild compile", published, None),
+            ("dbt parse", dbt, None),
+            ("sqlmesh info", sqlmesh, 1),
+        )
         for what, measure in (("cold", each.cold), ("unchanged", each.unchanged), ("one model edited", each.edited))
     ]
 
@@ -204,6 +216,16 @@ def dbt_files(files: dict[str, str]) -> dict[str, str]:
         for path, text in files.items()
     }
     return {**DBT_FILES, **models}
+
+
+def sqlmesh_files(files: dict[str, str]) -> dict[str, str]:
+    """The same models; what loads a project finds their columns, too."""
+    models = {
+        path: f"MODEL (name dev.{Path(path).stem}, kind FULL);"
+        + text.partition(";")[2].replace('__ref("', "dev.").replace('")', "")
+        for path, text in files.items()
+    }
+    return {"config.yaml": SQLMESH_CONFIG, **models}
 
 
 if __name__ == "__main__":
