@@ -43,13 +43,23 @@ def find_output_columns(
     columns, reason = _columns_of(shape, reader.names)
     notes = [f"columns not checked: {reason}"] if reason else []
     findings = sorted(reader.tracer.findings.values(), key=lambda found: (found.line or 0, found.column or 0))
-    return QueryAnalysis(
+    analysis = QueryAnalysis(
         canonical_digest="",
         columns=columns,
         notes=(*notes, *reader.tracer.notes),
         findings=tuple(findings),
         tables=tuple(dict.fromkeys(reader.relations.named_tables)),
     )
+    _untie(parsed.tree, reader)
+    return analysis
+
+
+def _untie(tree: exp.Expr, reader: _QueryReader) -> None:
+    """Let both be freed when they are not used any more, and not when the collector comes: while a project is compiled it
+    does not, and the trees of 1,000 queries take 120 MB."""
+    for node in tree.walk():
+        node.parent = None
+    del reader.tracer, reader.relations
 
 
 def _columns_of(shape: Shape, names: Names) -> tuple[tuple[OutputColumn, ...] | None, str]:
