@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 PROJECT = 'name = "bench"\n'
+PROFILES, PY_SPY = "BENCH_PROFILES", "BENCH_PY_SPY"
+"""Variables of the environment: the folder for the stacks of each `sqb`, and what takes them; `profiling.py` sets them."""
 WATCHER = """
 import os, sys, time
 
@@ -76,6 +78,8 @@ def run(
     command = [*arguments] if executable else [python, *arguments]
     is_other = Path(command[0]).parent not in (Path(sys.executable).parent, Path())
     environment = {name: value for name, value in os.environ.items() if not (is_other and name == "PYTHONPATH")}
+    if PROFILES in os.environ and not is_other:
+        command = [*_profiler(arguments), *command]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as report:
         watcher = [sys.executable, "-I", "-S", "-c", WATCHER, str(report.fileno()), *map(str, command)]
         ended = subprocess.run(
@@ -100,6 +104,22 @@ def run(
 def _told(text: str) -> dict[str, float]:
     told = [line for line in text.splitlines() if line.startswith('{"seconds":')]
     return json.loads(told[-1]) if told else {}
+
+
+def _profiler(arguments: Sequence[str | Path]) -> list[str]:
+    """What a command of ours is started with so that its stacks are kept, in a file that is called as it is."""
+    words = [each.name if isinstance(each, Path) else each for each in arguments]
+    if not {"sqb", "sqlbuild"} & set(words[:2]):
+        return []
+    folder = Path(os.environ[PROFILES])
+    name = " ".join(words).replace("/", "_")[:100].removeprefix("-m ")
+    path = folder / f"{len(list(folder.iterdir())) + 1:02} {name}.txt"
+    return [
+        os.environ[PY_SPY],
+        *["record", "--nonblocking", "--threads", "--rate", "200", "--format", "raw", "--output"],
+        str(path),
+        "--",
+    ]
 
 
 def sqb(command: str, project: Path, *options: str) -> Cost:

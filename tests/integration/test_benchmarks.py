@@ -48,3 +48,30 @@ def test_a_benchmark_measures_every_entry_of_its_tables(name: str, tmp_path: Pat
 def test_every_benchmark_that_runs_with_the_others_is_tested() -> None:
     told = subprocess.run([sys.executable, BENCHMARKS, "--help"], capture_output=True, text=True, check=True).stdout
     assert told.splitlines()[-1] == f"Names: {', '.join(sorted(SIZES_AND_TABLES))}"
+
+
+STACKS = """\
+thread (7);_run_module_as_main (<frozen runpy>:198);_find_and_load (<frozen importlib._bootstrap>:1360);<module> (duckdb/__init__.py:1) 40
+thread (7): MainThread;_run_module_as_main (<frozen runpy>:198);main (sqlbuild/cli/main.py:41);read (sqlbuild/project/read_python.py:9) 8
+thread (7): MainThread;_run_module_as_main (<frozen runpy>:198);run_async (sqlbuild/app/wiring.py:309);work (sqlbuild/runner/workers.py:7);send (assets/exports.py:3);get (aiohttp/client.py:5) 20
+thread (7): MainThread;_run_module_as_main (<frozen runpy>:198);run_async (sqlbuild/app/wiring.py:309);run (anyio/__init__.py:1);data_received (aiohttp/client.py:5) 20
+thread (7): MainThread;_run_module_as_main (<frozen runpy>:198);run_async (sqlbuild/app/wiring.py:309);run (anyio/__init__.py:1) 12
+thread (8): duckdb-0;Thread._bootstrap (threading.py:1012);execute (sqlbuild/drivers/duckdb.py:93) 30
+"""
+
+
+def test_a_profile_tells_who_was_at_work(tmp_path: Path) -> None:
+    path = tmp_path / "sqb build.txt"
+    path.write_text(STACKS)
+    command = [sys.executable, BENCHMARKS / "profiling.py", "--stacks", path]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert told[0] == "sqb build: 100 samples"
+    assert [" ".join(line.split()) for line in told[3:-1]] == [
+        "loading modules 40.0 0.0",
+        "drivers 0.0 30.0 duckdb.py 30.0",
+        "the nodes themselves 20.0 0.0 assets/exports.py 20.0",
+        "aiohttp 20.0 0.0",
+        "event loop 12.0 0.0",
+        "project 8.0 0.0 read_python.py 8.0",
+        "the rest 0.0 0.0",
+    ]
