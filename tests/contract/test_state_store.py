@@ -64,7 +64,7 @@ async def test_the_last_run_is_the_one_stored_last(store, make_record):
     await store.append_results([make_record("model:c", run_id="aa", finished_at=5.0)])
     past = await store.past()
     assert past.last_run_id == "aa"
-    assert past.last_run == {"task:b": Status.SKIPPED, "model:c": Status.SUCCEEDED}
+    assert past.last_run() == {"task:b": Status.SKIPPED, "model:c": Status.SUCCEEDED}
     assert past.nodes["task:b"].last_success_run_id == "zz"
 
 

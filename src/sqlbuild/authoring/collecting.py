@@ -58,6 +58,7 @@ class Collector:
         self._importing: list[Importing] = []
         self._reads: dict[int, tuple[CodeType, CodeReads]] = {}
         self._relative: dict[str, str] = {}
+        self._last_place = Place("")
 
     @property
     def nodes(self) -> list[PythonNode]:
@@ -137,7 +138,11 @@ class Collector:
         return self.place(frame.f_code.co_filename, frame.f_lineno)
 
     def place(self, path: str, line: int | None) -> Place:
-        return Place(self.relative(path), line)
+        place = Place(self.relative(path), line)
+        # Nodes that are made in a loop have one place, and there may be many of them.
+        if place != self._last_place:
+            self._last_place = place
+        return self._last_place
 
 
 def current_collector() -> Collector | None:

@@ -31,10 +31,14 @@ class Past:
     relations: frozenset[Relation] = frozenset()
     """Existing tables and views, with lower-cased database, schema and name; database as the warehouse names it."""
     last_run_id: str | None = None
-    last_run: Mapping[NodeId, Status] = dataclasses.field(default_factory=dict)
-    """How each node of the last run ended, for `result:` selectors."""
     source_versions: Mapping[NodeId, str] = dataclasses.field(default_factory=dict)
     """Of the data of sources whose freshness is looked at, as the last run has seen it."""
+
+    def last_run(self) -> dict[NodeId, Status]:
+        """How each node of the last run ended."""
+        return {
+            node: stored.last_status for node, stored in self.nodes.items() if stored.last_run_id == self.last_run_id
+        }
 
     def lacks(self, node: Node) -> bool:
         """Whether whoever reads `node` would find nothing in this target.
@@ -114,7 +118,6 @@ class Past:
             nodes=nodes,
             relations=frozenset(relations),
             last_run_id=run.run_id,
-            last_run={node: result.status for node, result in run.results.items()},
             source_versions=self.source_versions,
         )
 

@@ -60,14 +60,17 @@ class ResultWriter:
     async def flush(self) -> None:
         """When it returns, all that was added before is written, by whomever."""
         async with self._writing:
-            records, self._records = self._records, []
+            # The last of them first, so that each batch is taken off and freed as soon as it is written.
+            records, self._records = self._records[::-1], []
             self._wake, self._full = anyio.Event(), anyio.Event()
             if not records or self._broken:
                 return
             began = anyio.current_time()
             try:
-                for start in range(0, len(records), BATCH_ROWS):
-                    await self._store.append_results(records[start : start + BATCH_ROWS])
+                while records:
+                    batch = records[: -BATCH_ROWS - 1 : -1]
+                    del records[-BATCH_ROWS:]
+                    await self._store.append_results(batch)
                 failpoint("results.stored")
             except WarehouseError as error:
                 self._broken = True

@@ -26,15 +26,20 @@ def exit_code_of(results: Iterable[NodeResult], stopped_by: str | None, code_lef
 
 def critical_path(plan: Plan, results: Mapping[NodeId, NodeResult]) -> tuple[NodeId, ...]:
     """The chain of nodes that decided when the run ended: from the last to end, back over the last of its upstreams."""
-    ran = {node: result for node, result in results.items() if result.started_at is not None}
-    if not ran:
+
+    def has_run(node: NodeId) -> bool:
+        return node in results and results[node].started_at is not None
+
+    def ended_at(node: NodeId) -> float:
+        return results[node].finished_at or 0.0
+
+    last = max(filter(has_run, results), key=ended_at, default=None)
+    if last is None:
         return ()
-    path = [max(ran, key=lambda node: ran[node].finished_at or 0.0)]
-    while True:
-        upstream = [node for node in plan.steps[path[-1]].upstream if node in ran]
-        if not upstream:
-            return tuple(reversed(path))
-        path.append(max(upstream, key=lambda node: ran[node].finished_at or 0.0))
+    path = [last]
+    while upstream := list(filter(has_run, plan.steps[path[-1]].upstream)):
+        path.append(max(upstream, key=ended_at))
+    return tuple(reversed(path))
 
 
 def run_result(

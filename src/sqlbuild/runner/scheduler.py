@@ -90,12 +90,17 @@ class Scheduler:
         not_read: Container[tuple[NodeId, NodeId]] = frozenset(),
     ) -> None:
         self._waiting: dict[NodeId, _Waiting] = {}
+        self._roots: list[NodeId] = []
+        """Until it has begun: nothing has to be known of a node that waits for none."""
         self._downstream: dict[NodeId, list[NodeId]] = {}
         self._skipped: set[NodeId] = set()
         self._stopped = False
         self._guards = gates
         self._gated: dict[NodeId, _Gated] = {}
         for node, parents in upstream.items():
+            if not parents:
+                self._roots.append(node)
+                continue
             read = tuple(parent for parent in parents if (parent, node) not in not_read)
             self._waiting[node] = _Waiting(read, requires.get(node, "any"), len(parents))
             for parent in parents:
@@ -108,12 +113,10 @@ class Scheduler:
     @property
     def waiting(self) -> int:
         """How many nodes have neither been told ready nor settled."""
-        return len(self._waiting)
+        return len(self._roots) + len(self._waiting)
 
     def begin(self) -> list[Command]:
-        roots = [node for node, facts in self._waiting.items() if not facts.unfinished]
-        for node in roots:
-            del self._waiting[node]
+        roots, self._roots = self._roots, []
         return [Ready(node) for node in roots]
 
     def staged(self, node: NodeId) -> list[Command]:
@@ -192,7 +195,8 @@ class Scheduler:
 
     def settle_rest(self, ready_but_not_started: Iterable[NodeId] = ()) -> list[Command]:
         """After a stop, when nothing runs any more: the ending of everything that never started."""
-        rest = [*ready_but_not_started, *self._waiting]
+        rest = [*ready_but_not_started, *self._roots, *self._waiting]
+        self._roots.clear()
         self._waiting.clear()
         return [Settle(node, Status.NOT_STARTED) for node in rest]
 

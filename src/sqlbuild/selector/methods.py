@@ -152,7 +152,7 @@ class NodeFinder:
 
     def _by_result(self, status: Status) -> set[NodeId]:
         wanted = FAILURES if status is Status.FAILED else {status}
-        return {node for node, ended in self._past.last_run.items() if ended in wanted and node in self._graph.nodes}
+        return {node for node, ended in self._past.last_run().items() if ended in wanted and node in self._graph.nodes}
 
     def _name_help(self, value: str) -> str:
         ending = f"/{value}"

@@ -81,9 +81,6 @@ class InMemoryStateStore:
             nodes=nodes,
             relations=self.relations,
             last_run_id=self._last_run_id,
-            last_run={
-                node: stored.last_status for node, stored in nodes.items() if stored.last_run_id == self._last_run_id
-            },
             source_versions=self._versions,
         )
 

@@ -107,8 +107,7 @@ def read_past(path: str, target: str) -> tuple[Past, Mapping[NodeId, tuple[NodeR
         versions = {NodeId(source): str(text) for source, text in document.get("source_versions", {}).items()}
     except _MALFORMED:
         return Past(), {}
-    last_run = {node: stored.last_status for node, stored in nodes.items() if stored.last_run_id == last_run_id}
-    past = Past(nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run, source_versions=versions)
+    past = Past(nodes=nodes, relations=relations, last_run_id=last_run_id, source_versions=versions)
     return past, _StoredResults(document["results"])
 
 

@@ -114,11 +114,8 @@ class WarehouseStateStore:
             )
             if last_stored_at is None or stored_at > last_stored_at:
                 last_run_id, last_stored_at = run_id, stored_at
-        last_run = {node: past.last_status for node, past in nodes.items() if past.last_run_id == last_run_id}
         versions = await self._source_versions()
-        return Past(
-            nodes=nodes, relations=relations, last_run_id=last_run_id, last_run=last_run, source_versions=versions
-        )
+        return Past(nodes=nodes, relations=relations, last_run_id=last_run_id, source_versions=versions)
 
     async def _source_versions(self) -> dict[NodeId, str]:
         if await self._version() < _VERSION_WITH_FRESHNESS:

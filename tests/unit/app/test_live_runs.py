@@ -69,7 +69,7 @@ def test_what_a_run_has_done_so_far_comes_before_what_was_known(compiled, tmp_pa
     assert known.live is not None
     assert (known.live.run_id, list(known.live.done), known.live.at_work) == ("r2", [FIRST], {SECOND: 2})
     assert known.past.last_run_id == "r2"
-    assert known.past.last_run == {FIRST: Status.FAILED}
+    assert known.past.last_run() == {FIRST: Status.FAILED}
     assert known.past.nodes[FIRST].last_success_run_id == "r1"
     assert [(found.run_id, found.status) for found in known.results[FIRST]] == [("r2", "failed"), ("r1", "succeeded")]
     assert [found.run_id for found in known.results[SECOND]] == ["r1"]

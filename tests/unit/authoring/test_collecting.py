@@ -35,6 +35,14 @@ def test_nodes_are_collected_in_order_with_places_relative_to_the_project(run_mo
     assert collector.nodes[0].declared.function is names["one"]
 
 
+def test_nodes_that_are_made_in_a_loop_have_one_place(run_module):
+    source = "def make(name):\n    @task(name=name)\n    def run(ctx): ...\n\nfor name in 'abc':\n    make(name)\n"
+    collector, _ = run_module(source)
+    first, *others = [node.declared.place for node in collector.nodes]
+    assert str(first) == "assets/loop.py:2"
+    assert all(place is first for place in others)
+
+
 def test_outside_of_loading_nothing_is_collected():
     with collecting() as collector:
         pass

@@ -52,6 +52,7 @@ async def test_a_flush_writes_everything_in_batches_that_fit_into_memory():
     await writer.flush()
     await writer.flush()
     assert [len(batch) for batch in store.batches] == [BATCH_ROWS, 1]
+    assert [record for batch in store.batches for record in batch] == [str(number) for number in range(BATCH_ROWS + 1)]
 
 
 async def test_a_warehouse_that_fails_is_told_once_and_not_asked_again():

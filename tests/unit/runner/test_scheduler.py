@@ -144,3 +144,11 @@ def test_whether_what_a_node_only_waits_for_was_skipped_says_nothing_of_the_node
         (other,) = {"a", "b"} - {skipped}
         scheduler.finished(other, Status.SUCCEEDED)
         assert scheduler.finished(skipped, Status.SKIPPED, SkipMode.SOFT)[0] == expected
+
+
+def test_what_is_stopped_before_it_begins_never_starts():
+    scheduler = Scheduler({"a": (), "b": ("a",)}, {})
+    assert scheduler.waiting == 2
+    scheduler.stop()
+    assert scheduler.settle_rest() == [Settle("a", Status.NOT_STARTED), Settle("b", Status.NOT_STARTED)]
+    assert scheduler.waiting == 0

@@ -57,5 +57,4 @@ def shop_past(shop, make_fingerprint) -> Past:
     nodes["task:notify"] = succeeded("task:notify", last_status=Status.SKIPPED)
     nodes["asset:dashboard"] = PastNode(last_status=Status.BLOCKED, last_run_id="R2")
     relations = frozenset(node.relation for node in shop.nodes.values() if node.relation is not None)
-    last_run = {id: stored.last_status for id, stored in nodes.items()}
-    return Past(nodes=nodes, relations=relations, last_run_id="R2", last_run=last_run)
+    return Past(nodes=nodes, relations=relations, last_run_id="R2")

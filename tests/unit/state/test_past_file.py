@@ -27,7 +27,6 @@ def past_of(*nodes: NodeId, run_id: str = "r1") -> Past:
         nodes=dict.fromkeys(nodes, stored),
         relations=frozenset({Relation("", "dev", "orders"), Relation("other", "dev", "größe")}),
         last_run_id=run_id,
-        last_run=dict.fromkeys(nodes, Status.SUCCEEDED),
     )
 
 
