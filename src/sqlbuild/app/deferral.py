@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlbuild.app.options import Compiled
 from sqlbuild.compiler.compile_project import compile_project
-from sqlbuild.compiler.infer_columns import relation_at
+from sqlbuild.compiler.relations import relation_at
 from sqlbuild.compiler.resolve_refs import resolve_refs
 from sqlbuild.domain.ids import NodeId, Relation
 from sqlbuild.domain.nodes import Loader, Model, Seed, Source

@@ -20,11 +20,10 @@ from sqlbuild.compiler.function_columns import (
     returned_problems,
 )
 from sqlbuild.compiler.made_when_read import MadeWhenRead
-from sqlbuild.compiler.managed_sources import relation_of_loader, relation_of_source
 from sqlbuild.compiler.model_query import RenderedQuery, rendered_query
 from sqlbuild.compiler.node_columns import InferredColumns, NodeColumns
+from sqlbuild.compiler.relations import relation_at, relation_of_function
 from sqlbuild.compiler.resolve_refs import Resolved
-from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.compiler.topological_order import layers_of
 from sqlbuild.domain.columns import Column, ColumnReference
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation, kind_of, name_of, node_id
@@ -43,7 +42,6 @@ from sqlbuild.domain.nodes import (
     name_of_declaration,
 )
 from sqlbuild.domain.project import ExportedSql, Project
-from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import written_in_line
 from sqlbuild.errors import Problem
 from sqlbuild.interfaces.analysis_cache import AnalysisCache
@@ -112,25 +110,6 @@ def _infer_layer(layer: Iterable[NodeId], project: Project, resolved: Resolved, 
                 inference.known[node] = inference.of_audit(node, declaration)
             case Task() | Check() | UnitTest():
                 pass
-
-
-def relation_at(declaration: Model | Source | Seed | Loader, resolved: Resolved, target: Target) -> Relation | None:
-    """Where a target has what is declared; None for a source that is an expression."""
-    if isinstance(declaration, Model):
-        return relation_of_model(declaration, target)
-    if isinstance(declaration, Loader):
-        return relation_of_loader(declaration, resolved.nodes, target)
-    if isinstance(declaration, Seed):
-        return relation_of_seed(declaration, target)
-    return relation_of_source(declaration, target)
-
-
-def relation_of_model(model: Model, target: Target) -> Relation:
-    return Relation(model.database or target.database, model.schema or target.schema, model.alias or model.name)
-
-
-def relation_of_function(function: Function, target: Target) -> Relation:
-    return Relation(function.database or target.database, function.schema or target.schema, function.name)
 
 
 class _Inference:

@@ -6,9 +6,9 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from sqlbuild.compiler.infer_columns import relation_of_model
 from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.compiler.node_columns import NodeColumns
+from sqlbuild.compiler.relations import relation_of_model
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.ids import NodeId, Place, Relation, name_of
 from sqlbuild.domain.nodes import (

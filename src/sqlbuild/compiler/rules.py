@@ -9,7 +9,6 @@ from sqlbuild.compiler.audit_waits import audits_of_cycle, waiting_in_a_circle
 from sqlbuild.compiler.check_rules import check_boundaries
 from sqlbuild.compiler.function_rules import call_problems
 from sqlbuild.compiler.incremental_rules import incremental_problems
-from sqlbuild.compiler.infer_columns import relation_of_model
 from sqlbuild.compiler.loader_rules import loader_problems
 from sqlbuild.compiler.managed_sources import relation_of_source
 from sqlbuild.compiler.model_hooks import hooks_of
@@ -23,8 +22,8 @@ from sqlbuild.compiler.relation_rules import (
     long_names,
     other_databases,
 )
+from sqlbuild.compiler.relations import relation_of_model, relation_of_seed
 from sqlbuild.compiler.resolve_refs import Resolved
-from sqlbuild.compiler.seed_relations import relation_of_seed
 from sqlbuild.compiler.topological_order import Order
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.hooks import SqlHook
