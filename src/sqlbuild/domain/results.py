@@ -103,8 +103,9 @@ class ErrorFacts:
     help: str = ""
 
 
-# Not frozen, though nobody changes one: with this many fields that would make each of them three times as expensive.
-@dataclasses.dataclass(slots=True, kw_only=True)
+# Not frozen, though nobody changes one once it is made: with this many fields that would make each of them three times as
+# expensive. The first fields can be given by position, as names cost as much again.
+@dataclasses.dataclass(slots=True)
 class NodeResult:
     """The one terminal result of a node in a run. Times are seconds since the epoch, UTC; durations are seconds."""
 
@@ -115,6 +116,7 @@ class NodeResult:
     status: Status
     attempt: int = 0
     """How many attempts were started; 0 for a node that never ran."""
+    _: dataclasses.KW_ONLY
     materialized: bool | None = None
     payload: str | None = None
     """Compact JSON text, or None if the node returned nothing."""

@@ -50,18 +50,11 @@ class History:
 class Attempt:
     """What is known of a running attempt. Times are in seconds, `started_at` since the epoch."""
 
-    # Set where there is something to say: until then the class says it for all.
-    started_at = 0.0
-    started = 0.0
-    """On the monotonic clock."""
-    over = False
-    """Its end was written down already; what still comes of it is too late."""
+    # What few attempts come to have is set there: until then the class says it for all.
     left_scope_open = False
     """The task it ran in cannot be used for another node."""
     blocks: tuple[LoopBlock, ...] | None = None
     """Added to by the loop's watchdog, from its thread."""
-    waited = 0.0
-    """From being ready to the first attempt's start."""
     history: History | None = None
     """Of the attempts before."""
     gated: Gated | None = None
@@ -77,12 +70,19 @@ class Attempt:
     give_way: GiveWay | None = None
     """Of an SQL node."""
 
-    def __init__(self, *, step: Step, node: Node, number: int, need: Need, session: RunningNode | None) -> None:
+    def __init__(self, step: Step, node: Node, number: int, need: Need, session: RunningNode | None) -> None:
         self.step = step
         self.node = node
         self.number = number
         self.need = need
         self.session = session
+        self.started_at = 0.0
+        self.started = 0.0
+        """On the monotonic clock."""
+        self.waited = 0.0
+        """From being ready to the first attempt's start."""
+        self.over = False
+        """Its end was written down already; what still comes of it is too late."""
 
     @property
     def held(self) -> Need:

@@ -325,7 +325,7 @@ class NodeFlow:
             number += self._order.attempts.get(node, 0)
         is_python = step.node.kind in PYTHON_KINDS
         session = RunningNode(self._environment, step.node, number) if is_python else None
-        attempt = Attempt(step=step, node=step.node, number=number, need=need, session=session)
+        attempt = Attempt(step, step.node, number, need, session)
         if history is not None:
             attempt.history = history
         if gated is not None:

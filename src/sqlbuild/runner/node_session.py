@@ -96,8 +96,6 @@ class RunningNode:
     """One attempt of one Python node. Everything but `wait`, `progress`, `log` and `note` runs on the event loop."""
 
     # Only what a node asks for becomes its own: most ask for nothing, and there is one of these for each attempt.
-    over = False
-    """Whether the attempt has ended: nothing more is done for what it has left behind."""
     _facts: NodeFacts | None = None
     _connection: Connection | None = None
     _in_use = 0
@@ -113,6 +111,8 @@ class RunningNode:
         self._environment = environment
         self._node = node
         self.attempt = attempt
+        self.over = False
+        """Whether the attempt has ended: nothing more is done for what it has left behind."""
 
     @property
     def facts(self) -> NodeFacts:

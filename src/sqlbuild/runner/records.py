@@ -54,23 +54,19 @@ class Records:
         """How a node ended with an attempt that did begin."""
         step = attempt.step
         node = step.node
+        result = NodeResult(self._run_id, node.id, node.kind, node.name, status, attempt.number)
+        result.started_at = attempt.started_at
+        result.finished_at = self._now()
+        result.duration = max(0.0, self._monotonic() - attempt.started)
+        result.waited = attempt.waited
+        result.fingerprint = step.fingerprint_to_store()
+        if attempt.history is not None:
+            result.retried = tuple(attempt.history.errors)
+        for name, value in facts.items():
+            setattr(result, name, value)
         if attempt.blocks is not None:
-            facts["warnings"] = (*facts.get("warnings", ()), *blocks_text(attempt))  # type: ignore[misc]
-        return NodeResult(
-            run_id=self._run_id,
-            node_id=node.id,
-            kind=node.kind,
-            name=node.name,
-            status=status,
-            attempt=attempt.number,
-            started_at=attempt.started_at,
-            finished_at=self._now(),
-            duration=max(0.0, self._monotonic() - attempt.started),
-            waited=attempt.waited,
-            retried=() if attempt.history is None else tuple(attempt.history.errors),
-            fingerprint=step.fingerprint_to_store(),
-            **facts,  # type: ignore[arg-type]
-        )
+            result.warnings = (*result.warnings, *blocks_text(attempt))
+        return result
 
     def of_outcome(self, attempt: Attempt, outcome: Ended) -> NodeResult:
         """How a node ended of which nothing is tried again."""
