@@ -116,7 +116,7 @@ def _profiler(arguments: Sequence[str | Path]) -> list[str]:
     path = folder / f"{len(list(folder.iterdir())) + 1:02} {name}.txt"
     return [
         os.environ[PY_SPY],
-        *["record", "--nonblocking", "--threads", "--rate", "200", "--format", "raw", "--output"],
+        *["record", "--threads", "--rate", "200", "--format", "raw", "--output"],
         str(path),
         "--",
     ]

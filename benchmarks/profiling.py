@@ -2,7 +2,7 @@
 
 Each process has a table of the samples in which a thread was busy, in percent of those of the main thread: by the package
 that was at work, with what it called in libraries, in the main thread and in all others together, and the files that have
-most of it. The loading of modules, ours and those of libraries, is a line of its own; `python` is the start and the end.
+most of it. The loading of modules, ours and those of libraries, is a line of its own; so are the start and the end of the process.
 
     python benchmarks/profiling.py NAME [ARGUMENT ...]    a benchmark with its arguments, one round
     python benchmarks/profiling.py --stacks FILE ...      stacks that `py-spy record --threads --format raw` has written
@@ -22,11 +22,13 @@ from pathlib import Path
 from measuring import PROFILES, PY_SPY, print_table
 from peers import peer
 
-LOADING, EVENT_LOOP, NODES, PYTHON = "loading modules", "event loop", "the nodes themselves", "python"
+LOADING, EVENT_LOOP, NODES = "loading modules", "event loop, or waiting", "the nodes themselves"
+NOBODY = "start and end"
 _LOOPS = frozenset({"run_async", "_run_once"})
 _LOOP_LIBRARIES = frozenset({"asyncio", "anyio", "uvloop", "contextlib.py"})
 _OF_PROJECTS = frozenset({"assets", "tasks", "providers", "loaders"})
 _FRAME = re.compile(r"(.*) \((.*):\d+\)")
+_THREAD = re.compile(r"^thread \((\d+)\)")
 _MOST = 3
 _LEAST_PERCENT = 0.5
 
@@ -66,13 +68,13 @@ class Samples:
         self._main: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
         self._files: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for line in stacks:
-            frames, _, count = line.rpartition(" ")
-            thread, *called = frames.split(";")
-            package, file = place_of(called)
-            is_main = "_run_module_as_main" in frames or "MainThread" in thread
-            (self._main if is_main else self._others)[package] += int(count)
-            self._files[package][file] += int(count)
+        found = [(int(thread), frames.split(";"), int(count)) for thread, frames, count in map(_parts, stacks)]
+        # The number of the main thread is that of the process; those that it starts have higher ones.
+        main = min((thread for thread, _, _ in found if thread), default=0)
+        for thread, frames, count in found:
+            package, file = place_of(frames)
+            (self._main if thread == main else self._others)[package] += count
+            self._files[package][file] += count
         self.of_main = self._main.total()
 
     def rows(self) -> list[tuple[str, str, str, str]]:
@@ -99,9 +101,16 @@ class Samples:
         return 100 * count / max(1, self.of_main)
 
 
+def _parts(line: str) -> tuple[str, str, str]:
+    """The number of the thread, its frames and the count of `thread (7): name;frame;frame 12`."""
+    stack, _, count = line.rpartition(" ")
+    thread, _, frames = stack.partition(";")
+    return _THREAD.findall(thread)[0], frames, count
+
+
 def place_of(frames: Iterable[str]) -> tuple[str, str]:
     """Who was at work in a stack, and where: the innermost that says it."""
-    place = (PYTHON, PYTHON)
+    place = (NOBODY, NOBODY)
     for frame in frames:
         match = _FRAME.fullmatch(frame)
         function, path = match.groups() if match else ("", frame)

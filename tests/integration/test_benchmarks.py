@@ -71,7 +71,7 @@ def test_a_profile_tells_who_was_at_work(tmp_path: Path) -> None:
         "drivers 0.0 30.0 duckdb.py 30.0",
         "the nodes themselves 20.0 0.0 assets/exports.py 20.0",
         "aiohttp 20.0 0.0",
-        "event loop 12.0 0.0",
+        "event loop, or waiting 12.0 0.0",
         "project 8.0 0.0 read_python.py 8.0",
         "the rest 0.0 0.0",
     ]
