@@ -1,10 +1,10 @@
-"""Records as `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes them, in a third of its time.
+"""Records as `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes them, in a tenth of its time.
 
 A command makes some 200 of these classes before it does anything, and `dataclass` compiles six functions for each of
 them: that is a fifth of what `sqb build` of a small project costs. Here only `__init__` is compiled, which is called for
 every record there is, and that when the first one is made: of most classes a command never makes one. The other five are
-the same functions for all classes. `dataclasses` still finds the fields and makes the slots, so `fields`, `replace`,
-`asdict`, `match` and pickle know these classes as they know others.
+the same functions for all classes. Fields are those of `dataclasses`, so `fields`, `replace`, `asdict`, `match` and pickle
+know these classes as they know others.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import operator
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,39 +31,58 @@ else:
 __all__ = ["record"]
 
 _NOT_GIVEN: Any = object()
+_OF_INSTANCES = ("__dict__", "__weakref__")
+"""What a class without slots has for its instances, which are to have none."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
+class _Plain:
+    one: None
+
+
+_PLAIN: Any = _Plain
+"""Has what `dataclasses` looks for in its own classes."""
 
 
 def _make_record(cls: type, kw_only: bool) -> type:
-    own = frozenset(cls.__dict__)
-    has_docstring = bool(cls.__doc__)
-    if not has_docstring:
-        cls.__doc__ = "without one `dataclass` takes the signature"
-    made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
-    fields = dataclasses.fields(made)
-    if not has_docstring:
-        made.__doc__ = f"{made.__name__}({', '.join(field.name for field in fields)})"
-    methods: dict[str, Any] = {
-        "__init__": _InitWhenAsked(made, fields),
-        "__repr__": _repr,
-        "__getstate__": _state,
-        "__setstate__": _set_state,
-        "__setattr__": _refuse_to_set,
-        "__delattr__": _refuse_to_delete,
+    own, annotations = cls.__dict__, cls.__annotations__
+    inherited: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[1:]):
+        inherited |= base.__dict__.get("__dataclass_fields__", {})
+    fields = inherited | {name: _field_of(name, type_, own, kw_only) for name, type_ in annotations.items()}
+    made = {name: value for name, value in own.items() if name not in annotations and name not in _OF_INSTANCES}
+    made |= {
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__ or f"{cls.__name__}({', '.join(fields)})",
+        "__slots__": tuple(name for name in annotations if name not in inherited),
+        "__dataclass_fields__": fields,
+        "__dataclass_params__": _PLAIN.__dataclass_params__,
+        "__match_args__": tuple(name for name, field in fields.items() if field.init and not field.kw_only),
     }
     if "__eq__" not in own:
-        methods["__eq__"], methods["__hash__"] = _comparison_of(fields)
-    for name, method in methods.items():
-        if name not in own:
-            setattr(made, name, method)
-    return made  # type: ignore[no-any-return]
+        made["__eq__"], made["__hash__"] = _comparison_of(fields.values())
+    return type(cls)(cls.__name__, cls.__bases__, {"__init__": _InitWhenAsked(fields.values()), **_METHODS, **made})
+
+
+def _field_of(name: str, type_: Any, own: Mapping[str, Any], kw_only: bool) -> Any:
+    value = own.get(name, dataclasses.MISSING)
+    field: Any = value if isinstance(value, dataclasses.Field) else dataclasses.field(default=value)
+    field.name, field.type = name, type_
+    # `dataclasses.fields` knows by this that it is one, and neither a ClassVar nor an InitVar.
+    field._field_type = _PLAIN.__dataclass_fields__["one"]._field_type
+    if field.kw_only is dataclasses.MISSING:
+        field.kw_only = kw_only
+    return field
 
 
 class _InitWhenAsked:
     """Stands for the `__init__` of a class until it is asked for, which makes it and puts it in this one's place."""
 
-    def __init__(self, cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> None:
-        self._cls = cls
+    def __init__(self, fields: Iterable[dataclasses.Field[Any]]) -> None:
         self._fields = fields
+
+    def __set_name__(self, cls: type, _name: str) -> None:
+        self._cls = cls
 
     def __get__(self, one: object | None, _owner: type) -> Callable[..., None]:
         init = _init_of(self._cls, self._fields)
@@ -71,7 +90,7 @@ class _InitWhenAsked:
         return init if one is None else functools.partial(init, one)
 
 
-def _init_of(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[..., None]:
+def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]]) -> Callable[..., None]:
     names: dict[str, Any] = {"__name__": cls.__module__, "_set": object.__setattr__, "_NOT_GIVEN": _NOT_GIVEN}
     parameters: list[str] = []
     by_name: list[str] = []
@@ -104,7 +123,7 @@ def _init_of(cls: type, fields: tuple[dataclasses.Field[Any], ...]) -> Callable[
 
 
 def _comparison_of(
-    fields: tuple[dataclasses.Field[Any], ...],
+    fields: Iterable[dataclasses.Field[Any]],
 ) -> tuple[Callable[[Any, Any], bool], Callable[[Any], int]]:
     compared = [field.name for field in fields if field.compare]
     # With one name it gives the value itself, which compares the same; its hash is then that of the value.
@@ -155,3 +174,18 @@ def _refuse_to_delete(self: Any, name: str) -> None:
 def _is_kept(self: Any, name: str) -> bool:
     """A class that is made of a record's class, and is no record itself, may have attributes of its own."""
     return "__dataclass_fields__" in type(self).__dict__ or name in self.__dataclass_fields__
+
+
+def _replace(self: Any, /, **changes: Any) -> Any:
+    return dataclasses.replace(self, **changes)
+
+
+_METHODS: dict[str, Any] = {
+    "__repr__": _repr,
+    "__getstate__": _state,
+    "__setstate__": _set_state,
+    "__setattr__": _refuse_to_set,
+    "__delattr__": _refuse_to_delete,
+    "__replace__": _replace,
+}
+"""The same functions for all classes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,12 @@ from sqlbuild.runner.attempts import Attempt, run_async
 from sqlbuild.runner.node_output import speaking_for
 
 _ENGINE = __file__.rpartition("/runner/")[0] + "/"
-_LIBRARIES = (_ENGINE, "<frozen ", *(sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib")))
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """How the paths of code begin that is no author's. Asked for where a loop is blocked: Python takes long to tell."""
+    return (_ENGINE, "<frozen ", *(sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib")))
 
 
 @record(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class LoopStack:
         inside = path.startswith(self._root)
         if "/site-packages/" in path or (inside and "/.venv/" in path):
             return False
-        return inside or not path.startswith(_LIBRARIES)
+        return inside or not path.startswith(_libraries())
 
     def _attempt_of(self, frames: list[FrameType]) -> Attempt | None:
         context: contextvars.Context | None = None
