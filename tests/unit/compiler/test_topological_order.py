@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sqlbuild.compiler.topological_order import MAX_CYCLES, order_nodes
+from sqlbuild.compiler.topological_order import MAX_CYCLES, layers_of, order_nodes
 from sqlbuild.domain.ids import NodeId
 
 
@@ -81,3 +81,22 @@ def test_a_chain_and_a_cycle_of_very_many_nodes_need_no_recursion() -> None:
 def test_very_many_cycles_are_not_all_collected() -> None:
     names = [NodeId(f"task:n{number}") for number in range(100)]
     assert len(order_nodes({name: tuple(names) for name in names}).cycles) == MAX_CYCLES
+
+
+def test_layers_keep_the_order_and_depend_only_on_those_before() -> None:
+    depends_on = {"a": (), "c": ("b",), "b": ("a",), "d": ("a", "elsewhere"), "e": ()}
+    order = order_nodes(depends_on).nodes
+
+    assert layers_of(order, depends_on) == [["a", "e"], ["b", "d"], ["c"]]
+
+
+@given(graphs())
+def test_layers_have_every_node_once_and_upstreams_in_earlier_ones(graph: dict[NodeId, tuple[NodeId, ...]]) -> None:
+    order = order_nodes(graph)
+
+    layers = layers_of(order.nodes, graph)
+
+    assert sorted(node for layer in layers for node in layer) == sorted(graph)
+    layer_of = {node: number for number, layer in enumerate(layers) for node in layer}
+    if not order.cycles:
+        assert all(layer_of[each] < layer_of[node] for node, upstream in graph.items() for each in upstream)
