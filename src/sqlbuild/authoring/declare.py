@@ -22,7 +22,7 @@ from sqlbuild.authoring.check_options import (
 )
 from sqlbuild.authoring.collecting import Collector, current_collector
 from sqlbuild.authoring.findings import Finding, Findings
-from sqlbuild.authoring.functions import is_async, layers_of, parameters_to_fill, refusal
+from sqlbuild.authoring.functions import is_async, layers_of, parameters_to_fill, refusal, takes_context
 from sqlbuild.authoring.loader_options import LOADER_READERS, LoaderOptions
 from sqlbuild.authoring.options import AssetOptions, TaskOptions
 from sqlbuild.authoring.read_options import (
@@ -265,6 +265,8 @@ def _node(
     to_fill = parameters_to_fill(function)
     if to_fill != ((), ()):
         fields["providers"] = (*to_fill[0], *to_fill[1])
+    if not takes_context(function):
+        fields["takes_context"] = False
     own = {key: fields.pop(key) for key in _OF_THE_KIND if key in fields}
     declared = PythonFunction(function=function, name=name, is_async=waits, place=place, **fields)  # type: ignore[arg-type]
     return _RECORDS[kind](declared=declared, **own)

@@ -267,6 +267,8 @@ class PythonFunction:
     """It runs in a process of its own (`isolate="process"`)."""
     dry_run: bool = False
     """It honours `ctx.dry_run`, so that `--dry-run` may call it."""
+    takes_context: bool = True
+    """It is called with its context."""
 
 
 @record(frozen=True, slots=True, kw_only=True)
