@@ -101,7 +101,7 @@ class Scheduler:
             if not parents:
                 self._roots.append(node)
                 continue
-            read = tuple(parent for parent in parents if (parent, node) not in not_read)
+            read = tuple([parent for parent in parents if (parent, node) not in not_read]) if not_read else parents
             self._waiting[node] = _Waiting(read, requires.get(node, "any"), len(parents))
             for parent in parents:
                 self._downstream.setdefault(parent, []).append(node)
@@ -175,11 +175,12 @@ class Scheduler:
                 if facts is None:
                     continue
                 facts.unfinished -= 1
-                facts.skipped += skipped and current in facts.upstream
+                if skipped and current in facts.upstream:
+                    facts.skipped += 1
                 if facts.unfinished or self._stopped:
                     continue
                 del self._waiting[child]
-                if _skips(facts):
+                if facts.skipped and _skips(facts):
                     causes = tuple(parent for parent in facts.upstream if parent in self._skipped)
                     commands.append(Settle(child, Status.SKIPPED, causes))
                     ended.append((child, Status.SKIPPED, SkipMode.SOFT, child))
@@ -202,10 +203,11 @@ class Scheduler:
 
 
 def _skips(facts: _Waiting) -> bool:
+    """Of a node some of whose upstreams were skipped."""
     match facts.requires:
         case "any":
-            return bool(facts.upstream) and facts.skipped == len(facts.upstream)
+            return facts.skipped == len(facts.upstream)
         case "all":
-            return facts.skipped > 0
+            return True
         case "none_failed":
             return False
