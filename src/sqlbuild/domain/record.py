@@ -37,11 +37,12 @@ _OF_INSTANCES = ("__dict__", "__weakref__")
 
 @dataclasses.dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class _Plain:
+    """Has what `dataclasses` looks for in its own classes."""
+
     one: None
 
 
 _PLAIN: Any = _Plain
-"""Has what `dataclasses` looks for in its own classes."""
 
 
 def _make_record(cls: type, kw_only: bool) -> type:
