@@ -154,7 +154,7 @@ async def test_ten_thousand_nodes_of_many_runs_are_read_at_once(state_place, mak
     started = time.monotonic()
     past = await store.past()
     assert time.monotonic() - started < 3.0
-    assert (len(past.nodes), past.last_run_id, len(past.last_run)) == (10_000, f"r{runs - 1}", 10_000)
+    assert (len(past.nodes), past.last_run_id, len(past.last_run())) == (10_000, f"r{runs - 1}", 10_000)
     started = time.monotonic()
     assert len(await store.latest_success(past.nodes)) == 10_000
     assert time.monotonic() - started < 6.0
