@@ -6,6 +6,7 @@ import re
 from re import _constants, _parser  # type: ignore[attr-defined]
 
 import sqlbuild
+from sqlbuild.domain.pattern import Pattern
 
 
 def test_no_possessive_repeat_holds_a_lookaround():
@@ -14,9 +15,19 @@ def test_no_possessive_repeat_holds_a_lookaround():
         f"{module}.{name}"
         for module in _modules()
         for name, value in vars(importlib.import_module(module)).items()
-        if isinstance(value, re.Pattern) and _has_looking_possessive(_parser.parse(value.pattern, value.flags))
+        if isinstance(value, Pattern) and _has_looking_possessive(_parser.parse(value.pattern, value.flags))
     ]
     assert wrong == [], "repeat greedily, with `*` instead of `*+`, or let alternatives begin with different characters"
+
+
+def test_no_regular_expression_is_compiled_when_a_module_is_loaded():
+    compiled = [
+        f"{module}.{name}"
+        for module in _modules()
+        for name, value in vars(importlib.import_module(module)).items()
+        if isinstance(value, re.Pattern)
+    ]
+    assert compiled == [], "make it with `sqlbuild.domain.pattern.pattern`"
 
 
 def _modules() -> list[str]:

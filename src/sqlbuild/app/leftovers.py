@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 from collections.abc import Callable, Iterable
 
 from sqlbuild.app.history_sources import is_alive
@@ -13,6 +12,7 @@ from sqlbuild.app.live_runs import live_runs
 from sqlbuild.app.wiring import lock_is_of_schema
 from sqlbuild.app.wording import counted, first_few
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
@@ -22,7 +22,7 @@ from sqlbuild.runner.staging import drop_staged, is_rebuild, run_of_staging
 from sqlbuild.state.journal import FILE_NAME, journal_has_ended, target_of_journal
 
 _NAMED = 3
-_UNFINISHED_FILE = re.compile(r".+\.(\d+)\.(?:tmp|part)")
+_UNFINISHED_FILE = pattern(r".+\.(\d+)\.(?:tmp|part)")
 
 
 async def remove_leftovers(

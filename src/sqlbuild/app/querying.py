@@ -19,6 +19,7 @@ from sqlbuild.compiler.nearest_name import NearestName
 from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeId, NodeKind
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem, ProjectError, WarehouseError, WarehouseUnreachable
 from sqlbuild.interfaces.exporting import CopyOrder
@@ -28,7 +29,7 @@ from sqlbuild.sql.rendering import quote_relation, render_source_expression
 _FORMATS = {
     f".{format}": format for format in (ExportFormat.CSV, ExportFormat.JSON, ExportFormat.JSONL, ExportFormat.PARQUET)
 }
-_NAMES = re.compile(
+_NAMES = pattern(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/
         | \b(?P<kind>model|source|seed):(?P<name>[a-z_][a-z0-9_]*)\b""",
     re.VERBOSE | re.DOTALL,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from sqlbuild.domain.graph import Graph
 from sqlbuild.domain.ids import NodeKind
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.results import SUCCESSES, NodeResult, RunResult, Status
 from sqlbuild.domain.unit_test_results import NOT_AS_EXPECTED
 from sqlbuild.domain.utc_text import utc_text
 
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_XML = pattern("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit_document(project_name: str, result: RunResult, graph: Graph) -> Iterable[str]:

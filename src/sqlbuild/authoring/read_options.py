@@ -18,13 +18,14 @@ from typing import get_args
 from sqlbuild.authoring.findings import Finding, Findings
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.nodes import PythonNode, Requires
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.refs import Reference
 from sqlbuild.retries import RetryPolicy
 
 NODE_ATTRIBUTE = "__sqlbuild_node__"
 MAX_META_DEPTH = 100
-_SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SNAKE_CASE = pattern(r"[a-z][a-z0-9_]*")
+_SURROGATE = pattern("[\ud800-\udfff]")
 _REQUIRES = get_args(Requires)
 
 

@@ -7,16 +7,17 @@ import datetime
 import re
 from collections.abc import Callable, Iterator
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.retries import RetryAfter
 
 _BUSY = (429, 503)
 _MOST_EXCEPTIONS = 100
-_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
+_SECONDS = pattern(r"\d{1,12}(\.\d{1,9})?", re.ASCII)
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _DATES = (
-    re.compile(r"\w{3}, (?P<day>\d\d) (?P<month>\w{3}) (?P<year>\d{4}) (?P<time>\d\d:\d\d:\d\d) GMT", re.ASCII),
-    re.compile(r"\w{6,9}, (?P<day>\d\d)-(?P<month>\w{3})-(?P<year>\d\d) (?P<time>\d\d:\d\d:\d\d) GMT", re.ASCII),
-    re.compile(r"\w{3} (?P<month>\w{3}) (?P<day>[ \d]\d) (?P<time>\d\d:\d\d:\d\d) (?P<year>\d{4})", re.ASCII),
+    pattern(r"\w{3}, (?P<day>\d\d) (?P<month>\w{3}) (?P<year>\d{4}) (?P<time>\d\d:\d\d:\d\d) GMT", re.ASCII),
+    pattern(r"\w{6,9}, (?P<day>\d\d)-(?P<month>\w{3})-(?P<year>\d\d) (?P<time>\d\d:\d\d:\d\d) GMT", re.ASCII),
+    pattern(r"\w{3} (?P<month>\w{3}) (?P<day>[ \d]\d) (?P<time>\d\d:\d\d:\d\d) (?P<year>\d{4})", re.ASCII),
 )
 """The three forms of RFC 9110, section 5.6.7."""
 _TOLD = "_sqlbuild_wait_told"

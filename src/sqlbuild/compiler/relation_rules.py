@@ -21,6 +21,7 @@ from sqlbuild.domain.nodes import (
     Source,
     place_of_declaration,
 )
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.relation_options import MAX_NAME_BYTES, Index, index_names
 from sqlbuild.domain.settings import Target
 from sqlbuild.domain.source_map import Expansion, written_at
@@ -30,7 +31,7 @@ from sqlbuild.sql.tokens import Token, TokenKind, UnclosedText, tokens
 
 SHOWN_OF_A_NAME = 40
 
-_FILE_FUNCTION = re.compile(
+_FILE_FUNCTION = pattern(
     r"(?:read_(?:(?:csv|json|ndjson)(?:_auto)?|json_objects|parquet|text|blob)|parquet_scan)(?=\s*\()", re.IGNORECASE
 )
 

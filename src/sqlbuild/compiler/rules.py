@@ -44,6 +44,7 @@ from sqlbuild.domain.nodes import (
     name_of_declaration,
     place_of_declaration,
 )
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
@@ -55,8 +56,8 @@ RESERVED_PREFIX = "_sqlbuild"
 SHOWN_OF_A_CYCLE = 4
 """Names at each end of a long cycle's message."""
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_TYPE = re.compile(r"""(?:[^'"();\[\]{}\\-]|'[^']*'|"[^"]*"|[(\[]|[)\]]|-(?!-))+""")
+_NAME = pattern(r"[a-z_][a-z0-9_]*")
+_TYPE = pattern(r"""(?:[^'"();\[\]{}\\-]|'[^']*'|"[^"]*"|[(\[]|[)\]]|-(?!-))+""")
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.compiler.unit_test_text import SqlText
 from sqlbuild.domain.columns import Column
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import shifted
 from sqlbuild.domain.unit_tests import UnitTestCte
@@ -19,7 +19,7 @@ from sqlbuild.sql.stored_analysis import input_digest
 KnownColumns = tuple[tuple[str, str | None], ...]
 """Names and types of all columns."""
 
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/|'(?:[^']++|'')*+'|"(?:[^"]++|"")*+"|[^\W\d][\w$]*+|\S"""
 )
 

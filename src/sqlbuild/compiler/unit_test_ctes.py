@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 
 from sqlbuild.compiler.unit_test_text import Reading, SqlText
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.domain.unit_tests import MOCKS, CteRole, UnitTest, UnitTestCte
 from sqlbuild.refs import Reference, ReferenceKind
 
-_WORD = re.compile(
+_WORD = pattern(
     r"""--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/|'(?:[^']++|'')*+'|"((?:[^"]++|"")*+)"|([A-Za-z_][\w$]*+)|[^\s\w]""",
     re.ASCII,
 )

@@ -7,11 +7,12 @@ import re
 from collections.abc import Mapping
 
 from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.source_map import shifted
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.domain.unit_tests import UnitTestCte
 
-_ONE_TEXT = re.compile(r"""SELECT\s+'((?:[^']|'')*)'(?:\s+(?:AS\s+)?(?:\w+|"[^"]*"))?\s*""", re.IGNORECASE)
+_ONE_TEXT = pattern(r"""SELECT\s+'((?:[^']|'')*)'(?:\s+(?:AS\s+)?(?:\w+|"[^"]*"))?\s*""", re.IGNORECASE)
 
 
 def text_of_mock(cte: UnitTestCte) -> str | None:

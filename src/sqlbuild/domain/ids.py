@@ -6,6 +6,7 @@ import enum
 import re
 from typing import NewType
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 
 NodeId = NewType("NodeId", str)
@@ -57,7 +58,7 @@ class Relation:
 
 
 _PART = r'(?:[^".\s]+|"(?:[^"]|"")+")'
-_RELATION = re.compile(rf"{_PART}(?:\.{_PART}){{0,2}}")
+_RELATION = pattern(rf"{_PART}(?:\.{_PART}){{0,2}}")
 
 
 def parse_relation(text: str) -> Relation | None:

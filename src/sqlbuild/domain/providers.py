@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORDS = pattern(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 
 MAX_NAME_BYTES = 63
@@ -19,7 +19,7 @@ PRIVILEGES = frozenset({"select", "insert", "update", "delete", "truncate", "ref
 Grants = Mapping[str, tuple[str, ...]]
 """Privilege in lower case -> roles; `public` is everybody."""
 
-_NOT_IN_A_NAME = re.compile(r"\W+")
+_NOT_IN_A_NAME = pattern(r"\W+")
 _DIGEST_LENGTH = 12
 
 

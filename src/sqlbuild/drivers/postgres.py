@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
 from sqlbuild.drivers.postgres_columnar import ColumnarCursor, ColumnarResult
 from sqlbuild.drivers.postgres_errors import LostConnection, ServerAway, StalePlan, translated
@@ -35,11 +36,11 @@ Numbered = Callable[[str, Parameters], tuple[str, tuple[object, ...]]]
 AWAY_SECONDS = 30.0
 """For so long new connections wait for a server that has gone away, such as one that is restarted; then they fail at once."""
 RECONNECT_SECONDS = 0.1
-_PREPARE = re.compile(r"\bPREPARE\b", re.IGNORECASE)
+_PREPARE = pattern(r"\bPREPARE\b", re.IGNORECASE)
 _KNOWN_STATEMENTS = 256
 """Of which it is remembered whether a session has to be reset after them."""
 
-_NOTHING = re.compile(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
+_NOTHING = pattern(r"(?:[\s;]++|--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+")
 
 
 class PostgresServer:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
 
-_PLACE = re.compile(r"(?:.*\n)?COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?", re.DOTALL)
+_PLACE = pattern(r"(?:.*\n)?COPY .*?, line (\d+)(?:, column (.*?))?(?:: .*)?", re.DOTALL)
 """The last line: of a JSON value it says before what is wrong with that."""
 
 

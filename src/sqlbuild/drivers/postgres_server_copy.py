@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.drivers.embedded_duckdb import EmbeddedDuckDB
 from sqlbuild.drivers.postgres_copied_types import TEXT, CopiedColumn, copied_columns
@@ -42,9 +43,9 @@ _SMALL_BYTES = 65_536
 _WAIT_SECONDS = 0.001
 _WAIT_AFTER_BYTES = 1_000_000
 
-_REFUSED = re.compile(r"Error when converting column \"c(\d+)\"\. Could not convert string \"(.*?)\" to '", re.DOTALL)
-_NO_VALUE = re.compile(r"Could not convert string '(.*?)' to ([A-Z_]+)", re.DOTALL)
-_RAISED = re.compile(r"(?:Conversion Error|Invalid Input Error): ((?:column|timestamp|date|time) .*)")
+_REFUSED = pattern(r"Error when converting column \"c(\d+)\"\. Could not convert string \"(.*?)\" to '", re.DOTALL)
+_NO_VALUE = pattern(r"Could not convert string '(.*?)' to ([A-Z_]+)", re.DOTALL)
+_RAISED = pattern(r"(?:Conversion Error|Invalid Input Error): ((?:column|timestamp|date|time) .*)")
 _MAX_SHOWN = 100
 
 

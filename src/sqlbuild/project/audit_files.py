@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlbuild.domain.nodes import Audit, RunScope, Severity
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.settings import RunSettings
 from sqlbuild.errors import Problem
 from sqlbuild.project.audit_templates import GenericAudit
@@ -28,7 +29,7 @@ from sqlbuild.project.text_file import TextFile, read_text_file
 TOP = "audits"
 GENERIC, SINGULAR = "generic", "singular"
 _BELOW, _HERE = "_sqlbuild/audits", "_sqlbuild/_audits"
-_HEADER = re.compile(r"AUDIT\s*+(?=\()", re.IGNORECASE)
+_HEADER = pattern(r"AUDIT\s*+(?=\()", re.IGNORECASE)
 
 
 class GenericAudits:

@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import AuditValue, Severity
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import end_of_comment, end_of_quoted
 from sqlbuild.refs import CALLS, Reference
 from sqlbuild.sql.rendering import quote_identifier
 from sqlbuild.sql.tokens import RESERVED_WORDS
 
-_INTERESTING = re.compile(
+_INTERESTING = pattern(
     r"""(?P<comment>/\*)|(?P<line_comment>--[^\n]*+)|@'(?P<quoted>[A-Za-z_]\w*+)'|(?<![@\w])@(?!(?:py|sql)\.)(?P<plain>[A-Za-z_]\w*+)"""
     r"""|(?P<quote>['"$])"""
 )
-_INSIDE_QUOTES = re.compile(r"(?<!@)@(?P<plain>[A-Za-z_]\w*+)")
-_IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
+_INSIDE_QUOTES = pattern(r"(?<!@)@(?P<plain>[A-Za-z_]\w*+)")
+_IDENTIFIER = pattern(r"[A-Za-z_]\w*")
 _INTERPOLATED = frozenset({"enum", "const"})
 """`@enum(...)` and `@const(...)` are no parameters."""
 

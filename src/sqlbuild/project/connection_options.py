@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import CONNECTION_KEYS, IGNORED_CONNECTION_KEYS
 from sqlbuild.project.located import Located, describe, plain
@@ -16,10 +16,10 @@ from sqlbuild.sql.rendering import quote_identifier
 
 IN_MEMORY = ":memory:"
 
-_PORTS = re.compile(r"[1-9][0-9]{0,4}(?:,[1-9][0-9]{0,4})*")
+_PORTS = pattern(r"[1-9][0-9]{0,4}(?:,[1-9][0-9]{0,4})*")
 _MAX_PORT = 65535
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
+_NUMBER = pattern(r"[0-9]+(?:\.[0-9]+)?")
+_PARAMETER = pattern(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
 _SECONDS = ("connect_timeout", "statement_timeout", "lock_timeout")
 _FILES = ("passfile", "sslrootcert", "sslcert", "sslkey")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

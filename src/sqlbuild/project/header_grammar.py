@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import re
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.located import Call, Located
@@ -26,20 +27,20 @@ from sqlbuild.project.text_file import TextFile
 
 MAX_DEPTH = 60
 
-_WORD = re.compile(r"""(?:(?!--|/\*)[^\s()\[\],;"'])+""")
-_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_DOUBLE_QUOTED = re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-_PROSE_QUOTED = re.compile(r'"([^"]*+)"')
-_SINGLE_QUOTED = re.compile(r"'((?:[^'\\]++|\\.|'')*+)'", re.DOTALL)
-_ESCAPED = re.compile(r"""\\(["'\\])""")
-_ESCAPED_SINGLE = re.compile(r"""\\(["'\\])|'(')""")
-_PROSE_ESCAPED = re.compile(r"[\\'](')")
-_TRIPLE_END = re.compile(r'"""(?:""(?!")|"(?!"))?')
-_BLANKS = re.compile(r"\s+")
-_RAW_STOP = re.compile(r"""[()\[\],;"'$]|--|/\*""")
-_END_OF_HEADER = (re.compile(r"^[ \t]*\)[ \t]*;", re.MULTILINE), re.compile(r"\)\s*;"))
-_TABLE = re.compile(r"table(?=\s*+\()", re.IGNORECASE)
+_WORD = pattern(r"""(?:(?!--|/\*)[^\s()\[\],;"'])+""")
+_WHOLE = pattern(r"-?(?:0|[1-9][0-9]*)")
+_NUMBER = pattern(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_DOUBLE_QUOTED = pattern(r'"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_PROSE_QUOTED = pattern(r'"([^"]*+)"')
+_SINGLE_QUOTED = pattern(r"'((?:[^'\\]++|\\.|'')*+)'", re.DOTALL)
+_ESCAPED = pattern(r"""\\(["'\\])""")
+_ESCAPED_SINGLE = pattern(r"""\\(["'\\])|'(')""")
+_PROSE_ESCAPED = pattern(r"[\\'](')")
+_TRIPLE_END = pattern(r'"""(?:""(?!")|"(?!"))?')
+_BLANKS = pattern(r"\s+")
+_RAW_STOP = pattern(r"""[()\[\],;"'$]|--|/\*""")
+_END_OF_HEADER = (pattern(r"^[ \t]*\)[ \t]*;", re.MULTILINE), pattern(r"\)\s*;"))
+_TABLE = pattern(r"table(?=\s*+\()", re.IGNORECASE)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 _PAIRS = {"(": ")", "[": "]"}
 _SQL_LISTS = {"indexes": frozenset({"columns", "include"})}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from sqlbuild.domain.incremental import (
     Replay,
     parse_span,
 )
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import INCREMENTAL_KEYS
 from sqlbuild.project.located import Located, describe
@@ -31,7 +31,7 @@ _ROLES = ("filter", "watermark")
 _LIMIT_KEYS = frozenset({"max_batches", "action"})
 _ACTIONS = ("error", "warn", "cap_from_start", "cap_from_end")
 _BOUNDED = "bounded-"
-_REPLAY_SPAN = re.compile(r"\d+[dhms]")
+_REPLAY_SPAN = pattern(r"\d+[dhms]")
 _INPUT_EXAMPLE = "write for example cursor_inputs (orders ordered_at)"
 
 

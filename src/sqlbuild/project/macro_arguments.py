@@ -8,6 +8,7 @@ import string
 import warnings
 from collections.abc import Callable, Mapping
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import Unclosed, end_of_comment
 from sqlbuild.project.text_file import TextFile
@@ -15,18 +16,18 @@ from sqlbuild.project.text_file import TextFile
 MAX_DEPTH = 60
 WHAT_IS_ALLOWED = 'arguments are Python values, with commas between: "text", 42, True, None, [1, 2], {"key": "value"}'
 
-_STOP = re.compile(
+_STOP = pattern(
     r"""(?P<string>(?:(?<!\w)[A-Za-z]{1,2})?(?:\"{3}|'{3}|"|'))|(?P<open>[(\[{])|(?P<close>[)\]}])"""
     r"""|(?P<comment>--[^\n]*+|\#[^\n]*+|/\*)|(?P<comma>[,:])|(?P<inner>@++[A-Za-z]\w*+\.?|(?<![\w$])__[A-Za-z_]++(?=\s*\())"""
 )
 _STRINGS = {
-    '"""': re.compile(r'(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL),
-    "'''": re.compile(r"(?:[^'\\]++|\\.|'(?!''))*+'''", re.DOTALL),
-    '"': re.compile(r'(?:[^"\\\n]++|\\.)*+"', re.DOTALL),
-    "'": re.compile(r"(?:[^'\\\n]++|\\.)*+'", re.DOTALL),
+    '"""': pattern(r'(?:[^"\\]++|\\.|"(?!""))*+"""', re.DOTALL),
+    "'''": pattern(r"(?:[^'\\]++|\\.|'(?!''))*+'''", re.DOTALL),
+    '"': pattern(r'(?:[^"\\\n]++|\\.)*+"', re.DOTALL),
+    "'": pattern(r"(?:[^'\\\n]++|\\.)*+'", re.DOTALL),
 }
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
-_VISIBLE = re.compile(r"[^\n]")
+_VISIBLE = pattern(r"[^\n]")
 _PREFIX = "_("
 
 ReadInner = Callable[[int], tuple[object, int]]

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.nodes import AuditUse, Materialization
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.incremental_fields import merge_incremental, read_incremental_fields
 from sqlbuild.project.known_keys import (
@@ -33,7 +34,7 @@ ModelFields = Mapping[str, object]
 `incremental` has those of `domain.incremental.Incremental`, again by name."""
 
 _FIELD_OF_KEY = {"pool": "pools", "max_duration": "timeout"}
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_DURATION = pattern(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def read_model_fields(reader: FieldReader, *, known: frozenset[str] = MODEL_KEYS) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted
 
@@ -12,10 +13,10 @@ HOLE = "\0"
 """Stands in a text for a part that is not known."""
 
 _PART = r'(?:[^\W\d][\w$]*+|"(?:[^"\0]++|"")++")'
-_TOKEN = re.compile(
+_TOKEN = pattern(
     rf"""(?P<comment>/\*)|(?P<line>--[^\n]*+)|(?P<quote>['$])|(?P<name>{_PART}(?:\s*+\.\s*+{_PART})*+)|(?P<other>\S)"""
 )
-_PARTS = re.compile(_PART)
+_PARTS = pattern(_PART)
 _BEFORE_TABLES = frozenset({"from", "join", "into", "update"})
 _BETWEEN = frozenset({"only", "lateral"})
 _NOT_OF_TABLES = frozenset({"extract", "substring", "trim", "overlay", "position"})
@@ -42,7 +43,7 @@ _CLAUSES = frozenset(
         "with",
     ]
 )
-_CTE = re.compile(rf"({_PART})\s*+(?:\([^()]*+\)\s*+)?AS\s++(?:(?:NOT\s++)?MATERIALIZED\s*+)?\(", re.IGNORECASE)
+_CTE = pattern(rf"({_PART})\s*+(?:\([^()]*+\)\s*+)?AS\s++(?:(?:NOT\s++)?MATERIALIZED\s*+)?\(", re.IGNORECASE)
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ import urllib.parse
 from collections.abc import Mapping
 
 from sqlbuild.domain.masking import SHORTEST_SECRET, Masker
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.located import Located
 
-_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
-_NAMED = re.compile(r"(ENV|SECRET):([A-Za-z_][A-Za-z0-9_]*)")
-_SECRET_KEY = re.compile(r"password|passwd|token|secret|.*_key", re.IGNORECASE)
+_PLACEHOLDER = pattern(r"\$\{([^{}]*)\}")
+_NAMED = pattern(r"(ENV|SECRET):([A-Za-z_][A-Za-z0-9_]*)")
+_SECRET_KEY = pattern(r"password|passwd|token|secret|.*_key", re.IGNORECASE)
 
 
 class Placeholders:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from sqlbuild.domain.pattern import pattern
 
 _KEYS = """
     host hostaddr port user password passfile dbname service sslmode sslrootcert sslcert sslkey connect_timeout
@@ -10,8 +10,8 @@ _KEYS = """
 """
 DSN_KEYS = frozenset(_KEYS.split())
 
-_PAIR = re.compile(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
-_ESCAPED = re.compile(r"\\(.)")
+_PAIR = pattern(r"\s*(?P<key>\w+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<plain>(?:[^\s'\\]|\\.)*))(?=\s|$)")
+_ESCAPED = pattern(r"\\(.)")
 
 
 class UnreadableDsn(ValueError):

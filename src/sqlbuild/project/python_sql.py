@@ -13,6 +13,7 @@ from sqlbuild import refs
 from sqlbuild.authoring.code_reads import MISSING, cell_values
 from sqlbuild.authoring.hook_functions import CONTEXT_NAMES
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.project import ExportedSql, NamedTable
 from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
@@ -22,8 +23,8 @@ from sqlbuild.refs import CALLS, Reference
 
 _CALLS = frozenset({"query", "execute_sql", "export"})
 _OTHER_ACCESS = frozenset({"query", "execute_sql", "connection", "loader"})
-_TABLE_FOLLOWS = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+[\w\"]|,\s*[\w\"]", re.IGNORECASE)
-_CREATES = re.compile(r"\bCREATE\b", re.IGNORECASE)
+_TABLE_FOLLOWS = pattern(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+[\w\"]|,\s*[\w\"]", re.IGNORECASE)
+_CREATES = pattern(r"\bCREATE\b", re.IGNORECASE)
 _UNCHANGED = frozenset({"strip", "lstrip", "rstrip"})
 _REFERENCES = (refs.model, refs.source, refs.seed)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef

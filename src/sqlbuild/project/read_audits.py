@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TypeVar, get_args
 
 from sqlbuild.domain.nodes import AuditUse, AuditValue, RunScope, Severity
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.known_keys import AUDIT_OPTIONS, MEASUREMENT_OPTIONS
 from sqlbuild.project.located import Call, Located, describe
 from sqlbuild.refs import Reference, ReferenceKind
 
-_REFERENCE = re.compile(r"__(ref|source|seed)\(\s*[\"']([^\"'\n]+)[\"']\s*\)")
+_REFERENCE = pattern(r"__(ref|source|seed)\(\s*[\"']([^\"'\n]+)[\"']\s*\)")
 _KINDS: Mapping[str, ReferenceKind] = {"ref": "model", "source": "source", "seed": "seed"}
 _IN_SQL = "write for example audits [not_null, accepted_values (values [1, 2])]"
 _IN_YAML = "write for example `audits: [not_null, {accepted_values: {values: [1, 2]}}]`"

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from sqlbuild.domain.columns import Column
 from sqlbuild.domain.nodes import Function
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
@@ -18,7 +19,7 @@ from sqlbuild.project.sql_references import Query, Visible, read_query
 from sqlbuild.project.sql_text import start_of_text
 from sqlbuild.project.text_file import TextFile
 
-_HEADER = re.compile(r"FUNCTION\s*+(?=\()", re.IGNORECASE)
+_HEADER = pattern(r"FUNCTION\s*+(?=\()", re.IGNORECASE)
 _KEYS = frozenset({"description", "arguments", "returns", "database", "schema", "tags", "group", "meta"})
 _TYPED = frozenset({"arguments", "returns"})
 _EXAMPLE = "begin the file with FUNCTION (arguments (x INTEGER), returns INTEGER);"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 from sqlbuild.domain.incremental import BatchLimit
 from sqlbuild.domain.nodes import RunScope, Severity
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.settings import Pool, RunSettings
 from sqlbuild.project.field_reader import FieldReader, is_finite
 from sqlbuild.project.incremental_fields import read_batch_limit
@@ -25,7 +25,7 @@ _WHOLE_NUMBERS = (
     "max_payload_bytes",
     "unit_test_max_real_models",
 )
-_RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*")
+_RATE = pattern(r"\s*(\d+(?:\.\d+)?)\s*/\s*(s|min|h)\s*")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from sqlbuild.domain.hooks import HookPhase, ModelHook
 from sqlbuild.domain.nodes import Materialization, Model
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader
 from sqlbuild.project.header_grammar import parse_header
@@ -18,9 +19,9 @@ from sqlbuild.project.sql_references import Query, Visible, is_code, read_query
 from sqlbuild.project.sql_text import start_of_text
 from sqlbuild.project.text_file import TextFile
 
-_HEADER = re.compile(r"MODEL\s*+(?=\()", re.IGNORECASE)
+_HEADER = pattern(r"MODEL\s*+(?=\()", re.IGNORECASE)
 _ANY_KEY = "|".join(sorted(ALL_MODEL_KEYS))
-_MISPLACED_HEADER = re.compile(rf"^[ \t]*(MODEL\s*\(\s*(?:\)\s*;|(?:{_ANY_KEY})[\s(\[\"'](?!\s*[,)])))", re.MULTILINE)
+_MISPLACED_HEADER = pattern(rf"^[ \t]*(MODEL\s*\(\s*(?:\)\s*;|(?:{_ANY_KEY})[\s(\[\"'](?!\s*[,)])))", re.MULTILINE)
 
 
 def read_model(

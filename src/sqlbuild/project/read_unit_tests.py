@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.unit_tests import CteRole, UnitTest, UnitTestCte, UnitTestMode
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import FieldReader, nearest
@@ -53,8 +54,8 @@ _OF_MODES = {
     UnitTestMode.UDF: ("__udf_actual__", "__udf_expected__"),
     UnitTestMode.TABLE_FN: ("__table_fn_actual__", "__table_fn_expected__"),
 }
-_PREFIX = re.compile(r"__[a-z0-9]+(?:_[a-z0-9]+)*__", re.IGNORECASE)
-_EMPTY = re.compile(r"\s*SELECT\s*\*\s*FROM\s+__empty_fixture\s*\(\s*\)\s*", re.IGNORECASE)
+_PREFIX = pattern(r"__[a-z0-9]+(?:_[a-z0-9]+)*__", re.IGNORECASE)
+_EMPTY = pattern(r"\s*SELECT\s*\*\s*FROM\s+__empty_fixture\s*\(\s*\)\s*", re.IGNORECASE)
 
 
 def read_unit_tests(

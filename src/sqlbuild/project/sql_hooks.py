@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import AuditValue
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.audit_templates import filled_in
@@ -18,7 +19,7 @@ from sqlbuild.project.hook_files import FOLDER, hook_files, sees_hook
 from sqlbuild.project.sql_text import Unclosed, skip_blank, start_of_text
 from sqlbuild.project.text_file import TextFile, read_text_file
 
-_HEADER = re.compile(r"HOOK\s*+(?=\()", re.IGNORECASE)
+_HEADER = pattern(r"HOOK\s*+(?=\()", re.IGNORECASE)
 _KEYS = frozenset({"description"})
 _EXAMPLE = 'begin the file with HOOK (description "...");'
 

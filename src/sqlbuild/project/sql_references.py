@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.incremental import Bound, CursorCall
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference
@@ -31,20 +32,20 @@ _KINDS: dict[str, ReferenceKind] = {
 _FUNCTIONS = frozenset({"__udf", "__table_fn"})
 
 # The first character stands before the alternatives, so that the search goes quickly over whatever is none of them.
-_INTERESTING = re.compile(
+_INTERESTING = pattern(
     r"""['"$\-/;{_@](?:(?P<quote>(?<=['"$]))|(?P<line_comment>(?<=-)-[^\n]*+)|(?P<comment>(?<=/)\*)|(?P<semicolon>(?<=;))"""
     r"""|(?P<jinja>(?<=\{)(?:%|\{-?\s*+(?:ref|source|config|var|this)\b))"""
     r"""|(?P<call>(?<=_)(?<![\w$]_)_[A-Za-z_]++)(?![\w$])"""
     r"""|(?P<at>(?<=@)(?:py\.|sql\.|enum\b|const\b|@++(?=[A-Za-z_]))))"""
 )
-_NAME = re.compile(r'\("([^"\n]+)"\)')
-_VISIBLE = re.compile(r"\S")
+_NAME = pattern(r'\("([^"\n]+)"\)')
+_VISIBLE = pattern(r"\S")
 _BLANKS = r"(?:\s++|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)*+"
 _ARGUMENT = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w.]+)"""
-_LOOSE_CALL = re.compile(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLANKS}(?:{_ARGUMENT}{_BLANKS})?)*)?\)?")
-_WRITTEN_NAME = re.compile(r"[\w.]+")
+_LOOSE_CALL = pattern(rf"{_BLANKS}\({_BLANKS}(?:{_ARGUMENT}{_BLANKS}(?:,{_BLANKS}(?:{_ARGUMENT}{_BLANKS})?)*)?\)?")
+_WRITTEN_NAME = pattern(r"[\w.]+")
 
-_NO_ARGUMENTS = re.compile(rf"{_BLANKS}\({_BLANKS}\)")
+_NO_ARGUMENTS = pattern(rf"{_BLANKS}\({_BLANKS}\)")
 _BOUNDS = {"__cursor_start": Bound.START, "__cursor_end": Bound.END}
 
 _UNSUPPORTED_CALLS = {
@@ -57,7 +58,7 @@ _UNSUPPORTED_AT = {
     "@const": ("constants", "write the value out, or let a macro return it: @py.name()"),
     "@@": ("variables in SQL", 'let a macro return the value: its parameter `ctx` has ctx.vars["name"]'),
 }
-_MACRO = re.compile(r"[^\W\d]\w*+(?=\s*+\()")
+_MACRO = pattern(r"[^\W\d]\w*+(?=\s*+\()")
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-_BLANK = re.compile(r"(?:\s++|--[^\n]*+)*+")
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-_PLAIN_STRING = re.compile(r"'(?:[^']++|'')*+'", re.DOTALL)
-_ESCAPE_STRING = re.compile(r"'(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
-_QUOTED_NAME = re.compile(r'"(?:[^"]++|"")*+"', re.DOTALL)
-_DOLLAR_TAG = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+from sqlbuild.domain.pattern import pattern
+
+_BLANK = pattern(r"(?:\s++|--[^\n]*+)*+")
+_COMMENT_EDGE = pattern(r"/\*|\*/")
+_PLAIN_STRING = pattern(r"'(?:[^']++|'')*+'", re.DOTALL)
+_ESCAPE_STRING = pattern(r"'(?:[^'\\]++|\\.|'')*+'", re.DOTALL)
+_QUOTED_NAME = pattern(r'"(?:[^"]++|"")*+"', re.DOTALL)
+_DOLLAR_TAG = pattern(r"\$(?:[^\W\d]\w*)?\$")
 
 
 class Unclosed(Exception):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.project.field_reader import nearest
 
 _WRITTEN = r"(?<!@)@@(?:CTX:(?P<context>\w+\.\w+)|ENV:(?P<env>\w+)|(?P<var>[A-Za-z_]\w*))"
-_VARIABLE = re.compile(_WRITTEN)
-_IN_SQL = re.compile(
+_VARIABLE = pattern(_WRITTEN)
+_IN_SQL = pattern(
     rf"(?P<comment>--[^\n]*+|/\*[^*]*+\*++(?:[^/*][^*]*+\*++)*+/)|(?P<text>'(?:[^']++|'')*+'|\"[^\"]*+\")"
     rf"|(?P<macro>@py\.[^\W\d]\w*+\s*+\()|{_WRITTEN}"
 )
-_IN_ARGUMENTS = re.compile(
+_IN_ARGUMENTS = pattern(
     r'(?P<string>"""[\s\S]*?"""|' + r"'''[\s\S]*?'''" + r'|"(?:[^"\\\n]++|\\.)*+"|' + r"'(?:[^'\\\n]++|\\.)*+')"
     rf"|(?P<open>[(\[{{])|(?P<close>[)\]}}])|{_WRITTEN}"
 )

@@ -5,12 +5,12 @@ Plain values are read by the core schema of YAML 1.2: dates, `yes`, `no`, `on` a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, cast
 
 import yaml
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.field_reader import is_finite
 from sqlbuild.project.located import Located
@@ -21,9 +21,9 @@ MAX_VALUES = 1_000_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTANTS = {"true": True, "false": False, "null": None, "~": None, "": None}
-_WHOLE = re.compile(r"[-+]?[0-9]{1,4000}")
-_OCTAL_OR_HEX = re.compile(r"0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3000}")
-_NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WHOLE = pattern(r"[-+]?[0-9]{1,4000}")
+_OCTAL_OR_HEX = pattern(r"0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,3000}")
+_NUMBER = pattern(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _STANDARD = "tag:yaml.org,2002:"
 
 

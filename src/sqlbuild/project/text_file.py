@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bisect
-import re
 from pathlib import Path
 
 from sqlbuild.domain.ids import Place
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 
-_NEWLINE = re.compile("\n")
+_NEWLINE = pattern("\n")
 
 
 class TextFile:

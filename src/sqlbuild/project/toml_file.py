@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.errors import Problem
 from sqlbuild.project.located import Located
 from sqlbuild.project.text_file import TextFile
 
-_TABLE = re.compile(r"[ \t]*(\[\[?)((?:[^\[\]\"'#\n]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')+)\]")
-_KEY = re.compile(r"[ \t]*((?:[A-Za-z0-9_.\- \t]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')+?)[ \t]*=")
-_PART = re.compile(r"\"((?:[^\"\\\n]|\\.)*)\"|'([^'\n]*)'|([A-Za-z0-9_\-]+)")
-_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_LONG_QUOTES = re.compile(r'"""|\'\'\'')
+_TABLE = pattern(r"[ \t]*(\[\[?)((?:[^\[\]\"'#\n]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')+)\]")
+_KEY = pattern(r"[ \t]*((?:[A-Za-z0-9_.\- \t]|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')+?)[ \t]*=")
+_PART = pattern(r"\"((?:[^\"\\\n]|\\.)*)\"|'([^'\n]*)'|([A-Za-z0-9_\-]+)")
+_POSITION = pattern(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_LONG_QUOTES = pattern(r'"""|\'\'\'')
 
 KeyPath = tuple[str, ...]
 

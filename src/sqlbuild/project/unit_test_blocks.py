@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import Problem
 from sqlbuild.project.header_grammar import parse_header
@@ -11,14 +12,14 @@ from sqlbuild.project.located import Located
 from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted, skip_blank
 from sqlbuild.project.text_file import TextFile
 
-_HEADER = re.compile(r"TEST\s*+(?=\()", re.IGNORECASE)
-_WITH = re.compile(r"WITH\b", re.IGNORECASE | re.ASCII)
-_RECURSIVE = re.compile(r"RECURSIVE\b", re.IGNORECASE | re.ASCII)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+(?![\w$])")
-_AS = re.compile(r"AS\b", re.IGNORECASE | re.ASCII)
-_HINT = re.compile(r"(?:NOT\s++)?MATERIALIZED\b", re.IGNORECASE | re.ASCII)
-_SELECT_1 = re.compile(r"SELECT\s++1\b(?!\s*+[,.+*/()-])", re.IGNORECASE)
-_STOP = re.compile(r"""['"$()]|--[^\n]*+|/\*""")
+_HEADER = pattern(r"TEST\s*+(?=\()", re.IGNORECASE)
+_WITH = pattern(r"WITH\b", re.IGNORECASE | re.ASCII)
+_RECURSIVE = pattern(r"RECURSIVE\b", re.IGNORECASE | re.ASCII)
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*+(?![\w$])")
+_AS = pattern(r"AS\b", re.IGNORECASE | re.ASCII)
+_HINT = pattern(r"(?:NOT\s++)?MATERIALIZED\b", re.IGNORECASE | re.ASCII)
+_SELECT_1 = pattern(r"SELECT\s++1\b(?!\s*+[,.+*/()-])", re.IGNORECASE)
+_STOP = pattern(r"""['"$()]|--[^\n]*+|/\*""")
 _SHOWN = 30
 
 

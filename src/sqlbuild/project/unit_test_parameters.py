@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import decimal
 import math
-import re
 from collections.abc import Iterable, Mapping
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.unit_tests import Parameter
 from sqlbuild.project.field_reader import FieldReader, nearest
@@ -14,9 +14,9 @@ from sqlbuild.project.located import Located, describe
 from sqlbuild.project.sql_references import is_code
 
 TYPES = ("string", "integer", "boolean", "float", "decimal")
-_CALL = re.compile(r'@param\s*\(\s*"([^"\n]*)"\s*\)')
-_ANY_CALL = re.compile(r"@param\b")
-_DECIMAL = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
+_CALL = pattern(r'@param\s*\(\s*"([^"\n]*)"\s*\)')
+_ANY_CALL = pattern(r"@param\b")
+_DECIMAL = pattern(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 
 
 @record(frozen=True, slots=True, kw_only=True)

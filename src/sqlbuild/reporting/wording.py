@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from sqlbuild.domain.pattern import pattern
+
 if TYPE_CHECKING:
     from sqlbuild.domain.events import WaitingForTarget
 
@@ -20,7 +22,7 @@ _ANSI: dict[Style, str] = {"good": "32", "bad": "31", "notice": "33", "faint": "
 
 # C0 without tab and newline, DEL, C1, line separators, direction overrides and lone surrogates: what could move the
 # cursor, forge a line or change how the rest is read.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = pattern("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def plain(text: str, style: Style) -> str:  # noqa: ARG001 -- the signature of Paint

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.interfaces.loading import ValueColumn, ValueKind
 from sqlbuild.sql.type_names import canonical_type
@@ -20,15 +21,15 @@ MOST_KNOWN = 100_000
 """Texts of one column that are remembered with their values."""
 
 _T = TypeVar("_T")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
-_FLOAT = re.compile(rf"{_NUMBER.pattern}|[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
+_WHOLE = pattern(r"[+-]?[0-9]+")
+_NUMBER = pattern(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
+_FLOAT = pattern(rf"{_NUMBER.pattern}|[+-]?(?:inf|infinity)|nan", re.IGNORECASE)
 _DATE = r"([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})"
 _TIME = r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?"
-_ONLY_DATE, _ONLY_TIME = re.compile(_DATE), re.compile(_TIME)
-_TIMESTAMP = re.compile(rf"{_DATE}(?:[ T]{_TIME})?")
-_TIMESTAMP_TZ = re.compile(rf"{_TIMESTAMP.pattern} ?(Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?", re.IGNORECASE)
-_DECIMAL = re.compile(r"(?:DECIMAL|numeric)\((\d+),(\d+)\)")
+_ONLY_DATE, _ONLY_TIME = pattern(_DATE), pattern(_TIME)
+_TIMESTAMP = pattern(rf"{_DATE}(?:[ T]{_TIME})?")
+_TIMESTAMP_TZ = pattern(rf"{_TIMESTAMP.pattern} ?(Z|[+-][0-9]{{2}}(?::?[0-9]{{2}})?)?", re.IGNORECASE)
+_DECIMAL = pattern(r"(?:DECIMAL|numeric)\((\d+),(\d+)\)")
 _TRUTH = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),

@@ -12,9 +12,9 @@ A name may be a glob; whatever holds a `/` is a path.
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Literal, cast, get_args
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Status
 from sqlbuild.errors import SelectionError
@@ -27,8 +27,8 @@ KIND_WORDS: tuple[KindWord, ...] = get_args(KindWord)
 STATES: tuple[State, ...] = get_args(State)
 _PREFIXES: tuple[str, ...] = (*KIND_WORDS, "tag", "group", "path", "state", "result")
 
-_UP = re.compile(r"([0-9]*)\+")
-_DOWN = re.compile(r"\+([0-9]*)$")
+_UP = pattern(r"([0-9]*)\+")
+_DOWN = pattern(r"\+([0-9]*)$")
 _MOST_DIGITS = 9
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.sql.tokens import RESERVED_WORDS, TokenKind, UnclosedText, tokens
 
-_PLAIN_TOKEN = re.compile(
+_PLAIN_TOKEN = pattern(
     r"""--[^\n]*+|[eE]'(?:[^'\\]++|\\.|'')*+'|'(?:[^']++|'')*+'|"(?:[^"]++|"")*+"|[^\W\d][\w$]*+"""
     r"""|\.?\d(?:[\w.]|(?<=[eE])[+-])*|\S""",
     re.DOTALL,

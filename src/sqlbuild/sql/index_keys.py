@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.relation_options import Index
 from sqlbuild.sql.tokens import RESERVED_WORDS, TokenKind, UnclosedText, tokens
 
 _CLOSING = {"(": ")", "[": "]"}
-_COMMENT = re.compile(r"--|/\*")
+_COMMENT = pattern(r"--|/\*")
 _ORDER = frozenset(["asc", "desc", "nulls", "first", "last"])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import string
 
+from sqlbuild.domain.pattern import pattern
+
 LONGEST = 10_000
 """Characters. Next to what a longer statement costs, a reset costs nothing."""
 
@@ -52,7 +54,7 @@ _SERVER = """
 _BEFORE_BRACKETS = frozenset(f"{_GRAMMAR}{_AGGREGATES}{_TEXTS}{_NUMBERS}{_TIMES}{_MANY}{_SERVER}".split())
 
 _STRING, _NAME = "\x01", "\x02"
-_OPAQUE = re.compile(
+_OPAQUE = pattern(
     r"""
       '(?:[^'\\]++|'')*+'
     | "(?:[^"]++|"")*+"
@@ -63,14 +65,14 @@ _OPAQUE = re.compile(
 )
 """Strings in which nothing can be escaped, names in quotes, comments without a slash."""
 _PLACEHOLDERS = {"'": _STRING, '"': _NAME}
-_BEGINNING = re.compile(r"[ (]*+(?:select|values|table|with)\b")
+_BEGINNING = pattern(r"[ (]*+(?:select|values|table|with)\b")
 _DOUBTFUL = ("'", '"', "\\", "/*", "*/", ";", ". ", " .")
 """What is not closed, or escaped, or several statements, or a name with blanks in it."""
-_DOLLAR = re.compile(r"\$(?!\d)")
+_DOLLAR = pattern(r"\$(?!\d)")
 _DOING = ("into", "insert", "update", "delete", "merge")
-_DOING_WORD = re.compile(rf"\b(?:{'|'.join(_DOING)})\b")
+_DOING_WORD = pattern(rf"\b(?:{'|'.join(_DOING)})\b")
 _OF_NAMES = f"{string.ascii_lowercase}{string.digits}_$.{_STRING}{_NAME}"
-_NO_CALL = re.compile(rf"(?:\bas [\w{_NAME}]++|\b(?:group|order|partition) by|\) ?(?:over|filter))\Z")
+_NO_CALL = pattern(rf"(?:\bas [\w{_NAME}]++|\b(?:group|order|partition) by|\) ?(?:over|filter))\Z")
 """An alias with its columns or a type with its length; and words that may be a function's name in other places."""
 
 

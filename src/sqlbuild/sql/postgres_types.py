@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sqlbuild.domain.pattern import pattern
+
 _SIMPLE = """
     bytea box cidr circle date inet interval json jsonb line lseg macaddr macaddr8 money name oid path point polygon text
     tsquery tsvector uuid xml int4range int8range numrange tsrange tstzrange daterange int4multirange int8multirange
@@ -29,7 +31,7 @@ _NAMES = {
     }.items()
     for alias in (*aliases.split(), name)
 } | {name: name for name in _SIMPLE.split()}
-_TYPE = re.compile(r"([a-z][a-z0-9_ ]*?) ?(?:\(([\d, ]*)\))?((?: with| without) time zone)?((?: ?\[\d*\])*)")
+_TYPE = pattern(r"([a-z][a-z0-9_ ]*?) ?(?:\(([\d, ]*)\))?((?: with| without) time zone)?((?: ?\[\d*\])*)")
 _INTEGERS = ("smallint", "integer", "bigint")
 _NUMBERS = (*_INTEGERS, "numeric", "real", "double precision")
 TIMESTAMP = "timestamp without time zone"

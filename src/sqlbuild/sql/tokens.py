@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_TOKEN = re.compile(
+from sqlbuild.domain.pattern import pattern
+
+_TOKEN = pattern(
     r"""
       (?P<blank>(?:\s++|--[^\n]*+)++)
     | (?P<comment>/\*)
@@ -21,7 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_COMMENT_EDGE = pattern(r"/\*|\*/")
 
 _RESERVED = """
     all analyse analyze and anti any array as asc asof asymmetric at between both by case cast check collate column

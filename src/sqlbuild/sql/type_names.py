@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.sql.postgres_types import postgres_type_name
 
-_SIMPLE_TYPE = re.compile(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?((?:\s*\[\d*\])*)")
+_SIMPLE_TYPE = pattern(r"([A-Z][A-Z0-9_ ]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?((?:\s*\[\d*\])*)")
 
 _DUCKDB_NAMES = {
     alias: name
@@ -96,7 +96,7 @@ _POSTGRES_NAMES = {
     }.items()
     for alias in aliases
 }
-_POSTGRES_TYPE = re.compile(r"([a-z][\w ]*?) ?(?:\(([\d, ]*)\))?( with(?:out)? time zone)?((?: ?\[\d*\])*)")
+_POSTGRES_TYPE = pattern(r"([a-z][\w ]*?) ?(?:\(([\d, ]*)\))?( with(?:out)? time zone)?((?: ?\[\d*\])*)")
 
 
 def same_type(one: str, other: str, dialect: str) -> bool:

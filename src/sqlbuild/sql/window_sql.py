@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
 
 from sqlbuild.domain.cursor_windows import Window
 from sqlbuild.domain.incremental import Bound, BoundOf, CursorValue, IncrementalSql
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.sql.rendering import Edit, quote_identifier
 from sqlbuild.sql.tokens import TokenKind, tokens
 
 _CALLS = {"__cursor_start": Bound.START, "__cursor_end": Bound.END}
-_MARK = re.compile("\x00(start|end)([0-9]*)\x00")
+_MARK = pattern("\x00(start|end)([0-9]*)\x00")
 """Of a bound that is not known yet. No SQL has such a character in it."""
 
 

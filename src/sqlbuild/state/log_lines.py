@@ -19,9 +19,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-_HEAD = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S+) *(?: (.*))?\Z", re.DOTALL)
-_PLAIN = re.compile(r"[A-Za-z_/.:@+-][\w/.:@+%-]*")
-_FIELD = re.compile(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)')
+from sqlbuild.domain.pattern import pattern
+
+_HEAD = pattern(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z) (\S+) *(?: (.*))?\Z", re.DOTALL)
+_PLAIN = pattern(r"[A-Za-z_/.:@+-][\w/.:@+%-]*")
+_FIELD = pattern(r'([^\s=]+)=("(?:[^"\\]|\\.)*"|\S*)')
 _RESERVED = frozenset({"true", "false", "null", "nan", "NaN", "inf", "Infinity", "-Infinity"})
 _LEVEL_WIDTH = 8
 _encode = json.JSONEncoder(ensure_ascii=False).encode

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.interfaces.exporting import Copied, CopyOrder, ParquetRows
 from sqlbuild.sql.rendering import quote_identifier
 
@@ -18,7 +18,7 @@ _OPTIONS = {
     ExportFormat.JSON: "FORMAT json, ARRAY true",
     ExportFormat.JSONL: "FORMAT json, ARRAY false",
 }
-_PATTERN = re.compile(r"[*?\[]")
+_PATTERN = pattern(r"[*?\[]")
 _SUFFIXES = {ExportFormat.CSV_GZ: "csv.gz", ExportFormat.JSONL: "jsonl"}
 
 

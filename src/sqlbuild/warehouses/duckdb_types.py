@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.interfaces.loading import ValueColumn, ValueKind
 
 NO_TYPE = '"NULL"'
@@ -30,7 +29,7 @@ _FLOATS = ("FLOAT", "DOUBLE")
 _DIGITS = {"TINYINT": 3, "SMALLINT": 5, "INTEGER": 10, "BIGINT": 19, "UTINYINT": 3, "USMALLINT": 5, "UINTEGER": 10}
 _WHOLE_NUMBERS = frozenset({*_INTEGERS, *_UNSIGNED})
 _COARSE_TIMESTAMPS = ("TIMESTAMP_S", "TIMESTAMP_MS")
-_DECIMAL = re.compile(r"DECIMAL\((\d+), ?(\d+)\)")
+_DECIMAL = pattern(r"DECIMAL\((\d+), ?(\d+)\)")
 MAX_DIGITS = 38
 
 

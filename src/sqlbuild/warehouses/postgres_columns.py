@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import WarehouseError
 
@@ -23,8 +23,8 @@ _KIND = """
 SELECT c.relkind::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
-_NEEDS_NO_QUOTES = re.compile(r"[^\W\d][\w$]*")
-_CAPITALS = re.compile("[A-Z]+")
+_NEEDS_NO_QUOTES = pattern(r"[^\W\d][\w$]*")
+_CAPITALS = pattern("[A-Z]+")
 
 
 @record(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlbuild.domain.ids import Relation
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
 from sqlbuild.errors import WarehouseError
@@ -26,7 +26,7 @@ KEPT_PREFIX = "_sqlbuild_kept_"
 KEPT_COMMENT = "sqlbuild keeps this until the views that read it are built again; it was "
 
 _SHOWN = 5
-_KEPT_NAME = re.compile(rf"\b{KEPT_PREFIX}\d+\b")
+_KEPT_NAME = pattern(rf"\b{KEPT_PREFIX}\d+\b")
 _OBJECTS = """
 CROSS JOIN LATERAL (
     VALUES ('pg_class'::regclass, c.oid), ('pg_type'::regclass, c.reltype),

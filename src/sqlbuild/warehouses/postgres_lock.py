@@ -6,11 +6,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import re
 import socket
 import time
 from collections.abc import Callable
 
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.run_ids import time_of_run_id
 from sqlbuild.domain.settings import Connection
 from sqlbuild.drivers.postgres_lock_session import LockHolder, LockSession
@@ -20,7 +20,7 @@ from sqlbuild.interfaces.target_lock import Holder
 from sqlbuild.warehouses.postgres_address import server_address
 
 _LONGEST_NAME = 63
-_NAME = re.compile(r"(?P<command>[^;]+); (?P<what>[^;]+); (?P<pid>[0-9]+)@(?P<host>.+)")
+_NAME = pattern(r"(?P<command>[^;]+); (?P<what>[^;]+); (?P<pid>[0-9]+)@(?P<host>.+)")
 
 
 class PostgresTargetLock:

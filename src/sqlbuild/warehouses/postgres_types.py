@@ -5,8 +5,7 @@ They are spelled as `format_type` spells them.
 
 from __future__ import annotations
 
-import re
-
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.interfaces.loading import ValueColumn, ValueKind
 
 TIMESTAMP = "timestamp without time zone"
@@ -33,8 +32,8 @@ _TYPES = {
 }
 _DIGITS = {"smallint": 5, "integer": 10, "bigint": 19}
 _MAX_DIGITS = 1_000
-_NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
-_SIZED = re.compile(r"(character varying|time|timestamp)(?:\((\d+)\))?( with(?:out)? time zone)?")
+_NUMERIC = pattern(r"numeric\((\d+),(\d+)\)")
+_SIZED = pattern(r"(character varying|time|timestamp)(?:\((\d+)\))?( with(?:out)? time zone)?")
 _JSON = ("json", "jsonb")
 _BIGINT = range(-(2**63), 2**63)
 

@@ -13,12 +13,12 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportError
 from sqlbuild.failpoints import failpoint
@@ -39,7 +39,7 @@ from sqlbuild.runner.exporting.working_files import (
 
 MANIFEST = "_manifest.json"
 MANIFEST_VERSION = 1
-_GENERATION = re.compile(r"data\.(.+)\.\d+\.\d+\.[0-9a-f]+")
+_GENERATION = pattern(r"data\.(.+)\.\d+\.\d+\.[0-9a-f]+")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportPathError
 from sqlbuild.runner.exporting.folder_notes import FolderNotes
@@ -18,9 +19,9 @@ from sqlbuild.runner.exporting.folder_notes import FolderNotes
 WORKING_PREFIX = ".sqb-export~"
 """Of the names of files and folders that are being written."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
-_ENCODED = re.compile(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
+_SCHEME = pattern(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
+_ENCODED = pattern(r"%(?:25)*(?:2e|2f|5c|00)", re.IGNORECASE)
+_RESERVED = pattern(r"(?:con|prn|aux|nul|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])", re.IGNORECASE)
 _LOCAL_SCHEMES = ("file", "local")
 _MAX_NAME = 255
 _MAX_PATH = 4_000

@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterator
 import anyio.from_thread
 
 from sqlbuild.domain.exports import ExportFormat
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.errors import ExportError
 from sqlbuild.runner.exporting.paths import WORKING_PREFIX
 
 CHUNK_BYTES = 1 << 20
 
-_WORKING = re.compile(re.escape(WORKING_PREFIX) + r"([^~]+)~[^~]*~\d+-\d+-[0-9a-f]+\.tmp")
+_WORKING = pattern(re.escape(WORKING_PREFIX) + r"([^~]+)~[^~]*~\d+-\d+-[0-9a-f]+\.tmp")
 _EMPTY_ARRAY_BYTES = len("[\n\t\n]\n")
 _MAX_NODE = 100
 _SPOOL = ".spool"

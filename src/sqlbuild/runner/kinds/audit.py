@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import re
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from sqlbuild.domain.graph import Graph, Node, stops_what_comes_after
 from sqlbuild.domain.ids import NodeId, Relation, node_id
 from sqlbuild.domain.nodes import Audit, RunScope, Severity
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.results import ErrorFacts, Status, Verdict
 from sqlbuild.errors import AuditFailed, WarehouseError
 from sqlbuild.interfaces.warehouse import Connection, Extent, Warehouse
@@ -24,7 +24,7 @@ SHOWN_CHARACTERS = 120
 """Of one value."""
 SHOWN_NAMES = 5
 
-_LINE = re.compile(r"\bLINE (\d+):")
+_LINE = pattern(r"\bLINE (\d+):")
 
 
 class AuditRunner:

@@ -7,10 +7,11 @@ import re
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import Function, Model
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.source_map import Written, offset_of_line, written_at
 from sqlbuild.errors import WarehouseError
 
-LINE = re.compile(r"\bLINE (\d+):")
+LINE = pattern(r"\bLINE (\d+):")
 
 
 def placed(error: WarehouseError, node: Node) -> WarehouseError:

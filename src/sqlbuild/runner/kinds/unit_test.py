@@ -9,6 +9,7 @@ from types import MappingProxyType
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import NodeId, Place
 from sqlbuild.domain.nodes import Function, UnitTest
+from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.results import ErrorFacts, Status
 from sqlbuild.domain.row_differences import Row, aligned
@@ -31,7 +32,7 @@ from sqlbuild.sql.compare_rows import FACTS, ComparedColumn, compare_rows, count
 ROWS_READ = 100
 """Rows that are looked at in each direction, to find those that belong together."""
 NO_NODES: Mapping[NodeId, Node] = MappingProxyType({})
-_LINE = re.compile(r"\bLINE (\d+):")
+_LINE = pattern(r"\bLINE (\d+):")
 
 
 async def run_unit_test(
