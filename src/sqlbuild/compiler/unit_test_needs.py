@@ -7,11 +7,12 @@ from collections.abc import Iterable
 
 from sqlbuild.compiler.cached_analysis import CachedAnalysis
 from sqlbuild.domain.nodes import Model
+from sqlbuild.domain.record import record
 from sqlbuild.domain.unit_tests import FunctionCopy, UnitTestCte, Verification
 from sqlbuild.refs import Reference
 
 
-@dataclasses.dataclass(slots=True, kw_only=True)
+@record(slots=True, kw_only=True)
 class Needs:
     """What a verification runs: models, upstreams first, each with the path to it; and mocks, by the names of their CTEs."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from sqlbuild.domain.ids import NodeId, NodeKind
@@ -22,7 +21,7 @@ class RunStarted:
     dry_run: bool = False
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class NodeStarted:
     """Not frozen, as there is one for every attempt: making it costs a fourth."""
 
@@ -83,7 +82,7 @@ class NodeRetrying:
     error: ErrorFacts
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class NodeFinished:
     """Not frozen, as there is one for every node."""
 

@@ -1,4 +1,5 @@
-"""Records as `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes them, in a tenth of its time.
+"""Records as `dataclasses.dataclass(frozen=True, slots=True, kw_only=True)` makes them, in a tenth of its time; those
+that are made or changed for every node are not frozen.
 
 A command makes some 200 of these classes before it does anything, and `dataclass` compiles six functions for each of
 them: that is a fifth of what `sqb build` of a small project costs. Here only `__init__` is compiled, which is called for
@@ -9,6 +10,7 @@ know these classes as they know others.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import operator
@@ -21,11 +23,10 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as record
 else:
 
-    def record(*, frozen: bool, slots: bool, kw_only: bool = False) -> Callable[[type], type]:
-        """`frozen` and `slots` must be true; they are written out for who reads them."""
-        assert frozen
+    def record(*, frozen: bool = False, slots: bool, kw_only: bool = False) -> Callable[[type], type]:
+        """`slots` must be true; it is written out for who reads it."""
         assert slots
-        return lambda cls: _make_record(cls, kw_only)
+        return lambda cls: _make_record(cls, frozen, kw_only)
 
 
 __all__ = ["record"]
@@ -43,26 +44,40 @@ class _Plain:
 
 
 _PLAIN: Any = _Plain
+_OF_FROZEN: Any = _PLAIN.__dataclass_params__
+_OF_OTHERS: Any = copy.copy(_OF_FROZEN)
+_OF_OTHERS.frozen = False
 
 
-def _make_record(cls: type, kw_only: bool) -> type:
+def _make_record(cls: type, frozen: bool, kw_only: bool) -> type:
     own, annotations = cls.__dict__, cls.__annotations__
     inherited: dict[str, Any] = {}
     for base in reversed(cls.__mro__[1:]):
         inherited |= base.__dict__.get("__dataclass_fields__", {})
-    fields = inherited | {name: _field_of(name, type_, own, kw_only) for name, type_ in annotations.items()}
+    fields = dict(inherited)
+    for name, type_ in annotations.items():
+        if type_ == "dataclasses.KW_ONLY":
+            kw_only = True
+        else:
+            fields[name] = _field_of(name, type_, own, kw_only)
     made = {name: value for name, value in own.items() if name not in annotations and name not in _OF_INSTANCES}
     made |= {
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__ or f"{cls.__name__}({', '.join(fields)})",
-        "__slots__": tuple(name for name in annotations if name not in inherited),
+        "__slots__": tuple(name for name in fields if name not in inherited),
         "__dataclass_fields__": fields,
-        "__dataclass_params__": _PLAIN.__dataclass_params__,
+        "__dataclass_params__": _OF_FROZEN if frozen else _OF_OTHERS,
         "__match_args__": tuple(name for name, field in fields.items() if field.init and not field.kw_only),
     }
     if "__eq__" not in own:
-        made["__eq__"], made["__hash__"] = _comparison_of(fields.values())
-    return type(cls)(cls.__name__, cls.__bases__, {"__init__": _InitWhenAsked(fields.values()), **_METHODS, **made})
+        made["__eq__"], hash_ = _comparison_of(fields.values())
+        made["__hash__"] = hash_ if frozen else None
+    methods = {
+        "__init__": _InitWhenAsked(fields.values(), frozen),
+        **_METHODS,
+        **(_METHODS_OF_FROZEN if frozen else {}),
+    }
+    return type(cls)(cls.__name__, cls.__bases__, {**methods, **made})
 
 
 def _field_of(name: str, type_: Any, own: Mapping[str, Any], kw_only: bool) -> Any:
@@ -79,19 +94,20 @@ def _field_of(name: str, type_: Any, own: Mapping[str, Any], kw_only: bool) -> A
 class _InitWhenAsked:
     """Stands for the `__init__` of a class until it is asked for, which makes it and puts it in this one's place."""
 
-    def __init__(self, fields: Iterable[dataclasses.Field[Any]]) -> None:
+    def __init__(self, fields: Iterable[dataclasses.Field[Any]], frozen: bool) -> None:
         self._fields = fields
+        self._frozen = frozen
 
     def __set_name__(self, cls: type, _name: str) -> None:
         self._cls = cls
 
     def __get__(self, one: object | None, _owner: type) -> Callable[..., None]:
-        init = _init_of(self._cls, self._fields)
+        init = _init_of(self._cls, self._fields, self._frozen)
         self._cls.__init__ = init  # type: ignore[misc]
         return init if one is None else functools.partial(init, one)
 
 
-def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]]) -> Callable[..., None]:
+def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]], frozen: bool) -> Callable[..., None]:
     names: dict[str, Any] = {"__name__": cls.__module__, "_set": object.__setattr__, "_NOT_GIVEN": _NOT_GIVEN}
     parameters: list[str] = []
     by_name: list[str] = []
@@ -111,7 +127,7 @@ def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]]) -> Callable[..
             continue
         if field.init:
             (by_name if field.kw_only else parameters).append(parameter)
-        lines.append(f" _set(self,{name!r},{value})")
+        lines.append(f" _set(self,{name!r},{value})" if frozen else f" self.{name}={value}")
     if by_name:
         parameters += ["*", *by_name]
     if hasattr(cls, "__post_init__"):
@@ -185,8 +201,7 @@ _METHODS: dict[str, Any] = {
     "__repr__": _repr,
     "__getstate__": _state,
     "__setstate__": _set_state,
-    "__setattr__": _refuse_to_set,
-    "__delattr__": _refuse_to_delete,
     "__replace__": _replace,
 }
 """The same functions for all classes."""
+_METHODS_OF_FROZEN: dict[str, Any] = {"__setattr__": _refuse_to_set, "__delattr__": _refuse_to_delete}

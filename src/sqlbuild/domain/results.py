@@ -105,7 +105,7 @@ class ErrorFacts:
 
 # Not frozen, though nobody changes one once it is made: with this many fields that would make each of them three times as
 # expensive. The first fields can be given by position, as names cost as much again.
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class NodeResult:
     """The one terminal result of a node in a run. Times are seconds since the epoch, UTC; durations are seconds."""
 
@@ -143,7 +143,7 @@ class NodeResult:
     of target/, not stored with the result."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@record(frozen=True, slots=True, kw_only=True)
 class NodeOutcome:
     """How a node ended, for people and their programs: JSON is decoded, times are aware UTC datetimes.
 
@@ -207,7 +207,7 @@ class NodeOutcome:
         return f"<{self.kind} {self.name} {self.status}{f': {told}' if told else ''}>"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@record(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """A whole run. `exit_code` is what `sqb build` exits with."""
 

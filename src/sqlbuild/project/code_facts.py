@@ -18,6 +18,7 @@ from sqlbuild.authoring.code_reads import MISSING, CodeReads, cell_values
 from sqlbuild.authoring.declare import declaration_of
 from sqlbuild.domain.nodes import Asset, PythonNode
 from sqlbuild.domain.project import CodeFacts, ExportedSql, NamedTable
+from sqlbuild.domain.record import record
 from sqlbuild.project.canonical_code import SourceFile, digest_of
 from sqlbuild.project.canonical_value import canonical_json
 from sqlbuild.project.python_sql import NOTHING, FunctionSql, exported_sql, may_hold_sql, sql_of_function
@@ -30,7 +31,7 @@ _NO_VALUES: Mapping[str, str] = {}
 Followed = FunctionType | type
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Found:
     """What was found so far; dicts without values keep the order of finding."""
 

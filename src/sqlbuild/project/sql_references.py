@@ -77,7 +77,7 @@ class Query:
     """A macro stands in a file that cannot be imported, so its call is left as it is."""
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Scanned:
     """What was found in a text; offsets count from `zero`, those of expansions and of references in them are in the
     text that they give."""

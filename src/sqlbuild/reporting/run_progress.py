@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from sqlbuild.domain.events import (
@@ -16,10 +15,11 @@ from sqlbuild.domain.events import (
 )
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.plans import Step
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import Status
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class RetryingNode:
     """A node that waits for its next attempt, which may start at `at` (seconds since the epoch)."""
 

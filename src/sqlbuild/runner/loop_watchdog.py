@@ -8,7 +8,6 @@ done per node, so a run in which nothing blocks pays for one callback in each in
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -37,7 +36,7 @@ class CpuTimes:
     loop: float | None
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Silence:
     """Since `asked_at` (monotonic seconds) the loop has given no sign."""
 
@@ -50,7 +49,7 @@ class _Silence:
     held: _Hold | None = None
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Hold:
     """One node, seen in every look since `since`. `starved` are seconds for which this thread could not look."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from sqlglot import exp
 
+from sqlbuild.domain.record import record
 from sqlbuild.sql.query_analysis import Finding, masked_input
 from sqlbuild.sql.scopes import NO_SOURCES, Field, Found, FromItem, Scope, Shape, Sources
 
@@ -52,7 +53,7 @@ def _find_kind(part: type) -> _Kind:
 _kind_of: Callable[[type], _Kind] = functools.cache(_find_kind)
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class Traced:
     """`types` are those of columns and subqueries by `id` of their node. `star` says what stands in the expression
     that makes several columns of it; empty if nothing does. `unnested` are calls of unnest(), which may do so too.

@@ -50,7 +50,7 @@ class Query:
     arguments: QueryInput | None = None
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class OutputColumn:
     """A column of the result; `sources` are the columns of inputs (index, name) that its values are made of.
 

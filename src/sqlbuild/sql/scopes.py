@@ -16,7 +16,7 @@ NOWHERE = -1
 """In place of an input's index: columns that come from no input of the query."""
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class Field:
     """A column of a relation or query. `name` is None where the warehouse makes one up.
 
@@ -132,7 +132,7 @@ class Names:
             yield field.named(name)
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class FromItem:
     """One relation in a FROM clause; `key` is what its columns can be qualified with."""
 

@@ -145,7 +145,7 @@ def fold_entries(entries: Iterable[tuple[Entry, str | None]], dropped_bytes: int
     )
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Attempts:
     """The fields of `RunJournal` with the same names."""
 
@@ -168,7 +168,7 @@ class _Attempts:
         self.records.pop(node, None)
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class _Times:
     """Of the processes that had the run, one after the other."""
 

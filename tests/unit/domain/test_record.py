@@ -42,6 +42,16 @@ class Insured(Parcel):
     value: int
 
 
+@record(slots=True)
+class Letter:
+    """Is changed on its way."""
+
+    to: str
+    stamps: list[str] = dataclasses.field(default_factory=list)
+    _: dataclasses.KW_ONLY
+    opened: bool = False
+
+
 def test_it_has_the_fields_defaults_and_arguments_of_a_dataclass():
     parcel = Parcel(to="Ada")
     assert (parcel.to, parcel.weight, parcel.labels, parcel.sender, parcel.length) == ("Ada", 1.5, [], "", 3)
@@ -86,6 +96,20 @@ def test_nothing_of_it_can_be_changed(one: Any):
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.other = 2
     assert not hasattr(one, "__dict__")
+
+
+def test_what_is_not_frozen_can_be_changed():
+    letter = Letter("Ada", opened=True)
+    assert letter == Letter("Ada", [], opened=True)
+    letter.opened = False
+    letter.stamps.append("blue")
+    assert repr(letter) == "Letter(to='Ada', stamps=['blue'], opened=False)"
+    assert pickle.loads(pickle.dumps(letter)) == copy.copy(letter) == dataclasses.replace(letter)
+    for wrong in (lambda: Letter("Ada", [], True), lambda: hash(letter), lambda: Letter()):
+        with pytest.raises(TypeError):
+            wrong()
+    with pytest.raises(AttributeError):
+        letter.sender = "Bob"  # type: ignore[attr-defined]
 
 
 def test_a_class_made_of_it_may_have_attributes_of_its_own():

@@ -9,13 +9,13 @@ load_sync, load_async     the function is called
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from sqlbuild.authoring.columnar import is_columnar
 from sqlbuild.domain.nodes import Loader
+from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeValue, Skip
 from sqlbuild.errors import NodeError
 from sqlbuild.interfaces.loading import Loaded, RowBatch
@@ -35,7 +35,7 @@ class Ending(Protocol):
     def __call__(self, node: Loader, value: object, session: Any, max_bytes: int) -> Outcome: ...
 
 
-@dataclasses.dataclass(slots=True)
+@record(slots=True)
 class Pulled:
     """`rows` is None for a loader that gave none because it fills the table itself."""
 
