@@ -92,34 +92,54 @@ class Past:
 
     def after(self, run: RunResult, graph: Graph) -> Past:
         """The past that a run leaves behind. Typical durations of nodes that had one stay until the target is read."""
-        nodes, relations = dict(self.nodes), set(self.relations)
+        relations = set(self.relations)
         for node, result in run.results.items():
-            before = nodes.get(node)
-            if result.status not in SUCCESSES:
-                nodes[node] = (
-                    PastNode(last_status=result.status, last_run_id=run.run_id)
-                    if before is None
-                    else before._replace(last_status=result.status, last_run_id=run.run_id)
-                )
-                continue
-            typical = before.typical_seconds if before is not None else None
-            nodes[node] = PastNode(
-                last_status=result.status,
-                last_run_id=run.run_id,
-                last_success_run_id=run.run_id,
-                last_success_fingerprint=result.fingerprint,
-                last_success_at=result.finished_at,
-                typical_seconds=result.duration if typical is None else typical,
-            )
-            built = graph.nodes[node].relation
+            built = graph.nodes[node].relation if result.status in SUCCESSES else None
             if built is not None:
                 relations.add(Relation(built.database.lower(), built.schema.lower(), built.name.lower()))
         return Past(
-            nodes=nodes,
+            nodes=_NodesAfter(self.nodes, run),
             relations=frozenset(relations),
             last_run_id=run.run_id,
             source_versions=self.source_versions,
         )
+
+
+class _NodesAfter(Mapping[NodeId, PastNode]):
+    """The history of each node behind a run, made when it is asked for: of all nodes it is as large as their results."""
+
+    def __init__(self, before: Mapping[NodeId, PastNode], run: RunResult) -> None:
+        self._before = before
+        self._run = run
+
+    def __getitem__(self, node: NodeId) -> PastNode:
+        result = self._run.results.get(node)
+        if result is None:
+            return self._before[node]
+        before, run_id = self._before.get(node), self._run.run_id
+        if result.status in SUCCESSES:
+            typical = before.typical_seconds if before is not None else None
+            return PastNode(
+                last_status=result.status,
+                last_run_id=run_id,
+                last_success_run_id=run_id,
+                last_success_fingerprint=result.fingerprint,
+                last_success_at=result.finished_at,
+                typical_seconds=result.duration if typical is None else typical,
+            )
+        if before is None:
+            return PastNode(last_status=result.status, last_run_id=run_id)
+        return before._replace(last_status=result.status, last_run_id=run_id)
+
+    def __contains__(self, node: object) -> bool:
+        return node in self._run.results or node in self._before
+
+    def __iter__(self) -> Iterator[NodeId]:
+        yield from self._before
+        yield from (node for node in self._run.results if node not in self._before)
+
+    def __len__(self) -> int:
+        return len(self._before) + sum(node not in self._before for node in self._run.results)
 
 
 def _behind_functions(graph: Graph, upstreams: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
