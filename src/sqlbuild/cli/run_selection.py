@@ -29,14 +29,12 @@ def run_selection(options: SharedOptions, selection: Selection, run_options: Run
     """Run what is selected and return the exit code of the run."""
     from sqlbuild.app.building import build as run_build
     from sqlbuild.app.run_output import captured_logging, captured_output, run_document
-    from sqlbuild.cli.memory import give_freed_memory_back
     from sqlbuild.cli.open_project import open_project
 
     sinks = _sinks(options, events=events)
     # Where stdout is a document, nothing that the project's code prints may get into it.
     with captured_output(sys.stderr if options.json or events else None, options.masker):
         compiled = open_project(options)
-        give_freed_memory_back()
         with captured_logging():
             result = run_build(compiled, selection, dataclasses.replace(run_options, vars=options.vars), sinks)
     if options.json:

@@ -7,9 +7,10 @@ import ctypes
 
 
 def give_freed_memory_back() -> None:
-    """To the system, where the C library keeps it: of 100,000 nodes 25 MB, in tables of dicts that had to grow.
+    """To the system, where the C library keeps it: of 100,000 nodes 28 MB, in tables of dicts that had to grow and texts of
+    the journal's first lines.
 
-    Asked once, between two phases. A lower bound above which blocks are never kept would do it everywhere, but the arrays
+    Asked once, when all is planned and nothing runs yet. A lower bound above which blocks are never kept would do it everywhere, but the arrays
     that nodes make in their code would take eight times as long.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # where there is another C library
