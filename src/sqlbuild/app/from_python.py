@@ -129,7 +129,7 @@ def build(
     )
     asked = _asked(project, selection, options, resume)
     with _project_in_process(asked.project):
-        compiled = open_project(asked.project)
+        compiled = open_project(asked.project).for_run_of(asked.selection)
         with captured_output(masker=compiled.masker), captured_logging():
             return run_build(compiled, asked.selection, asked.options, _sinks(on_event, output))
 

@@ -7,11 +7,11 @@ import ctypes
 
 
 def give_freed_memory_back() -> None:
-    """To the system, where the C library keeps it: of 100,000 nodes 28 MB, in tables of dicts that had to grow and texts of
-    the journal's first lines.
+    """To the system, where the C library keeps it: of 100,000 nodes 28 MB, in tables of dicts that had to grow and the
+    journal's first lines.
 
-    Asked once, when all is planned and nothing runs yet. A lower bound above which blocks are never kept would do it everywhere, but the arrays
-    that nodes make in their code would take eight times as long.
+    Asked once, when all is planned and nothing runs yet. A lower bound above which blocks are never kept would do it
+    everywhere, but the arrays that nodes make in their code would take eight times as long.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):  # where there is another C library
         ctypes.CDLL(None).malloc_trim(0)

@@ -11,6 +11,7 @@ from sqlbuild.domain.incremental import NO_REFRESH, Refresh
 from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.record import record
+from sqlbuild.domain.selection import Selection
 from sqlbuild.state.run_journal import RunJournal
 
 Backend = Literal["asyncio", "trio"]
@@ -69,3 +70,9 @@ class Compiled:
     project: Project
     graph: Graph
     masker: Masker = dataclasses.field(default_factory=Masker, compare=False, repr=False)
+
+    def for_run_of(self, selection: Selection) -> Compiled:
+        """Without what is known of the project's code, unless the run has to compile it again."""
+        if selection.defer_to is not None:
+            return self
+        return dataclasses.replace(self, project=dataclasses.replace(self.project, code={}))

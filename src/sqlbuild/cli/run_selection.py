@@ -34,7 +34,7 @@ def run_selection(options: SharedOptions, selection: Selection, run_options: Run
     sinks = _sinks(options, events=events)
     # Where stdout is a document, nothing that the project's code prints may get into it.
     with captured_output(sys.stderr if options.json or events else None, options.masker):
-        compiled = open_project(options)
+        compiled = open_project(options).for_run_of(selection)
         with captured_logging():
             result = run_build(compiled, selection, dataclasses.replace(run_options, vars=options.vars), sinks)
     if options.json:

@@ -53,7 +53,11 @@ def test_what_a_function_reads_is_newer_for_what_calls_it_and_the_function_itsel
 def test_the_past_behind_a_run_has_what_the_run_says_of_a_node_and_else_what_was_known(make_graph):
     graph = make_graph({"task:kept": [], "task:broken": [], "model:new": [], "task:gone": []})
     known = PastNode(
-        last_status=Status.SUCCEEDED, last_run_id="R1", last_success_run_id="R1", last_success_at=1.0, typical_seconds=9.0
+        last_status=Status.SUCCEEDED,
+        last_run_id="R1",
+        last_success_run_id="R1",
+        last_success_at=1.0,
+        typical_seconds=9.0,
     )
     past = Past(nodes={"task:kept": known, "task:broken": known, "task:gone": known}, last_run_id="R1")
     statuses = {"model:new": Status.SUCCEEDED, "task:kept": Status.SUCCEEDED, "task:broken": Status.FAILED}
