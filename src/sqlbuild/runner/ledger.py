@@ -26,7 +26,7 @@ class Ledger:
         self._masker, self._encode = services.masker, services.encode
         self._write_finished, self._publish = services.journal.finished, services.publish
         self._failed = failed
-        self._writer = ResultWriter(services.store, failed)
+        self._writer = ResultWriter(services.store, services.encode, failed)
         self.results: dict[NodeId, NodeResult] = {}
         """Of the nodes that have ended."""
         self.texts: dict[NodeId, str] = {}
@@ -46,7 +46,7 @@ class Ledger:
             self._write_finished(text, at_once=self.at_once)
         except EngineError as error:
             self._failed(error)
-        self._writer.add(text)
+        self._writer.add(text, result)
         self._publish(NodeFinished(result.finished_at or self._services.clock.now(), result))
 
     def write_out(self) -> None:

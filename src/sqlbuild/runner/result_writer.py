@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import anyio
 
+from sqlbuild.domain.results import NodeResult
 from sqlbuild.errors import EngineError, WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.state_store import StateStore
@@ -18,6 +19,9 @@ SHARE_OF_WRITING = 0.05
 of many, and the threads of the warehouse take the time from the nodes."""
 BATCH_ROWS = 2_000
 """Bounds the memory of one insert: 5,000 take 9 MB more."""
+MOST_TEXTS = 10_000
+"""So many records wait as texts, of half a kilobyte. Where the warehouse is slower than nodes end, further ones are made
+again when their turn comes."""
 
 
 def batch_seconds(took: float) -> float:
@@ -26,21 +30,29 @@ def batch_seconds(took: float) -> float:
 
 
 class ResultWriter:
-    """`failed` is called once with what went wrong; after that records are only kept in the journal."""
+    """`encode` makes the record of a result. `failed` is called once with what went wrong; after that records are only
+    kept in the journal."""
 
-    def __init__(self, store: StateStore, failed: Callable[[EngineError], None]) -> None:
+    def __init__(
+        self, store: StateStore, encode: Callable[[NodeResult], str], failed: Callable[[EngineError], None]
+    ) -> None:
         self._store = store
+        self._encode = encode
         self._failed = failed
-        self._records: list[str] = []
+        self._records: list[str | NodeResult] = []
+        self._taken: list[str | NodeResult] = []
+        """What is being written, the last of them first."""
         self._wake = anyio.Event()
         self._full = anyio.Event()
         self._broken = False
         self._writing = anyio.Lock()
         self._batch_seconds = BATCH_SECONDS
 
-    def add(self, record: str) -> None:
-        self._records.append(record)
+    def add(self, record: str, result: NodeResult) -> None:
+        """`record` is that of `result`."""
         waiting = len(self._records)
+        self._records.append(record if waiting + len(self._taken) < MOST_TEXTS else result)
+        waiting += 1
         if waiting == 1:
             self._wake.set()
         elif waiting == BATCH_ROWS:
@@ -65,14 +77,19 @@ class ResultWriter:
             self._wake, self._full = anyio.Event(), anyio.Event()
             if not records or self._broken:
                 return
+            self._taken = records
             began = anyio.current_time()
             try:
                 while records:
-                    batch = records[: -BATCH_ROWS - 1 : -1]
+                    batch = [
+                        each if isinstance(each, str) else self._encode(each)
+                        for each in records[: -BATCH_ROWS - 1 : -1]
+                    ]
                     del records[-BATCH_ROWS:]
                     await self._store.append_results(batch)
                 failpoint("results.stored")
             except WarehouseError as error:
                 self._broken = True
+                records.clear()
                 self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
             self._batch_seconds = batch_seconds(anyio.current_time() - began)
