@@ -11,7 +11,7 @@ from sqlbuild.domain.hooks import CompiledHook
 from sqlbuild.domain.ids import NodeId, NodeKind, Place, Relation
 from sqlbuild.domain.incremental import IncrementalSql
 from sqlbuild.domain.nodes import Audit, Declaration, Function, Model, PythonFunction, Seed, Severity, Source, UnitTest
-from sqlbuild.domain.record import record
+from sqlbuild.domain.record import SELDOM, record
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.unit_tests import UnitTestPlan
 from sqlbuild.errors import Problem
@@ -118,26 +118,26 @@ class Node:
     keeps its line breaks. Expression sources: the expression. Table sources with declared types: the query that casts
     them. A source's text becomes part of other SQL by `sql.rendering.render_source_expression`. Audits: the query for
     rows that must not be."""
-    expansions: tuple[Expansion, ...] = ()
+    expansions: tuple[Expansion, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """What of a model's `sql` macros gave; line breaks in it are not those of the model's file."""
-    incremental_sql: IncrementalSql | None = None
+    incremental_sql: IncrementalSql | None = dataclasses.field(default=None, metadata=SELDOM)
     """Of incremental models: what a build runs. Their `sql` has NULL for the bounds of the window."""
-    around_target: tuple[str, ...] = ()
+    around_target: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Audits of a model: `sql` in pieces, between which the model's relation belongs, so that it can be another one."""
     columns: tuple[Column, ...] | None = None
     """None where they are not known."""
     column_lineage: Mapping[str, tuple[ColumnReference, ...]] = dataclasses.field(default_factory=dict)
-    providers: tuple[str, ...] = ()
+    providers: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Names of the providers that a Python node may use: by its parameters, or as `ctx.providers.name`."""
-    hooks: tuple[CompiledHook, ...] = ()
+    hooks: tuple[CompiledHook, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Of a model, those before it is built and those after."""
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """For example `columns not checked: PIVOT`."""
-    tested_by: tuple[NodeId, ...] = ()
+    tested_by: tuple[NodeId, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Unit tests of a model: it waits for those that are in a run, and reads nothing of them."""
-    tests: tuple[NodeId, ...] = ()
+    tests: tuple[NodeId, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Of a unit test: the models that wait for it."""
-    unit_test: UnitTestPlan | None = None
+    unit_test: UnitTestPlan | None = dataclasses.field(default=None, metadata=SELDOM)
     fingerprint: Fingerprint
 
     @property

@@ -13,7 +13,7 @@ from sqlbuild.domain.freshness import Freshness
 from sqlbuild.domain.hooks import ModelHook
 from sqlbuild.domain.ids import NodeKind, Place
 from sqlbuild.domain.incremental import CursorCall, Incremental
-from sqlbuild.domain.record import record
+from sqlbuild.domain.record import SELDOM, record
 from sqlbuild.domain.relation_options import Grants, Index
 from sqlbuild.domain.source_map import Expansion
 from sqlbuild.domain.sql_reference import SqlReference as SqlReference
@@ -252,22 +252,22 @@ class PythonFunction:
     place: Place
     """At import time the path is the file's absolute path; the project loader makes it relative."""
     depends_on: tuple[Reference | Callable[..., object], ...] = ()
-    tags: tuple[str, ...] = ()
-    group: str | None = None
+    tags: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
+    group: str | None = dataclasses.field(default=None, metadata=SELDOM)
     description: str = ""
-    meta: Mapping[str, object] = dataclasses.field(default_factory=lambda: _NO_META)
-    retry: RetryPolicy | None = None
-    timeout: float | None = None
+    meta: Mapping[str, object] = dataclasses.field(default=_NO_META, metadata=SELDOM)
+    retry: RetryPolicy | None = dataclasses.field(default=None, metadata=SELDOM)
+    timeout: float | None = dataclasses.field(default=None, metadata=SELDOM)
     """Seconds for one attempt."""
-    pools: tuple[str, ...] = ()
-    requires: Requires = "any"
-    providers: tuple[str, ...] = ()
+    pools: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
+    requires: Requires = dataclasses.field(default="any", metadata=SELDOM)
+    providers: tuple[str, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Parameters after the context that have no default: each is given the provider of that name."""
-    isolated: bool = False
+    isolated: bool = dataclasses.field(default=False, metadata=SELDOM)
     """It runs in a process of its own (`isolate="process"`)."""
-    dry_run: bool = False
+    dry_run: bool = dataclasses.field(default=False, metadata=SELDOM)
     """It honours `ctx.dry_run`, so that `--dry-run` may call it."""
-    takes_context: bool = True
+    takes_context: bool = dataclasses.field(default=True, metadata=SELDOM)
     """It is called with its context."""
 
 

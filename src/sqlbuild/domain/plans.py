@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Mapping
 
 from sqlbuild.domain.graph import Graph, Node
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.incremental import IncrementalBuild
-from sqlbuild.domain.record import record
+from sqlbuild.domain.record import SELDOM, record
 
 
 class Reason(enum.StrEnum):
@@ -33,7 +34,7 @@ class Step:
     node: Node
     upstream: tuple[NodeId, ...]
     """Upstreams inside the run; the others are read as they stand."""
-    only_waits_for: tuple[NodeId, ...] = ()
+    only_waits_for: tuple[NodeId, ...] = dataclasses.field(default=(), metadata=SELDOM)
     """Those of `upstream` that it does not depend on, but that audits read or are."""
     reason: Reason
     why: str = ""
@@ -41,14 +42,14 @@ class Step:
     required: bool = False
     """Added because something selected needs it and this target lacks it."""
     typical_seconds: float | None = None
-    reads_stale: bool = False
+    reads_stale: bool = dataclasses.field(default=False, metadata=SELDOM)
     """Something upstream that this run does not build is not what its code gives now."""
     priority: float = 0.0
     """Seconds of the longest path from this node's start to the end of the run."""
 
-    incremental: IncrementalBuild | None = None
+    incremental: IncrementalBuild | None = dataclasses.field(default=None, metadata=SELDOM)
     """Of an incremental model."""
-    does: str = ""
+    does: str = dataclasses.field(default="", metadata=SELDOM)
     """What would be done, where somebody has looked: for example `delete_insert 2026-04-01 to 2026-04-06`."""
 
     def fingerprint_to_store(self) -> str:

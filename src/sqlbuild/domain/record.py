@@ -6,6 +6,9 @@ them: that is a fifth of what `sqb build` of a small project costs. Here only `_
 every record there is, and that when the first one is made: of most classes a command never makes one. The other five are
 the same functions for all classes. Fields are those of `dataclasses`, so `fields`, `replace`, `asdict`, `match` and pickle
 know these classes as they know others.
+
+Where there are many records, fields that hardly any of them uses are marked SELDOM. They have no slots of their own, but
+stand in one object beside the record, and all records that use none of them share one.
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ else:
         return lambda cls: _make_record(cls, frozen, kw_only)
 
 
-__all__ = ["record"]
+__all__ = ["SELDOM", "record"]
+
+SELDOM: Mapping[str, bool] = {"seldom": True}
+"""The `metadata` of such a field of a frozen record, which must have a default."""
 
 _NOT_GIVEN: Any = object()
 _OF_INSTANCES = ("__dict__", "__weakref__")
@@ -60,15 +66,24 @@ def _make_record(cls: type, frozen: bool, kw_only: bool) -> type:
             kw_only = True
         else:
             fields[name] = _field_of(name, type_, own, kw_only)
+    seldom = [field for field in fields.values() if field.metadata == SELDOM]
+    beside = {field.name for field in seldom}
     made = {name: value for name, value in own.items() if name not in annotations and name not in _OF_INSTANCES}
     made |= {
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__ or f"{cls.__name__}({', '.join(fields)})",
-        "__slots__": tuple(name for name in fields if name not in inherited),
+        "__slots__": (
+            *(name for name in fields if name not in inherited and name not in beside),
+            *(("_seldom",) if beside and not hasattr(cls, "_seldom") else ()),
+        ),
         "__dataclass_fields__": fields,
         "__dataclass_params__": _OF_FROZEN if frozen else _OF_OTHERS,
         "__match_args__": tuple(name for name, field in fields.items() if field.init and not field.kw_only),
     }
+    if beside:
+        # Written in C, both of them, so that no function is called.
+        made |= {name: property(operator.attrgetter(f"_seldom.{name}")) for name in beside}
+        made["_used_seldom"] = _beside(cls.__name__, seldom)
     if "__eq__" not in own:
         made["__eq__"], hash_ = _comparison_of(fields.values())
         made["__hash__"] = hash_ if frozen else None
@@ -91,6 +106,16 @@ def _field_of(name: str, type_: Any, own: Mapping[str, Any], kw_only: bool) -> A
     return field
 
 
+def _beside(name: str, seldom: Iterable[dataclasses.Field[Any]]) -> type:
+    """The class of what stands beside a record."""
+
+    def __init__(self: Any, **values: object) -> None:  # noqa: N807
+        for field in seldom:
+            setattr(self, field.name, values.get(field.name, field.default))
+
+    return type(f"{name}Seldom", (), {"__slots__": tuple(field.name for field in seldom), "__init__": __init__})
+
+
 class _InitWhenAsked:
     """Stands for the `__init__` of a class until it is asked for, which makes it and puts it in this one's place."""
 
@@ -111,6 +136,7 @@ def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]], frozen: bool) 
     names: dict[str, Any] = {"__name__": cls.__module__, "_set": object.__setattr__, "_NOT_GIVEN": _NOT_GIVEN}
     parameters: list[str] = []
     by_name: list[str] = []
+    seldom: list[str] = []
     lines: list[str] = []
     for field in fields:
         value = name = field.name
@@ -127,7 +153,16 @@ def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]], frozen: bool) 
             continue
         if field.init:
             (by_name if field.kw_only else parameters).append(parameter)
-        lines.append(f" _set(self,{name!r},{value})" if frozen else f" self.{name}={value}")
+        if field.metadata == SELDOM:
+            seldom.append(name)
+        else:
+            lines.append(f" _set(self,{name!r},{value})" if frozen else f" self.{name}={value}")
+    if seldom:
+        used: Any = cls._used_seldom  # type: ignore[attr-defined]
+        names |= {"_used_seldom": used, "_unused": used()}
+        given = ",".join(f"{name}={name}" for name in seldom)
+        is_unused = " and ".join(f"{name} is _default_{name}" for name in seldom)
+        lines.append(f" _set(self,'_seldom',_unused if {is_unused} else _used_seldom({given}))")
     if by_name:
         parameters += ["*", *by_name]
     if hasattr(cls, "__post_init__"):
@@ -172,8 +207,12 @@ def _state(self: Any) -> list[Any]:
 
 
 def _set_state(self: Any, state: list[Any]) -> None:
-    for field, value in zip(dataclasses.fields(self), state, strict=True):
-        object.__setattr__(self, field.name, value)
+    values = {field.name: value for field, value in zip(dataclasses.fields(self), state, strict=True)}
+    seldom = {field.name: values.pop(field.name) for field in dataclasses.fields(self) if field.metadata == SELDOM}
+    if seldom:
+        values["_seldom"] = self._used_seldom(**seldom)
+    for name, value in values.items():
+        object.__setattr__(self, name, value)
 
 
 def _refuse_to_set(self: Any, name: str, value: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sqlbuild.domain.record import record
+from sqlbuild.domain.record import SELDOM, record
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,19 @@ class Parcel:
 class Point:
     x: int
     y: int = 0
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Postcard:
+    to: str
+    stamps: tuple[int, ...] = dataclasses.field(default=(), metadata=SELDOM)
+    by: str = dataclasses.field(default="post", metadata=SELDOM)
+
+
+@record(frozen=True, slots=True, kw_only=True)
+class Telegram(Postcard):
+    words: int
+    answer: str | None = dataclasses.field(default=None, metadata=SELDOM)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -176,3 +189,23 @@ def test_its_arguments_can_be_asked_for_before_and_after_the_first_one_is_made()
     assert Room("attic", floor=2).floor == 2
     assert str(inspect.signature(Place)) == "(name: 'str', floor: 'int' = 0) -> None"
     assert Place.__init__.__qualname__.endswith("Place.__init__")
+
+
+def test_fields_that_hardly_any_record_uses_are_as_others_and_cost_nothing_where_they_are_not_used():
+    card, stamped = Postcard(to="Ada"), Postcard(to="Ada", stamps=(1, 2))
+    assert (card.stamps, card.by, stamped.stamps, stamped.by) == ((), "post", (1, 2), "post")
+    assert (card == Postcard(to="Ada", by="post"), card == stamped) == (True, False)
+    assert repr(stamped) == "Postcard(to='Ada', stamps=(1, 2), by='post')"
+    assert dataclasses.replace(stamped, by="hand") == Postcard(to="Ada", stamps=(1, 2), by="hand")
+    assert dataclasses.replace(stamped, stamps=()) == card
+    assert card._seldom is Postcard(to="Bob")._seldom  # type: ignore[attr-defined]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        card.by = "hand"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "one", [Postcard(to="Ada"), Postcard(to="Ada", by="hand"), Telegram(to="Ada", words=2, answer="yes", stamps=(3,))]
+)
+def test_they_are_copied_and_pickled_with_the_others(one):
+    assert copy.copy(one) == one == pickle.loads(pickle.dumps(one))
+    assert dataclasses.asdict(one) == {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
