@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import math
 
 
 def utc_text(seconds: float) -> str:
@@ -9,9 +10,11 @@ def utc_text(seconds: float) -> str:
 
     Formatting a datetime costs five times as much; runs write several times for every node.
     """
-    micros = round(seconds * 1_000_000)
-    whole = micros // 1_000_000
-    return f"{_second(whole)}{micros - whole * 1_000_000:06d}"
+    whole = math.floor(seconds)
+    micros = int((seconds - whole) * 1_000_000 + 0.5)
+    if micros == 1_000_000:
+        whole, micros = whole + 1, 0
+    return _second(whole) + str(1_000_000 + micros)[1:]
 
 
 @functools.lru_cache(maxsize=64)

@@ -60,10 +60,11 @@ class RunLines:
 
     def lines(self, event: Event) -> list[str]:
         self.progress.handle(event)
+        # By hand: those of which there are as many as nodes, and most of which say nothing.
         if isinstance(event, NodeFinished):
-            return self._finished(event.result)
+            return self._finished(event.result) if self._is_shown(event.result) else []
         if isinstance(event, NodeStarted):
-            return self._started(event)
+            return self._started(event) if self._verbose else []
         match event:
             case NodeProgress() | PoolUse():
                 return []
@@ -125,8 +126,6 @@ class RunLines:
         return lines
 
     def _finished(self, result: NodeResult) -> list[str]:
-        if not self._is_shown(result):
-            return []
         text = f"{self.progress.finished:>{self._counter_width}}/{self.progress.total}  {self._status_labels[result.status]} "
         text += f"{result.kind:<{self._kind_width}} {result.name:<{self._name_width}}"
         if result.attempt:
@@ -175,8 +174,6 @@ class RunLines:
         return [self._under(line) for line in lines]
 
     def _started(self, event: NodeStarted) -> list[str]:
-        if not self._verbose:
-            return []
         again = f"  attempt {event.attempt}" if event.attempt > 1 else ""
         label = self._paint(f"{'started':<11}", "faint")
         return [self._under(f"{label} {event.kind:<{self._kind_width}} {event.name}{again}")]

@@ -48,14 +48,14 @@ class RunProgress:
     def handle(self, event: Event) -> None:
         # By hand: the two of which there are as many as nodes cost half as much as in a match.
         if isinstance(event, NodeFinished):
-            result = event.result
-            self.running.pop(result.node_id, None)
+            node, status = event.result.node_id, event.result.status
+            self.running.pop(node, None)
             if self.told:
-                self.told.pop(result.node_id, None)
+                self.told.pop(node, None)
             if self.retrying:
-                self.retrying.pop(result.node_id, None)
+                self.retrying.pop(node, None)
             self.finished += 1
-            self.counts[result.status] = self.counts.get(result.status, 0) + 1
+            self.counts[status] = self.counts.get(status, 0) + 1
             return
         if isinstance(event, NodeStarted):
             if self.retrying:

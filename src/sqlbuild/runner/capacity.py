@@ -69,6 +69,40 @@ class Lender:
         self.closed = False
 
 
+_Entry = tuple[float, int, NodeId]
+"""Of a node that waits: its priority, negated, and when it came; the smallest is the next."""
+
+
+class _Queue:
+    """Nodes with the same needs. Those that come in the order in which they will start, as most do, are never sorted."""
+
+    __slots__ = ("in_order", "others")
+
+    def __init__(self) -> None:
+        self.in_order: deque[_Entry] = deque()
+        self.others: list[_Entry] = []
+        """A heap."""
+
+    def add(self, entry: _Entry) -> None:
+        if not self.in_order or entry > self.in_order[-1]:
+            self.in_order.append(entry)
+        else:
+            heapq.heappush(self.others, entry)
+
+    def first(self) -> _Entry:
+        if self.others and (not self.in_order or self.others[0] < self.in_order[0]):
+            return self.others[0]
+        return self.in_order[0]
+
+    def take(self) -> NodeId:
+        if self.others and (not self.in_order or self.others[0] < self.in_order[0]):
+            return heapq.heappop(self.others)[2]
+        return self.in_order.popleft()[2]
+
+    def __len__(self) -> int:
+        return len(self.in_order) + len(self.others)
+
+
 class Block(Generic[Request]):
     """A `ctx.pool` block that waits or holds; `request` is told when it holds. `pools` are keys, each once."""
 
@@ -99,7 +133,7 @@ class Capacity(Generic[Request]):
         self._free = dict(limits)
         self._monotonic = monotonic
         self._buckets = {name: TokenBucket(rate) for name, rate in (rates or {}).items()}
-        self._queues: dict[Need, list[tuple[float, int, NodeId]]] = {}
+        self._queues: dict[Need, _Queue] = {}
         self._statements: deque[Request] = deque()
         self._statement_was_last = False
         self._blocks: dict[tuple[tuple[str, ...], Lender | None], OrderedDict[Block[Request], None]] = {}
@@ -119,15 +153,16 @@ class Capacity(Generic[Request]):
         """`node` waits for `need`; a higher priority starts first, equal ones in the order they came."""
         queue = self._queues.get(need)
         if queue is None:
-            queue = self._queues[need] = []
+            queue = self._queues[need] = _Queue()
         self._arrivals += 1
-        heapq.heappush(queue, (-priority, self._arrivals, node))
+        queue.add((-priority, self._arrivals, node))
 
     def give_back(self, need: Need) -> None:
         for name in need:
-            if self._free[name] >= self._limits[name]:
+            free = self._free[name] + 1
+            if free > self._limits[name]:
                 raise AssertionError(f"a slot of {name} was given back twice")
-            self._free[name] += 1
+            self._free[name] = free
 
     def give_back_lending(self, need: Need, lender: Lender) -> None:
         """For a node that has lent slots: those that are out come back with their blocks."""
@@ -136,7 +171,7 @@ class Capacity(Generic[Request]):
 
     def drain(self) -> list[NodeId]:
         """Forget every node that waits, and tell which did; what running nodes wait for is waited for on."""
-        nodes = [entry[2] for queue in self._queues.values() for entry in sorted(queue)]
+        nodes = [queue.take() for queue in self._queues.values() for _ in range(len(queue))]
         self._queues.clear()
         return nodes
 
@@ -216,10 +251,13 @@ class Capacity(Generic[Request]):
 
     def grant(self) -> tuple[list[tuple[NodeId, Need]], list[Request]]:
         """Take slots for everything that may start now: nodes with what they hold, and requests of running nodes."""
-        if len(self._queues) == 1 and not (self._statements or self._blocks or self._helpers or self._buckets):
+        if len(self._queues) < 2 and not (self._statements or self._blocks or self._helpers or self._buckets):
             for need, queue in self._queues.items():
                 if len(need) == 1:
                     return self._take_in_turn(need, queue), []
+                break
+            else:
+                return [], []
         nodes: list[tuple[NodeId, Need]] = []
         requests: list[Request] = []
         free = self._free
@@ -249,18 +287,19 @@ class Capacity(Generic[Request]):
             else:
                 return nodes, requests
 
-    def _take_in_turn(self, need: Need, queue: list[tuple[float, int, NodeId]]) -> list[tuple[NodeId, Need]]:
+    def _take_in_turn(self, need: Need, queue: _Queue) -> list[tuple[NodeId, Need]]:
         """Where nobody waits but nodes of one lane that need no pool, as at most moments of most runs."""
         lane = need[0]
-        number = min(self._free[lane], len(queue))
+        free, waiting = self._free[lane], len(queue)
+        number = free if free < waiting else waiting
         if not number:
             return []
-        self._free[lane] -= number
+        self._free[lane] = free - number
         if lane == _CONNECTIONS:
             self._statement_was_last = False
-        if number == len(queue):
+        if number == waiting:
             del self._queues[need]
-        return [(heapq.heappop(queue)[2], need) for _ in range(number)]
+        return [(queue.take(), need) for _ in range(number)]
 
     def _take_node(self, need: Need) -> NodeId:
         lane = need[0]
@@ -273,7 +312,7 @@ class Capacity(Generic[Request]):
             self._block_was_last.difference_update(need)
             self._take_tokens(need[1:])
         queue = self._queues[need]
-        node = heapq.heappop(queue)[2]
+        node = queue.take()
         if not queue:
             del self._queues[need]
         return node
@@ -298,13 +337,13 @@ class Capacity(Generic[Request]):
 
     def _best_queue(self) -> Need | None:
         best: Need | None = None
-        best_entry: tuple[float, int, NodeId] | None = None
+        best_entry: _Entry | None = None
         free = self._free
         for need, queue in self._queues.items():
-            if free[need[0]] <= 0 or (best_entry is not None and queue[0] > best_entry):
+            if free[need[0]] <= 0 or (best_entry is not None and queue.first() > best_entry):
                 continue
             if len(need) == 1 or (all(free[name] > 0 for name in need[1:]) and self._has_tokens(need[1:])):
-                best, best_entry = need, queue[0]
+                best, best_entry = need, queue.first()
         return best
 
     def _best_block(self) -> Block[Request] | None:
@@ -329,7 +368,7 @@ class Capacity(Generic[Request]):
             return None
         best: Need | None = None
         for need, queue in self._queues.items():
-            if contested.isdisjoint(need) or (best is not None and queue[0] > self._queues[best][0]):
+            if contested.isdisjoint(need) or (best is not None and queue.first() > self._queues[best].first()):
                 continue
             if all(self._free[name] > 0 for name in need) and self._has_tokens(need[1:]):
                 best = need

@@ -46,7 +46,7 @@ from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.loop_watchdog import LoopWatchdog
 from sqlbuild.runner.node_session import RunningNode
 from sqlbuild.runner.node_work import begin_work
-from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Staged, WouldRun
+from sqlbuild.runner.outcomes import Cancelled, Outcome, Raised, Returned, Staged, WouldRun
 from sqlbuild.runner.providing import Providing
 from sqlbuild.runner.records import Records
 from sqlbuild.runner.rehearsal import Rehearsal
@@ -91,7 +91,6 @@ class NodeFlow:
         stuck: Callable[[], None],
         failed: Callable[[EngineError], None],
     ) -> None:
-        self._plan = plan
         self._order = order
         self._services = services
         self._bridge = bridge
@@ -99,7 +98,8 @@ class NodeFlow:
         self._ledger = ledger
         self._results = ledger.results
         self._stop_run, self._stuck, self._engine_failed = stop_run, stuck, failed
-        # Looked up once, as they are called for every node.
+        # Looked up once, as they are used for every node.
+        self._steps, self._attempts_before = plan.steps, order.attempts
         self._now, self._monotonic = services.clock.now, services.clock.monotonic
         self._publish, self._write_start = services.publish, services.journal.started
         self._stopped = False
@@ -139,6 +139,7 @@ class NodeFlow:
         self._turns = Turns(self._capacity, services.clock, self._grant)
         self._rehearsal = Rehearsal(plan, services.warehouse) if order.dry_run else None
         self._records = Records(plan, order.run_id, order.root, services.clock, services.logs, services.masker)
+        self._history = self._records.history
         self._workers = Workers(
             services.clock,
             begin=self._begin,
@@ -157,7 +158,10 @@ class NodeFlow:
         )
         self._time_limits = TimeLimits(alarms, services.clock, self._watchdog.stolen, order.grace)
         self._needs: dict[tuple[Lane, tuple[str, ...]], Need] = {}
+        self._began = 0.0
+        """On the monotonic clock; what waits for nothing is ready from then on."""
         self._ready_at: dict[NodeId, float] = {}
+        """Of the other nodes that wait for their first start."""
         self._running: dict[NodeId, Attempt] = {}
         self._staged: dict[NodeId, Attempt] = {}
         """Their first part has ended, their second one has not begun."""
@@ -177,7 +181,10 @@ class NodeFlow:
         self._bridge.open(tasks)
         if self._stopped:
             return
-        self._apply(self._scheduler.begin())
+        self._began = self._monotonic()
+        for command in self._scheduler.begin():
+            self._enqueue(command.node)
+        self._grant()
         self._check_idle()
         self._watchdog.start()
         try:
@@ -255,45 +262,46 @@ class NodeFlow:
     def settle(self) -> None:
         """Of a stopped run: everything that did not end, ends here."""
         settle_staged(self._staged, self._gates, self._records, self._ledger, self._monotonic)
-        settle_retried(self._order.attempts, self._records, self._ledger)
+        settle_retried(self._attempts_before, self._records, self._ledger)
         for command in self._scheduler.settle_rest([*self._never_begun, *self._capacity.drain()]):
             assert isinstance(command, Settle)
             if command.node not in self._results:
                 self._ledger.record(self._records.of_node(command.node, command.status))
 
     def _check_idle(self) -> None:
-        if len(self._results) == len(self._plan.steps):
+        if len(self._results) == len(self._steps):
             self._idle.set()
         elif self._overdue and not self._can_go_on():
             # What has not started yet waits for slots that a node will not give back.
             self._stuck()
 
     def _can_go_on(self) -> bool:
-        waits_to_be_retried = any(node not in self._results for node in self._records.history)
+        waits_to_be_retried = any(node not in self._results for node in self._history)
         return bool(self._running or self._workers.waiting or waits_to_be_retried)
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
     def _apply(self, commands: list[Command]) -> None:
-        now = self._monotonic() if commands else 0.0
-        for command in commands:
-            match command:
-                case Ready(node):
-                    self._enqueue(node, now)
-                case Promote(node):
-                    self._enqueue(node, now)
-                case Reject(node, because_of):
-                    gated = self._gates.of(node)
-                    assert gated is not None
-                    gated.rejected_by = because_of
-                    self._enqueue(node, now)
-                case Settle(node, status, because_of):
-                    self._ledger.record(self._records.of_node(node, status, because_of=because_of))
+        if commands:
+            now = self._monotonic()
+            for command in commands:
+                match command:
+                    case Ready(node):
+                        self._ready_at[node] = now
+                        self._enqueue(node)
+                    case Promote(node):
+                        self._enqueue(node)
+                    case Reject(node, because_of):
+                        gated = self._gates.of(node)
+                        assert gated is not None
+                        gated.rejected_by = because_of
+                        self._enqueue(node)
+                    case Settle(node, status, because_of):
+                        self._ledger.record(self._records.of_node(node, status, because_of=because_of))
         self._grant()
 
-    def _enqueue(self, node: NodeId, now: float) -> None:
-        step = self._plan.steps[node]
-        self._ready_at[node] = now
+    def _enqueue(self, node: NodeId) -> None:
+        step = self._steps[node]
         shape = lane_of(step.node), limits_of(step.node).pools
         need = self._needs.get(shape)
         if need is None:
@@ -314,32 +322,32 @@ class NodeFlow:
 
     def _start(self, node: NodeId, need: Need) -> None:
         gated = self._gates.of(node)
-        staged = self._staged.get(node) if gated is not None else None
-        if gated is not None and staged is not None:
-            self._go_on(gated, staged)
+        if gated is not None and node in self._staged:
+            self._go_on(gated, self._staged[node])
             return
-        step = self._plan.steps[node]
-        history = self._records.history.get(node)
-        number = len(history.errors) + 1 if history is not None else 1
-        if self._order.attempts:
-            number += self._order.attempts.get(node, 0)
-        is_python = step.node.kind in PYTHON_KINDS
-        session = RunningNode(self._environment, step.node, number) if is_python else None
-        attempt = Attempt(step, step.node, number, need, session)
+        step = self._steps[node]
+        compiled = step.node
+        history = self._history.get(node) if self._history else None
+        number = 1 if history is None else len(history.errors) + 1
+        if self._attempts_before:
+            number += self._attempts_before.get(node, 0)
+        if compiled.kind in PYTHON_KINDS:
+            attempt = Attempt(step, compiled, number, need, RunningNode(self._environment, compiled, number))
+        else:
+            attempt = Attempt(step, compiled, number, need, None)
+            attempt.give_way = functools.partial(self._turns.give_way, attempt)
         if history is not None:
             attempt.history = history
         if gated is not None:
             attempt.gated = gated
-        if not is_python:
-            attempt.give_way = functools.partial(self._turns.give_way, attempt)
         if self._stopped:
             self._never_began(attempt)
         elif need[0] == _THREADS:
             if self._begin(attempt):
                 work: Callable[[], Outcome]
-                if self._rehearsal is not None and not self._rehearsal.calls(step.node):
+                if self._rehearsal is not None and not self._rehearsal.calls(compiled):
                     work = functools.partial(WouldRun, step.why)
-                elif is_isolated(step.node):
+                elif is_isolated(compiled):
                     work = functools.partial(self._isolation.run, attempt)
                 else:
                     work = functools.partial(run_sync, attempt, self._order.max_payload_bytes)
@@ -369,7 +377,8 @@ class NodeFlow:
             return True
         at = attempt.started_at = self._now()
         attempt.started = self._monotonic()
-        attempt.waited = attempt.started - self._ready_at[node.id] if history is None else history.waited
+        ready_at = self._ready_at.pop(node.id, self._began)
+        attempt.waited = attempt.started - ready_at if history is None else history.waited
         try:
             self._write_start(node.id, attempt.number, at)
         except EngineError as error:
@@ -453,16 +462,26 @@ class NodeFlow:
         failpoint("node.returned")
         if attempt.blocks is not None and self._order.strict_async:
             outcome = judged(attempt, outcome)
-        node, session = attempt.node, attempt.session
+        id, session = attempt.node.id, attempt.session
         work = None
         if session is not None:
             session.over = True
             work = session.begun_work
-        self._running.pop(node.id, None)
+        self._running.pop(id, None)
         if work is None:
             self._capacity.give_back(attempt.held)
         else:
             work.end(self._capacity, attempt.need)
+        if isinstance(outcome, Returned):
+            # As nearly all are.
+            self._end(self._records.of_outcome(attempt, outcome))
+        else:
+            self._ended_otherwise(attempt, outcome)
+        if id in self._results:
+            self._node_work.checkpoints.forget(id)
+        self._check_idle()
+
+    def _ended_otherwise(self, attempt: Attempt, outcome: Outcome) -> None:
         match outcome:
             case Staged():
                 self._wait_for_gates(attempt, outcome)
@@ -472,9 +491,6 @@ class NodeFlow:
                 self._failed(attempt, error)
             case _:
                 self._end(self._records.of_outcome(attempt, outcome))
-        if node.id in self._results:
-            self._node_work.checkpoints.forget(node.id)
-        self._check_idle()
 
     def _wait_for_gates(self, attempt: Attempt, staged: Staged) -> None:
         node = attempt.node
@@ -511,7 +527,7 @@ class NodeFlow:
         self._grant()
 
     def _try_again(self, node: NodeId) -> None:
-        self._enqueue(node, self._monotonic())
+        self._enqueue(node)
         self._grant()
         self._check_idle()
 

@@ -384,7 +384,7 @@ class RunningNode:
         """Whether there is something that `close` has to do."""
         return (
             self._connection is not None
-            or self.has_open_load
+            or (self._load is not None and self._load.is_open)
             or (self._work is not None and self._work.must_be_closed)
             or (self._exports is not None and self._exports.must_be_closed)
         )

@@ -52,12 +52,11 @@ class Records:
 
     def of_attempt(self, attempt: Attempt, status: Status, **facts: object) -> NodeResult:
         """How a node ended with an attempt that did begin."""
-        step = attempt.step
-        node = step.node
+        step, node = attempt.step, attempt.node
         result = NodeResult(self._run_id, node.id, node.kind, node.name, status, attempt.number)
         result.started_at = attempt.started_at
         result.finished_at = self._now()
-        result.duration = max(0.0, self._monotonic() - attempt.started)
+        result.duration = self._monotonic() - attempt.started
         result.waited = attempt.waited
         result.fingerprint = step.fingerprint_to_store()
         if attempt.history is not None:

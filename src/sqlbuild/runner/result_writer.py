@@ -17,8 +17,10 @@ MOST_BATCH_SECONDS = 0.5
 SHARE_OF_WRITING = 0.05
 """Batches get so old that writing them takes at most this share of the time: one of few rows costs nearly as much as one
 of many, and the threads of the warehouse take the time from the nodes."""
-BATCH_ROWS = 2_000
-"""Bounds the memory of one insert: 5,000 take 9 MB more."""
+FULL_ROWS = 1_500
+"""So many are written however young they are."""
+BATCH_ROWS = 3_000
+"""Those that came meanwhile are written with them. Bounds the memory of one insert: 3,000 more take 9 MB."""
 MOST_TEXTS = 10_000
 """So many records wait as texts, of half a kilobyte. Where the warehouse is slower than nodes end, further ones are made
 again when their turn comes."""
@@ -55,7 +57,7 @@ class ResultWriter:
         waiting += 1
         if waiting == 1:
             self._wake.set()
-        elif waiting == BATCH_ROWS:
+        elif waiting == FULL_ROWS:
             self._full.set()
 
     async def run(self) -> None:

@@ -115,7 +115,7 @@ class Scheduler:
         """How many nodes have neither been told ready nor settled."""
         return len(self._roots) + len(self._waiting)
 
-    def begin(self) -> list[Command]:
+    def begin(self) -> list[Ready]:
         roots, self._roots = self._roots, []
         return [Ready(node) for node in roots]
 

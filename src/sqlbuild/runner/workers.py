@@ -91,15 +91,16 @@ class Workers:
         """Await one node after the other. While a node waits, the standby takes the next one."""
         self._standby = False
         own_task = OwnTask()
+        guards_scopes = own_task.guards_scopes
         slice_ends = self._clock.monotonic() + SLICE_SECONDS
         while self._waiting and not self._stopped:
             attempt = self._waiting.popleft()
-            if self._waiting:
+            if self._waiting and not self._standby:
                 self._need_worker()
             if not self._begin(attempt):
                 break
             self._turns = turn = self._turns + 1
-            outcome = await self._call(attempt, own_task.guards_scopes)
+            outcome = await self._call(attempt, guards_scopes)
             others_ran = self._turns != turn
             self._turns += 1
             if isinstance(outcome, Cancelled):

@@ -25,6 +25,28 @@ def test_the_highest_priority_starts_first_and_equals_in_order_of_arrival():
     assert names(capacity) == ["d", "b", "a"]
 
 
+@given(st.lists(st.none() | st.integers(0, 3)), st.sets(st.sampled_from("AB")))
+def test_in_whatever_order_nodes_come_and_start_the_best_of_those_that_wait_is_next(steps, pools):
+    """A step is a node of that priority that comes, or None where the one that runs ends."""
+    capacity = Capacity({"concurrency": 1, "pool:A": 1, "pool:B": 1})
+    need = need_of(Lane.CONCURRENCY, tuple(pools))
+    waiting, running = [], []
+    for number, priority in enumerate([*steps, *[None] * len(steps)]):
+        if priority is not None:
+            capacity.add(f"task:n{number}", need, priority)
+            waiting.append((-priority, number))
+        elif running:
+            capacity.give_back(running.pop())
+        nodes, _ = capacity.grant()
+        for node, held in nodes:
+            first = min(waiting)
+            waiting.remove(first)
+            assert node == f"task:n{first[1]}"
+            running.append(held)
+        assert bool(running) >= bool(waiting)
+    assert not waiting
+
+
 def test_a_full_pool_delays_nobody_who_does_not_need_it():
     capacity = make(concurrency=3, crm=1)
     for node, need, priority in (("a", CRM, 9), ("b", CRM, 8), ("c", ASYNC, 1)):
