@@ -14,7 +14,19 @@ import anyio
 from sqlbuild.authoring.loader_contexts import context_for
 from sqlbuild.domain.graph import Node
 from sqlbuild.domain.ids import PYTHON_KINDS
-from sqlbuild.domain.nodes import Audit, Function, Model, PythonFunction, PythonNode, Seed, UnitTest
+from sqlbuild.domain.nodes import (
+    Asset,
+    Audit,
+    Check,
+    Function,
+    Loader,
+    Model,
+    PythonFunction,
+    PythonNode,
+    Seed,
+    Task,
+    UnitTest,
+)
 from sqlbuild.domain.plans import Step
 from sqlbuild.domain.results import ErrorFacts, NodeResult
 from sqlbuild.errors import LoopBlocked, NodeError, NodeTimeout, ProviderError, SqlbuildError, WarehouseError
@@ -109,13 +121,16 @@ class Attempt:
         return self.seconds_waited + (0.0 if self.waits_since is None else now - self.waits_since)
 
 
+_PYTHON_NODE = (Task, Asset, Loader, Check)
+"""`PythonNode`, which takes twice as long to ask for."""
+
 LimitOf = Callable[[Attempt, float], contextlib.AbstractContextManager[object]]
 """Makes the scope that ends an attempt after so many seconds."""
 
 
 def lane_of(node: Node) -> Lane:
     declaration = node.declaration
-    if isinstance(declaration, PythonNode):
+    if isinstance(declaration, _PYTHON_NODE):
         return Lane.CONCURRENCY if declaration.declared.is_async else Lane.THREADS
     return Lane.CONNECTIONS
 
@@ -123,7 +138,7 @@ def lane_of(node: Node) -> Lane:
 def limits_of(node: Node) -> PythonFunction | Model | Seed | Function | UnitTest | Audit:
     """Where the node's retry policy, time limit and pools are declared."""
     declaration = node.declaration
-    if isinstance(declaration, PythonNode):
+    if isinstance(declaration, _PYTHON_NODE):
         return declaration.declared
     assert isinstance(declaration, Model | Seed | Function | UnitTest | Audit)
     return declaration

@@ -23,13 +23,13 @@ from sqlbuild.domain.results import RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.state.kept_write import kept_write
-from sqlbuild.state.node_result_json import dumps
+from sqlbuild.state.node_result_json import dumps, dumps_bytes
 from sqlbuild.state.run_journal import VERSION, Entry, RunJournal, fold_entries
 
 FILE_NAME = "journal.jsonl"
 
 _BODY_STARTS = len('{"crc":"00000000",')
-_FINISHED = '{"finished":'
+_FINISHED = b'{"finished":'
 _ENDED = b'"ended":'
 _OF_NODES = (b'"started":', b'"finished":', b'"failed":', b'"checkpoints":')
 _MAX_END_BYTES = 4_096
@@ -104,7 +104,8 @@ class FileJournal:
         self._append(dumps({"replayed": run_id, "at": time.time()}), "that it was replayed")
 
     def started(self, node: NodeId, attempt: int, at: float) -> None:
-        self._append(dumps({"started": node, "attempt": attempt, "at": at}), f"the start of {node}")
+        # As many as nodes: without the steps between, and the message only if it is needed.
+        self._write(_line(dumps_bytes({"started": node, "attempt": attempt, "at": at})), "the start of ", node)
 
     def attempt_failed(self, node: NodeId, attempt: int, at: float, error: str) -> None:
         entry = {"failed": node, "attempt": attempt, "at": at, "error": error}
@@ -126,7 +127,7 @@ class FileJournal:
             self._append(dumps(entry), f"checkpoints of {node}")
 
     def finished(self, record: str, *, at_once: bool = True) -> None:
-        self._held.append(_line(f"{_FINISHED}{record}}}"))
+        self._held.append(_line(b"%b%b}" % (_FINISHED, record.encode())))
         if at_once:
             self.write_out()
 
@@ -153,24 +154,27 @@ class FileJournal:
             os.close(file)
 
     def _append(self, body: str, step: str) -> None:
-        self._write(_line(body), step)
+        self._write(_line(body.encode()), step)
 
-    def _write(self, line: bytes, step: str) -> None:
+    def _write(self, line: bytes, step: str, node: str = "") -> None:
         """After what was held back."""
         file, held = self._file, self._held
         if file is None:
-            raise EngineError(f"the run journal {self.path} is closed; {step} was not written")
+            raise EngineError(f"the run journal {self.path} is closed; {step}{node} was not written")
         if held:
             self._held = []
             line = b"".join((*held, line))
+        size = len(line)
         try:
-            _write_whole(file, line)
+            written = kept_write(file, line)
+            if written < size:
+                _refuse_part(written, size)
             if self._fsync:
                 os.fsync(file)
         except OSError as error:
             self._cut_back()
-            raise _not_written(self.path, step, error) from error
-        self._size += len(line)
+            raise _not_written(self.path, f"{step}{node}", error) from error
+        self._size += size
         if held:
             failpoint("node.recorded")
 
@@ -263,9 +267,8 @@ def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
         offset = end
 
 
-def _line(body: str) -> bytes:
-    encoded = body.encode()
-    return b'{"crc":"%08x",%s\n' % (zlib.crc32(encoded), encoded[1:])
+def _line(body: bytes) -> bytes:
+    return b'{"crc":"%08x",%b\n' % (zlib.crc32(body), body[1:])
 
 
 def _checksum(body: bytes) -> bytes:
@@ -305,10 +308,8 @@ def _entry(path: str, offset: int, line: bytes) -> tuple[Entry, str | None]:
     return entry, body[len(_FINISHED) : -1] if "finished" in entry else None
 
 
-def _write_whole(file: int, line: bytes) -> None:
-    written = kept_write(file, line)
-    if written < len(line):
-        raise OSError(f"only {written} of {len(line)} bytes were written")
+def _refuse_part(written: int, size: int) -> None:
+    raise OSError(f"only {written} of {size} bytes were written")
 
 
 def _not_read(path: str, error: OSError) -> EngineError:
