@@ -25,7 +25,7 @@ def dag(options: SharedOptions) -> int:
     graph = compiled.graph
     kinds = collections.Counter(str(node.kind) for node in graph.nodes.values())
     starts = [node.name for node in graph.nodes.values() if not node.depends_on]
-    ends = [node.name for node in graph.nodes.values() if not graph.downstream[node.id]]
+    ends = [node.name for node in graph.nodes.values() if not graph.directly_below(node.id)]
     edges = sum(len(node.depends_on) for node in graph.nodes.values())
     lines = [
         f"{compiled.project.settings.name}: {counted(len(graph.nodes), 'node')}, {counted(edges, 'edge')}",

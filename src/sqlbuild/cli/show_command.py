@@ -170,7 +170,7 @@ def _attempt_facts(declared: PythonFunction | Model | Seed | UnitTest | Audit) -
 
 
 def _graph_facts(node: Node, compiled: Compiled) -> list[tuple[str, str]]:
-    downstream = compiled.graph.downstream[node.id]
+    downstream = compiled.graph.directly_below(node.id)
     return [
         ("depends on", first_few(node.depends_on, 10) or "nothing"),
         ("read by", first_few(downstream, 10) or "nothing"),
@@ -257,7 +257,7 @@ def _document(report: NodeReport, compiled: Compiled) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "node": node_document(node),
-        "downstream": list(compiled.graph.downstream[node.id]),
+        "downstream": list(compiled.graph.directly_below(node.id)),
         "notes": list(node.notes),
         "not_tracked": list(_not_tracked(node, compiled)),
         "reason": report.reason,

@@ -107,9 +107,8 @@ def _graph(
             functions=[fingerprints[each] for each in upstream if kind_of(each) is NodeKind.FUNCTION],
         )
         fingerprints[node] = fingerprint
-        downstream[node] = []
         for each in upstream:
-            downstream[each].append(node)
+            downstream.setdefault(each, []).append(node)
         facts = project.code.get(node)
         made = _node(node, declaration, upstream, known or _UNKNOWN, fingerprint, resolved.by_name, facts, dialect)
         if test is not None:

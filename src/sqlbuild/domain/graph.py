@@ -171,6 +171,7 @@ class Graph:
 
     nodes: Mapping[NodeId, Node]
     downstream: Mapping[NodeId, tuple[NodeId, ...]]
+    """Of the nodes that something depends on."""
     audits: Mapping[NodeId, tuple[NodeId, ...]] = dataclasses.field(default_factory=dict)
     """Model, source or seed -> the audits that are attached to it."""
     warnings: tuple[Problem, ...] = ()
@@ -180,12 +181,15 @@ class Graph:
     def upstream(self, node: NodeId) -> tuple[NodeId, ...]:
         return self.nodes[node].depends_on
 
+    def directly_below(self, node: NodeId) -> tuple[NodeId, ...]:
+        return self.downstream.get(node, ())
+
     def ancestors(self, nodes: Iterable[NodeId], depth: int | None = None) -> set[NodeId]:
         """All upstreams of `nodes` up to `depth` steps away, without recursion; `nodes` themselves are not included."""
         return _reach(nodes, lambda node: self.nodes[node].depends_on, depth)
 
     def descendants(self, nodes: Iterable[NodeId], depth: int | None = None) -> set[NodeId]:
-        return _reach(nodes, lambda node: self.downstream[node], depth)
+        return _reach(nodes, self.directly_below, depth)
 
 
 def gates_among(graph: Graph, nodes: Container[NodeId]) -> dict[NodeId, NodeId]:

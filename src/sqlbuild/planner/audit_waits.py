@@ -20,7 +20,7 @@ def audit_waits(graph: Graph, nodes: Collection[NodeId]) -> Mapping[NodeId, tupl
         if not stopping:
             continue
         if not is_staged_whole(graph.nodes[target].declaration):
-            for reader in graph.downstream[target]:
+            for reader in graph.directly_below(target):
                 if reader in nodes and reader not in audits:
                     waits.setdefault(reader, {}).update(dict.fromkeys(stopping))
     for target, audits in graph.audits.items():

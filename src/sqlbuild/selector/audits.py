@@ -43,4 +43,4 @@ def target_of(node: Node) -> NodeId | None:
 
 
 def _is_read(graph: Graph, source: NodeId, nodes: AbstractSet[NodeId]) -> bool:
-    return any(reader in nodes and target_of(graph.nodes[reader]) != source for reader in graph.downstream[source])
+    return any(reader in nodes and target_of(graph.nodes[reader]) != source for reader in graph.directly_below(source))

@@ -63,7 +63,7 @@ def _node_steps(graph: Graph) -> tuple[_Step, _Step]:
         return [Edge(Point(near), point) for near in graph.nodes[point.node].depends_on]
 
     def downward(point: Point) -> list[Edge]:
-        return [Edge(point, Point(near)) for near in graph.downstream[point.node]]
+        return [Edge(point, Point(near)) for near in graph.directly_below(point.node)]
 
     return upward, downward
 

@@ -62,6 +62,8 @@ def test_a_small_project_becomes_a_graph(make: Any) -> None:
         "asset:dashboard",
     ]
     assert graph.downstream["source:raw_orders"] == ("model:stg_orders", "asset:dashboard")
+    assert graph.directly_below("source:raw_orders") == graph.downstream["source:raw_orders"]
+    assert (graph.directly_below("asset:dashboard"), "asset:dashboard" in graph.downstream) == ((), False)
     assert graph.descendants(["model:stg_orders"]) == {"model:fact_orders", "asset:orders_export", "asset:dashboard"}
     fact = graph.nodes["model:fact_orders"]
     assert fact.columns == (Column(name="order_id", type="INTEGER"), Column(name="total_cents", type="BIGINT"))
