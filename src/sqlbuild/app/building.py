@@ -19,7 +19,6 @@ from sqlbuild.app.export_places import export_places
 from sqlbuild.app.held_interrupts import HeldInterrupts, held_interrupts
 from sqlbuild.app.history_sources import TESTS_FOLDER
 from sqlbuild.app.leftovers import remove_leftovers, told_leftovers
-from sqlbuild.app.memory import give_freed_memory_back
 from sqlbuild.app.observed_sources import with_observed
 from sqlbuild.app.options import Compiled, RunOptions
 from sqlbuild.app.resuming import (
@@ -373,8 +372,6 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         order = order_of(compiled, run.options, run_id)
         if resume is not None:
             order = order_of_resumed(order, run.plan, resume)
-        if not run.options.embedded:
-            give_freed_memory_back()
         result = await execute_plan(run.plan, order, services)
     finally:
         logs.close()

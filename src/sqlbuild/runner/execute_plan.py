@@ -20,6 +20,7 @@ from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.runner.alarms import Alarms
 from sqlbuild.runner.capacity import pool_key
+from sqlbuild.runner.freed_memory import give_freed_memory_back
 from sqlbuild.runner.ledger import Ledger
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_flow import NodeFlow
@@ -33,6 +34,8 @@ from sqlbuild.runner.stop_signals import stop_signals
 async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> RunResult:
     """Run every step of `plan` and return how each ended. Raises EngineError if results cannot be kept."""
     stored = await results_from_outside(plan, order, services.store)
+    if order.handle_signals:
+        give_freed_memory_back()
     started_at = services.clock.now()
     execution = _Execution(plan, order, services, stored, started_at)
     services.publish(
@@ -152,6 +155,8 @@ class _Execution:
     async def _conclude(self) -> None:
         if self.services.logs is not None:
             self.services.logs.flush()
+        if self.order.handle_signals:
+            give_freed_memory_back()
         result = run_result(
             self.plan,
             self.ledger.results,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import ctypes
 from types import SimpleNamespace
 
-from sqlbuild.app.memory import give_freed_memory_back
+from sqlbuild.runner.freed_memory import give_freed_memory_back
 
 
 def test_it_is_asked_of_the_c_library_that_can_do_it(monkeypatch):
