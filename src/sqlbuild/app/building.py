@@ -30,6 +30,7 @@ from sqlbuild.app.resuming import (
     request_of,
 )
 from sqlbuild.app.run_folders import prune_runs
+from sqlbuild.app.run_needs import needs_of
 from sqlbuild.app.run_to_its_end import run_to_its_end
 from sqlbuild.app.source_freshness import news_in, observe_for, told_of
 from sqlbuild.app.target_access import Patience, TargetAccess
@@ -48,6 +49,7 @@ from sqlbuild.app.wiring import (
     make_staging,
     make_store,
     make_warehouse,
+    run_plan,
     write_junit,
 )
 from sqlbuild.artifacts.run_results_json import streamed_run_results
@@ -71,7 +73,6 @@ from sqlbuild.interfaces.state_store import Journal, StateStore
 from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.planner.build_plan import build_plan
 from sqlbuild.reporting.dispatcher import EventDispatcher
-from sqlbuild.runner.execute_plan import execute_plan
 from sqlbuild.runner.rates import Rate
 from sqlbuild.runner.run_order import RunOrder
 from sqlbuild.selector.select_nodes import select_nodes
@@ -349,18 +350,19 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
             finally:
                 leave_now(result.exit_code)
 
+        settings, needs = compiled.project.settings, needs_of(run.plan)
         services = make_services(
             warehouse=run.warehouse,
             store=run.store,
             journal=journal,
             publish=run.events.publish,
             logs=logs,
-            loading=make_loading(compiled.project.settings),
-            deltas=make_deltas(compiled.project.settings),
-            copying=make_copying(compiled.project.settings),
-            comparing=make_comparing(compiled.project.settings),
-            staging=make_staging(compiled.project.settings),
-            functions=make_functions(compiled.project.settings),
+            loading=make_loading(settings) if needs.loading else None,
+            deltas=make_deltas(settings) if needs.deltas else None,
+            copying=make_copying(settings) if needs.copying else None,
+            comparing=make_comparing(settings) if needs.comparing else None,
+            staging=make_staging(settings) if needs.staging else None,
+            functions=make_functions(settings) if needs.functions else None,
             leave_now=leave_now,
             abandon=abandon,
             stop_asked=stop_asked,
@@ -372,7 +374,7 @@ async def _run(run: _Prepared, stop_asked: Callable[[], Awaitable[object]]) -> R
         order = order_of(compiled, run.options, run_id)
         if resume is not None:
             order = order_of_resumed(order, run.plan, resume)
-        result = await execute_plan(run.plan, order, services)
+        result = await run_plan(run.plan, order, services)
     finally:
         logs.close()
         journal.close()

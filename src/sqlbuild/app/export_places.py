@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 from sqlbuild.domain.settings import Settings
-from sqlbuild.runner.exporting.folder_notes import FolderNotes
-from sqlbuild.runner.exporting.leftovers import NOTES_NAME
+from sqlbuild.runner.exporting.folder_notes import NOTES_NAME, FolderNotes
 from sqlbuild.runner.exporting.paths import ExportPlaces
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from sqlbuild.app.history_sources import is_alive
 from sqlbuild.app.live_runs import live_runs
-from sqlbuild.app.wiring import lock_is_of_schema
+from sqlbuild.app.wiring import lock_is_of_schema, remove_export_leftovers
 from sqlbuild.app.wording import counted, first_few
 from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.pattern import pattern
@@ -17,7 +17,6 @@ from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import WarehouseError
 from sqlbuild.failpoints import failpoint
 from sqlbuild.interfaces.warehouse import Warehouse
-from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 from sqlbuild.runner.staging import drop_staged, is_rebuild, run_of_staging
 from sqlbuild.state.journal import FILE_NAME, journal_has_ended, target_of_journal
 

@@ -17,10 +17,12 @@ from sqlbuild.domain.providers import ProviderDeclaration
 from sqlbuild.domain.results import RunResult
 from sqlbuild.domain.settings import Settings
 from sqlbuild.errors import EngineError, Problem, ProjectError
+from sqlbuild.runner.exporting.folder_notes import noted_runs
 
 if TYPE_CHECKING:
     from sqlbuild.app.target_access import Patience, TargetAccess
     from sqlbuild.domain.events import Event
+    from sqlbuild.domain.plans import Plan
     from sqlbuild.executors.process import ProcessLane
     from sqlbuild.interfaces.comparing import Comparing
     from sqlbuild.interfaces.exporting import Copying
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from sqlbuild.interfaces.state_store import Journal, StateStore
     from sqlbuild.interfaces.target_lock import TargetLock
     from sqlbuild.interfaces.warehouse import Warehouse
-    from sqlbuild.runner.run_order import RunServices
+    from sqlbuild.runner.run_order import RunOrder, RunServices
     from sqlbuild.state.statements import StateStatements
     from sqlbuild.state.stored_history import StoredHistory
 
@@ -232,12 +234,12 @@ def make_services(
     journal: Journal,
     publish: Callable[[Event], None],
     logs: NodeLogs,
-    loading: Loading,
-    deltas: Deltas,
-    copying: Copying,
-    comparing: Comparing,
-    staging: Staging,
-    functions: FunctionBuilding,
+    loading: Loading | None,
+    deltas: Deltas | None,
+    copying: Copying | None,
+    comparing: Comparing | None,
+    staging: Staging | None,
+    functions: FunctionBuilding | None,
     leave_now: Callable[[int], None],
     abandon: Callable[[RunResult], None],
     stop_asked: Callable[[], Awaitable[object]] | None = None,
@@ -274,6 +276,26 @@ def make_services(
         providers=providers,
         masker=masker,
     )
+
+
+async def run_plan(plan: Plan, order: RunOrder, services: RunServices) -> RunResult:
+    """Run every step of `plan`; for one that has none nothing is loaded that runs nodes. Raises EngineError."""
+    if not plan.steps:
+        from sqlbuild.runner.empty_run import record_empty_run
+
+        return await record_empty_run(plan, order, services)
+    from sqlbuild.runner.execute_plan import execute_plan
+
+    return await execute_plan(plan, order, services)
+
+
+def remove_export_leftovers(runs_folder: str, is_alive: Callable[[str], bool]) -> tuple[str, ...]:
+    """See `sqlbuild.runner.exporting.leftovers`, which is loaded if a run has noted that it exports something."""
+    if not any(noted_runs(runs_folder)):
+        return ()
+    from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
+
+    return remove_export_leftovers(runs_folder, is_alive)
 
 
 def make_providers(

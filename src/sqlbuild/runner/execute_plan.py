@@ -13,19 +13,18 @@ from collections.abc import Awaitable, Callable, Mapping
 import anyio
 from anyio.abc import TaskGroup
 
-from sqlbuild.domain.events import RunStarted, RunStopping, RunWarning
+from sqlbuild.domain.events import RunStopping, RunWarning
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.errors import EngineError
 from sqlbuild.runner.alarms import Alarms
-from sqlbuild.runner.capacity import pool_key
 from sqlbuild.runner.freed_memory import give_freed_memory_back
-from sqlbuild.runner.ledger import Ledger
+from sqlbuild.runner.ledger import Ledger, conclude_run
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_flow import NodeFlow
 from sqlbuild.runner.providing import make_providing
-from sqlbuild.runner.run_facts import CANCELLATION, run_result
+from sqlbuild.runner.run_facts import CANCELLATION, run_result, run_started
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.run_parts import results_from_outside
 from sqlbuild.runner.stop_signals import stop_signals
@@ -38,16 +37,7 @@ async def execute_plan(plan: Plan, order: RunOrder, services: RunServices) -> Ru
         give_freed_memory_back()
     started_at = services.clock.now()
     execution = _Execution(plan, order, services, stored, started_at)
-    services.publish(
-        RunStarted(
-            at=started_at,
-            run_id=order.run_id,
-            target=plan.target,
-            plan=plan,
-            lanes={**order.limits, **{pool_key(name): slots for name, slots in order.pools.items()}},
-            dry_run=order.dry_run,
-        )
-    )
+    services.publish(run_started(plan, order, started_at))
     async with anyio.create_task_group() as background:
         background.start_soon(execution.bridge.run)
         background.start_soon(execution.alarms.run)
@@ -168,7 +158,7 @@ class _Execution:
             left_running=tuple(self._nodes.left_running),
             dry_run=self.order.dry_run,
         )
-        await self.ledger.conclude(result)
+        await conclude_run(result, self.services)
         self.result = result
         self._nodes.conclude()
 

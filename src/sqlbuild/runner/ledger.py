@@ -62,15 +62,15 @@ class Ledger:
     async def flush(self) -> None:
         await self._writer.flush()
 
-    async def conclude(self, run: RunResult) -> None:
-        """The run's own record. Raises EngineError."""
-        services = self._services
-        try:
-            await services.store.append_run(run)
-        except WarehouseError as error:
-            raise EngineError(f"the run could not be written to the warehouse: {error}", help=error.help) from error
-        failpoint("run.stored")
-        # Last of all: a journal without an end says that something of the run may be missing in the warehouse.
-        services.journal.ended(run)
-        failpoint("run.ended")
-        services.publish(RunFinished(run.finished_at, run))
+
+async def conclude_run(run: RunResult, services: RunServices) -> None:
+    """The run's own record, after those of its nodes. Raises EngineError."""
+    try:
+        await services.store.append_run(run)
+    except WarehouseError as error:
+        raise EngineError(f"the run could not be written to the warehouse: {error}", help=error.help) from error
+    failpoint("run.stored")
+    # Last of all: a journal without an end says that something of the run may be missing in the warehouse.
+    services.journal.ended(run)
+    failpoint("run.ended")
+    services.publish(RunFinished(run.finished_at, run))

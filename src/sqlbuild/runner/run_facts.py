@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sqlbuild.domain.events import RunStarted
 from sqlbuild.domain.ids import NodeId
 from sqlbuild.domain.plans import Plan
 from sqlbuild.domain.results import FAILURES, NodeResult, RunResult
+from sqlbuild.runner.capacity import pool_key
+from sqlbuild.runner.run_order import RunOrder
 
 SIGNAL_EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 CANCELLATION = "cancellation"
 """What stops a run whose caller is cancelled, as with Ctrl-C."""
+
+
+def run_started(plan: Plan, order: RunOrder, at: float) -> RunStarted:
+    return RunStarted(
+        at=at,
+        run_id=order.run_id,
+        target=plan.target,
+        plan=plan,
+        lanes={**order.limits, **{pool_key(name): slots for name, slots in order.pools.items()}},
+        dry_run=order.dry_run,
+    )
 
 
 def exit_code_of(results: Iterable[NodeResult], stopped_by: str | None, code_left_running: bool) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 import anyio
@@ -113,6 +113,7 @@ def run_plan() -> Callable[..., Any]:
         clock: Clock | None = None,
         providers: Mapping[str, object] | None = None,
         masker: Masker | None = None,
+        carry_out: Callable[[Plan, RunOrder, RunServices], Awaitable[RunResult]] = execute_plan,
         **order: Any,
     ) -> Ran:
         events = [] if events is None else events
@@ -134,7 +135,7 @@ def run_plan() -> Callable[..., Any]:
             masker=masker,
         )
         try:
-            result = await execute_plan(
+            result = await carry_out(
                 plan_without(plan_of(functions), without),
                 RunOrder(
                     run_id=run_id,

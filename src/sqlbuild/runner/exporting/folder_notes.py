@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
+
+NOTES_NAME = "exports"
+"""The file in a run's folder that names the folders it has written to."""
 
 
 class FolderNotes:
@@ -38,3 +42,15 @@ def noted_folders(path: str) -> tuple[str, ...]:
             if isinstance(folder, str):
                 folders[folder] = None
     return tuple(folders)
+
+
+def noted_runs(runs_folder: str) -> Iterator[tuple[str, str]]:
+    """The runs in `target/runs` that have noted folders, by id, each with its file."""
+    try:
+        names = sorted(os.listdir(runs_folder))
+    except FileNotFoundError:
+        return
+    for name in names:
+        notes = os.path.join(runs_folder, name, NOTES_NAME)
+        if os.path.isfile(notes):
+            yield name, notes

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from sqlbuild.runner.exporting.folder_notes import noted_folders
+from sqlbuild.runner.exporting.folder_notes import noted_folders, noted_runs
 from sqlbuild.runner.exporting.partitions import current_generation, run_of_generation
 from sqlbuild.runner.exporting.working_files import remove, run_of_working_name
-
-NOTES_NAME = "exports"
-"""The file in a run's folder that names the folders it has written to."""
 
 
 def remove_export_leftovers(runs_folder: str, is_alive: Callable[[str], bool]) -> tuple[str, ...]:
@@ -21,7 +18,7 @@ def remove_export_leftovers(runs_folder: str, is_alive: Callable[[str], bool]) -
     removed is tried again the next time.
     """
     removed: list[str] = []
-    for run_id, notes in _noted_runs(runs_folder):
+    for run_id, notes in noted_runs(runs_folder):
         if is_alive(run_id):
             continue
         failed = False
@@ -34,17 +31,6 @@ def remove_export_leftovers(runs_folder: str, is_alive: Callable[[str], bool]) -
         if not failed:
             remove(notes)
     return tuple(removed)
-
-
-def _noted_runs(runs_folder: str) -> Iterator[tuple[str, str]]:
-    try:
-        names = sorted(os.listdir(runs_folder))
-    except FileNotFoundError:
-        return
-    for name in names:
-        notes = os.path.join(runs_folder, name, NOTES_NAME)
-        if os.path.isfile(notes):
-            yield name, notes
 
 
 def _leftovers_of(run_id: str, notes: str) -> Iterator[str]:

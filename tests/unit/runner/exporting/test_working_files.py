@@ -11,8 +11,8 @@ import pytest
 
 from sqlbuild.domain.exports import ExportFormat
 from sqlbuild.errors import ExportError
-from sqlbuild.runner.exporting.folder_notes import FolderNotes, noted_folders
-from sqlbuild.runner.exporting.leftovers import NOTES_NAME, remove_export_leftovers
+from sqlbuild.runner.exporting.folder_notes import NOTES_NAME, FolderNotes, noted_folders
+from sqlbuild.runner.exporting.leftovers import remove_export_leftovers
 from sqlbuild.runner.exporting.partitions import run_of_generation
 from sqlbuild.runner.exporting.working_files import (
     CHUNK_BYTES,
