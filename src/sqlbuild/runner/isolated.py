@@ -1,4 +1,4 @@
-"""Nodes with `isolate="process"`, seen from the run: a thread of the lane orders a worker and answers what it asks."""
+"""A node with `isolate="process"`, seen from the run: a thread of the lane orders a worker and answers what it asks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import functools
 import inspect
 import itertools
 import operator
-import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +21,7 @@ from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.nodes import Loader, PythonNode
 from sqlbuild.errors import NodeCancelled, NodeError, WorkerLost
 from sqlbuild.interfaces.loading import RowBatch
-from sqlbuild.interfaces.process_executor import Ending, ProcessExecutor, WorkerDied, WorkerEnded, WorkerKilled
+from sqlbuild.interfaces.process_executor import Ending, WorkerDied, WorkerEnded, WorkerKilled
 from sqlbuild.interfaces.warehouse import Extent, OpenResult
 from sqlbuild.retries import RetryAfter
 from sqlbuild.runner.attempts import Attempt, too_late
@@ -42,10 +41,6 @@ from sqlbuild.runner.remote_words import (
     plain_facts,
 )
 
-CLOSE_SECONDS = 5.0
-"""For idle workers to close what their nodes share and to end, when a run is over."""
-_LOOK_SECONDS = 0.005
-
 _WORK = ("take_pools", "checkpoints", "keep")
 _LOADING = ("destination", "cursor_value", "upstream", "highest", "start", "apply", "has_table")
 _EXPORTS = ("copy", "begin", "finish")
@@ -61,92 +56,6 @@ _TOLD = frozenset({"log", "progress", "work.leave_pools", "exports.discard"})
 Reply = Callable[[tuple[Any, ...]], None]
 
 
-class Isolation:
-    """The worker processes of one run, made when the first node needs one. `helpers` are threads for each `ctx.map`."""
-
-    def __init__(
-        self,
-        make: Callable[[], ProcessExecutor] | None,
-        bridge: LoopBridge,
-        graph: Graph,
-        warn: Callable[[str], None],
-        *,
-        max_bytes: int,
-        helpers: int,
-        masker: Masker | None = None,
-    ) -> None:
-        self._masker = masker
-        self._make = make
-        self._warn = warn
-        self._making = threading.Lock()
-        self._processes: ProcessExecutor | None = None
-        self._stopped = False
-        self._bridge = bridge
-        self._graph = graph
-        self._max_bytes = max_bytes
-        self._helpers = helpers
-
-    def run(self, attempt: Attempt) -> Outcome:
-        """On a worker thread: have a worker process call a `def` node. Never raises."""
-        conversation = _AttemptElsewhere(
-            attempt,
-            self._bridge,
-            self._graph,
-            self._warn,
-            max_bytes=self._max_bytes,
-            helpers=self._helpers,
-            masker=self._masker,
-        )
-        try:
-            processes = self._made()
-            if processes is None:
-                return Cancelled(NodeCancelled())
-            ending = processes.run(conversation)
-        except OSError as error:
-            return Raised(WorkerLost(f"no worker process can be started: {error}"))
-        finally:
-            conversation.closing()
-            conversation.finish_output()
-        return conversation.outcome_of(ending)
-
-    def _made(self) -> ProcessExecutor | None:
-        with self._making:
-            if self._processes is None and not self._stopped:
-                if self._make is None:
-                    raise OSError("this run has none")
-                self._processes = self._make()
-            return self._processes
-
-    def stop(self) -> None:
-        """What runs in worker processes is killed, and what comes later is cancelled."""
-        with self._making:
-            self._stopped = True
-        if self._processes is not None:
-            self._processes.stop()
-
-    def kill(self) -> None:
-        """At once and from anywhere: the process is about to end."""
-        if self._processes is not None:
-            self._processes.kill()
-
-    async def end(self) -> None:
-        """When it returns no worker is left; one that does not end by itself is killed."""
-        processes = self._processes
-        if processes is None:
-            return
-        processes.close()
-        with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(CLOSE_SECONDS):
-                # Other processes have no event to wait for.
-                while processes.alive:  # noqa: ASYNC110
-                    await anyio.sleep(_LOOK_SECONDS)
-            processes.kill()
-        for message in processes.last_words():
-            match message:
-                case ("tell", "warn", (text,)):
-                    self._warn(text)
-
-
 def _settings_of(declaration: PythonNode) -> Mapping[str, Any]:
     """A managed source's file says how its loader loads; the worker only sees what the decorator says."""
     if not isinstance(declaration, Loader):
@@ -158,7 +67,7 @@ def _settings_of(declaration: PythonNode) -> Mapping[str, Any]:
     }
 
 
-class _AttemptElsewhere:
+class AttemptElsewhere:
     """The talk with the worker that runs one attempt; `interfaces.process_executor.Conversation`."""
 
     def __init__(

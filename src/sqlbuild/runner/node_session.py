@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -22,9 +22,8 @@ from sqlbuild.interfaces.node_session import NodeFacts
 from sqlbuild.interfaces.state_store import StateStore
 from sqlbuild.interfaces.warehouse import BuildOrder, Connection, Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
+from sqlbuild.runner import exporting
 from sqlbuild.runner.error_facts import text_of
-from sqlbuild.runner.exporting.node_exports import ExportServices, NodeExports
-from sqlbuild.runner.exporting.record import ExportRecord
 from sqlbuild.runner.loop_bridge import LoopBridge
 from sqlbuild.runner.node_load import NodeLoad
 from sqlbuild.runner.node_work import WorkOfNode, WorkServices
@@ -33,6 +32,10 @@ from sqlbuild.runner.reading_sql import refuse_writing
 from sqlbuild.runner.run_order import RunOrder, RunServices
 from sqlbuild.runner.upstream_results import as_upstream_result, last_upstream_results
 from sqlbuild.sql.rendering import quote_relation, render_source_expression
+
+if TYPE_CHECKING:
+    from sqlbuild.runner.exporting.node_exports import ExportServices, NodeExports
+    from sqlbuild.runner.exporting.record import ExportRecord
 
 T = TypeVar("T")
 
@@ -83,7 +86,7 @@ def make_exporting(order: RunOrder, services: RunServices) -> ExportServices | N
     """None for a run whose nodes may not write files."""
     if order.exports is None or services.copying is None:
         return None
-    return ExportServices(
+    return exporting.node_exports.ExportServices(
         places=order.exports,
         copying=services.copying,
         store=services.store,
@@ -175,7 +178,7 @@ class RunningNode:
                 help="in a test give run_node(..., exports=tmp_path)",
             )
         with self._environment.work.lock:
-            self._exports = self._exports or NodeExports(
+            self._exports = self._exports or exporting.node_exports.NodeExports(
                 services, self._node, self.attempt, self, hold=self._hold, release=self._release
             )
         return self._exports

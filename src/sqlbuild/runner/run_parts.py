@@ -17,7 +17,7 @@ from sqlbuild.runner.capacity import Capacity, Lane, Waiter, pool_key
 from sqlbuild.runner.checkpoints import RunCheckpoints
 from sqlbuild.runner.connection_slots import ConnectionSlots
 from sqlbuild.runner.gates import Gates
-from sqlbuild.runner.isolated import Isolation
+from sqlbuild.runner.isolation import Isolation
 from sqlbuild.runner.kinds.audit import AuditRunner
 from sqlbuild.runner.kinds.sql_model import BuildsToCome, ModelBuilder
 from sqlbuild.runner.kinds.sql_node import SqlNodes

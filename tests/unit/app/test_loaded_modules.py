@@ -16,7 +16,16 @@ assert main(["build", "--quiet", *sys.argv[1:]]) == 0
 print(*sys.modules)
 """
 OF_SOME_RUNS = {
+    "pickle",
     "sqlbuild.runner.exporting.leftovers",
+    "sqlbuild.runner.exporting.node_exports",
+    "sqlbuild.runner.exporting.partitions",
+    "sqlbuild.runner.isolated",
+    "sqlbuild.runner.kinds.incremental_model",
+    "sqlbuild.runner.kinds.loader",
+    "sqlbuild.runner.kinds.seed",
+    "sqlbuild.runner.kinds.sql_function",
+    "sqlbuild.runner.kinds.unit_test",
     "sqlbuild.warehouses.duckdb_comparing",
     "sqlbuild.warehouses.duckdb_copying",
     "sqlbuild.warehouses.duckdb_deltas",
@@ -24,7 +33,7 @@ OF_SOME_RUNS = {
     "sqlbuild.warehouses.duckdb_loading",
     "sqlbuild.warehouses.duckdb_staging",
 }
-OF_RUNS_WITH_NODES = {"sqlbuild.runner.execute_plan", "sqlbuild.runner.node_flow", "sqlbuild.runner.attempts", "pickle"}
+OF_RUNS_WITH_NODES = {"sqlbuild.runner.execute_plan", "sqlbuild.runner.node_flow", "sqlbuild.runner.attempts"}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sqlbuild.domain.events import NodeLogged, NodeProgress
 from sqlbuild.domain.graph import Node
@@ -14,18 +15,18 @@ from sqlbuild.domain.nodes import Function, Materialization, Model, Seed, UnitTe
 from sqlbuild.domain.plans import Plan
 from sqlbuild.errors import WarehouseError
 from sqlbuild.interfaces.warehouse import PLAIN_BUILD, BuildOrder, CommitMarker, Connection, Warehouse
+from sqlbuild.runner import kinds
 from sqlbuild.runner.checkpoints import RunCheckpoints
 from sqlbuild.runner.kinds.contract import check_contract
-from sqlbuild.runner.kinds.incremental_model import SCOPE, Growth, GrowthServices, goes_on, nobody_looks
 from sqlbuild.runner.kinds.model_hooks import ModelHooks
-from sqlbuild.runner.kinds.seed import load_seed
-from sqlbuild.runner.kinds.sql_function import build_function
 from sqlbuild.runner.kinds.sql_place import placed
 from sqlbuild.runner.kinds.staged_model import StagedModel, marker_of
-from sqlbuild.runner.kinds.unit_test import run_unit_test
 from sqlbuild.runner.node_session import NodeEnvironment
 from sqlbuild.runner.outcomes import Outcome, Returned
 from sqlbuild.runner.run_order import RunOrder, RunServices
+
+if TYPE_CHECKING:
+    from sqlbuild.runner.kinds.incremental_model import Growth
 
 GiveWay = Callable[[], Awaitable[None]]
 Look = Callable[[Node, Connection, Relation, bool], Awaitable[None]]
@@ -61,17 +62,17 @@ class ModelBuilder:
     async def build(self, node: Node, attempt: int, give_way: GiveWay | None = None) -> Outcome:
         """`give_way` lets others have the node's slot for a while. Raises WarehouseError, of a seed SeedError too."""
         if isinstance(node.declaration, Function):
-            return await build_function(node, node.declaration, self._services)
+            return await kinds.sql_function.build_function(node, node.declaration, self._services)
         model = node.declaration
         if isinstance(model, Seed):
             how = BuildOrder(is_built_later=self._is_built_later, tell=functools.partial(self._tell, node, attempt))
             loading = self._services.loading
             assert loading is not None
-            return await load_seed(node, self._services.warehouse, loading, self._order, attempt, how)
+            return await kinds.seed.load_seed(node, self._services.warehouse, loading, self._order, attempt, how)
         if isinstance(model, UnitTest):
             comparing = self._services.comparing
             assert comparing is not None
-            return await run_unit_test(
+            return await kinds.unit_test.run_unit_test(
                 node, self._services.warehouse, comparing, self._order.max_payload_bytes, self._plan.graph.nodes
             )
         assert isinstance(model, Model)
@@ -89,26 +90,28 @@ class ModelBuilder:
         return await build_model(node, self._services.warehouse, self._order, attempt, order, environment, growth)
 
     def _growth(self, node: Node, attempt: int, order: BuildOrder, give_way: GiveWay | None) -> Growth:
-        services = self._services
+        growing, services = kinds.incremental_model, self._services
         assert services.deltas is not None
         assert services.staging is not None
         checkpoints = self._checkpoints
-        growing = GrowthServices(
+        with_these = growing.GrowthServices(
             deltas=services.deltas,
             staging=services.staging,
             run_id=self._order.run_id,
             commits=self._order.commits,
-            kept={} if checkpoints is None else dict(checkpoints.of_node(node.id, SCOPE)),
+            kept={} if checkpoints is None else dict(checkpoints.of_node(node.id, growing.SCOPE)),
             keep=functools.partial(self._keep, node, attempt),
             progress=functools.partial(self._progress, node),
-            give_way=give_way or goes_on,
-            look=nobody_looks if self._look is None else functools.partial(self._look, node),
+            give_way=give_way or growing.goes_on,
+            look=growing.nobody_looks if self._look is None else functools.partial(self._look, node),
         )
-        return Growth(node, self._plan.steps[node.id].incremental or IncrementalBuild(), growing, attempt, order)
+        return growing.Growth(
+            node, self._plan.steps[node.id].incremental or IncrementalBuild(), with_these, attempt, order
+        )
 
     def _keep(self, node: Node, attempt: int, entries: Sequence[tuple[str, str]]) -> None:
         if self._checkpoints is not None:
-            self._checkpoints.keep(node, attempt, SCOPE, entries)
+            self._checkpoints.keep(node, attempt, kinds.incremental_model.SCOPE, entries)
 
     def _progress(self, node: Node, done: int, all_: int, what: str) -> None:
         self._services.publish(NodeProgress(self._services.clock.now(), node.id, done, all_, what))

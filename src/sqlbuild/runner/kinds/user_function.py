@@ -11,9 +11,9 @@ from sqlbuild.domain.nodes import Asset, Check, Loader, PythonNode, kind_of_decl
 from sqlbuild.domain.results import CheckResult, NodeValue, Skip
 from sqlbuild.errors import MissingAwait, NodeCancelled, NodeExited, NotReturned
 from sqlbuild.interfaces.node_session import NodeSession
+from sqlbuild.runner import kinds
 from sqlbuild.runner.kinds.calling import call_function
 from sqlbuild.runner.kinds.check import outcome_of_check
-from sqlbuild.runner.kinds.loader import load_async, load_sync
 from sqlbuild.runner.node_output import begin_output, end_output
 from sqlbuild.runner.outcomes import NOTHING_RETURNED, Cancelled, Outcome, Raised, Returned, SkippedItself
 from sqlbuild.runner.plain_json import plain_json_text
@@ -54,7 +54,7 @@ def exited(error: BaseException) -> BaseException:
 def call_sync(node: PythonNode, context: object, session: CalledSession, max_bytes: int) -> Outcome:
     """On a worker thread."""
     if type(node) is Loader:
-        return load_sync(node, context, session, max_bytes, outcome_of)
+        return kinds.loader.load_sync(node, context, session, max_bytes, outcome_of)
     token = begin_output(session.log)
     try:
         value = call_function(node, context, session)
@@ -67,7 +67,7 @@ async def call_async(node: PythonNode, context: object, session: CalledSession, 
     """On the event loop."""
     try:
         if type(node) is Loader:
-            return await load_async(node, context, session, max_bytes, outcome_of)
+            return await kinds.loader.load_async(node, context, session, max_bytes, outcome_of)
         token = begin_output(session.log)
         try:
             value = await call_function(node, context, session)
