@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlbuild.domain.record import record
 from sqlbuild.domain.results import UpstreamResult
-from sqlbuild.interfaces.exporting import ExportSession
-from sqlbuild.interfaces.loading import LoadSession
-from sqlbuild.interfaces.node_work import NodeWork
 from sqlbuild.interfaces.warehouse import Extent, OpenResult, Parameters
 from sqlbuild.refs import Reference
+
+if TYPE_CHECKING:
+    from sqlbuild.interfaces.exporting import ExportSession
+    from sqlbuild.interfaces.loading import LoadSession
+    from sqlbuild.interfaces.node_work import NodeWork
 
 T = TypeVar("T")
 

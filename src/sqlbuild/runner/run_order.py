@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sqlbuild.domain.events import Event
 from sqlbuild.domain.ids import NodeId, Relation
@@ -11,22 +12,24 @@ from sqlbuild.domain.masking import Masker
 from sqlbuild.domain.record import record
 from sqlbuild.domain.results import NodeResult, RunResult
 from sqlbuild.errors import EngineError
-from sqlbuild.interfaces.clock import Clock
-from sqlbuild.interfaces.comparing import Comparing
-from sqlbuild.interfaces.executor import Executor
-from sqlbuild.interfaces.exporting import Copying
-from sqlbuild.interfaces.functions import FunctionBuilding
-from sqlbuild.interfaces.incremental import Deltas
-from sqlbuild.interfaces.loading import Loading
-from sqlbuild.interfaces.node_logs import NodeLogs
-from sqlbuild.interfaces.process_executor import ProcessExecutor
-from sqlbuild.interfaces.providers import ProviderSet
-from sqlbuild.interfaces.staging import Staging
-from sqlbuild.interfaces.state_store import Journal, StateStore
-from sqlbuild.interfaces.warehouse import Warehouse
 from sqlbuild.runner.checkpoints import Scopes
 from sqlbuild.runner.exporting.paths import ExportPlaces
 from sqlbuild.runner.rates import Rate
+
+if TYPE_CHECKING:
+    from sqlbuild.interfaces.clock import Clock
+    from sqlbuild.interfaces.comparing import Comparing
+    from sqlbuild.interfaces.executor import Executor
+    from sqlbuild.interfaces.exporting import Copying
+    from sqlbuild.interfaces.functions import FunctionBuilding
+    from sqlbuild.interfaces.incremental import Deltas
+    from sqlbuild.interfaces.loading import Loading
+    from sqlbuild.interfaces.node_logs import NodeLogs
+    from sqlbuild.interfaces.process_executor import ProcessExecutor
+    from sqlbuild.interfaces.providers import ProviderSet
+    from sqlbuild.interfaces.staging import Staging
+    from sqlbuild.interfaces.state_store import Journal, StateStore
+    from sqlbuild.interfaces.warehouse import Warehouse
 
 
 @record(frozen=True, slots=True, kw_only=True)
