@@ -7,8 +7,6 @@ What it holds is the whole state of an open project; there is none elsewhere.
 from __future__ import annotations
 
 import dis
-import importlib
-import importlib.abc
 import importlib.machinery
 import os
 import sys
@@ -30,7 +28,7 @@ class NameTaken(ImportError):
         self.line = line
 
 
-class ProjectFinder(importlib.abc.MetaPathFinder):
+class ProjectFinder:
     """Finds the modules under `root` (an absolute path) whose top-level name stands in `owned`."""
 
     def __init__(self, root: str, scanned: Sequence[str], also: Iterable[str] = ()) -> None:
@@ -163,8 +161,20 @@ def open_finder(root: str, scanned: Sequence[str], also: Iterable[str] = ()) -> 
     problems = [*_taken_names(finder, scanned), *_standard_names(root)]
     sys.path.insert(0, root)
     sys.meta_path.insert(0, finder)
-    importlib.invalidate_caches()
+    _forget_folders_of(root)
     return finder, problems
+
+
+def _forget_folders_of(root: str) -> None:
+    """What Python remembers of the project's folders may be older than its files.
+
+    `importlib.invalidate_caches` would have all other folders listed anew, and loads importlib.metadata.
+    """
+    for folder, remembered in list(sys.path_importer_cache.items()):
+        if remembered is None:  # there was none
+            del sys.path_importer_cache[folder]
+        elif os.path.join(folder, "").startswith(os.path.join(root, "")) and hasattr(remembered, "invalidate_caches"):
+            remembered.invalidate_caches()
 
 
 def close_finder(root: str) -> None:

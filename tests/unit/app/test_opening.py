@@ -17,6 +17,7 @@ from sqlbuild.cli.main import main
 assert main(sys.argv[1:]) == 0
 assert "sqlbuild.compiler.compile_project" in sys.modules
 running = {"asyncio", "duckdb", "sqlglot", "yaml", "sqlbuild.app.event_loop", "sqlbuild.runner.run_order"}
+running |= {"importlib.abc", "importlib.metadata", "sqlbuild.interfaces.loading"}
 assert not running & set(sys.modules), running & set(sys.modules)
 """
 
