@@ -349,8 +349,9 @@ class RandomRuns(RuleBasedStateMachine):
         self.go_on(self.runs[-1 - which % len(self.runs)] if self.runs else None, stop, kill)
 
     def go_on(self, run, stop, kill):
-        unfinished = (run for run in reversed(self.runs) if run.has_begun and run.exit_code != 0)
-        expected = run or next(unfinished, None)
+        unfinished = [run for run in reversed(self.runs) if run.has_begun and run.exit_code != 0]
+        # One that died before it had a plan hides no older one.
+        expected = run or next((run for run in unfinished if run.planned), next(iter(unfinished), None))
         refused = expected is None or expected.exit_code == 0 or not expected.planned or self.is_overtaken(expected)
         try:
             found = find_run(self.options, None if run is None else run.run_id)
