@@ -19,8 +19,8 @@ SHARE_OF_WRITING = 0.05
 of many, and the threads of the warehouse take the time from the nodes."""
 FULL_ROWS = 1_500
 """So many are written however young they are."""
-BATCH_ROWS = 3_000
-"""Those that came meanwhile are written with them. Bounds the memory of one insert: 3,000 more take 9 MB."""
+BATCH_ROWS = 2_000
+"""Those that came meanwhile are written with them. Bounds the memory of one insert: 5,000 take 9 MB more."""
 MOST_TEXTS = 10_000
 """So many records wait as texts, of half a kilobyte. Where the warehouse is slower than nodes end, further ones are made
 again when their turn comes."""
