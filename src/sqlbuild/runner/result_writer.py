@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import anyio
@@ -24,6 +25,9 @@ BATCH_ROWS = 2_000
 MOST_TEXTS = 10_000
 """So many records wait as texts, of half a kilobyte. Where the warehouse is slower than nodes end, further ones are made
 again when their turn comes."""
+LET_GO_EVERY = 32
+"""At so many added while others are written, the thread of the warehouse gets the interpreter if it waits for it. It needs
+it a few times an insert, and would else get it only every five milliseconds: results would queue up until the nodes end."""
 
 
 def batch_seconds(took: float) -> float:
@@ -48,6 +52,7 @@ class ResultWriter:
         self._full = anyio.Event()
         self._broken = False
         self._writing = anyio.Lock()
+        self._storing = False
         self._batch_seconds = BATCH_SECONDS
 
     def add(self, record: str, result: NodeResult) -> None:
@@ -59,6 +64,8 @@ class ResultWriter:
             self._wake.set()
         elif waiting == FULL_ROWS:
             self._full.set()
+        if self._storing and not waiting % LET_GO_EVERY:
+            time.sleep(0)
 
     async def run(self) -> None:
         """Until cancelled; then `flush` writes what is left."""
@@ -79,7 +86,7 @@ class ResultWriter:
             self._wake, self._full = anyio.Event(), anyio.Event()
             if not records or self._broken:
                 return
-            self._taken = records
+            self._taken, self._storing = records, True
             began = anyio.current_time()
             try:
                 while records:
@@ -94,4 +101,6 @@ class ResultWriter:
                 self._broken = True
                 records.clear()
                 self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
+            finally:
+                self._storing = False
             self._batch_seconds = batch_seconds(anyio.current_time() - began)

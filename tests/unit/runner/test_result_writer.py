@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
+
 import anyio
 import pytest
 
@@ -21,6 +25,23 @@ class RecordingStore(InMemoryStateStore):
     async def append_results(self, records):
         self.batches.append(list(records))
         self.written.set()
+
+
+class ThreadStore(RecordingStore):
+    """Asks for the interpreter again and again while it writes, as each call of a driver does."""
+
+    def __init__(self):
+        super().__init__()
+        self.began = threading.Event()
+
+    async def append_results(self, records):
+        await anyio.to_thread.run_sync(self._append)
+
+    def _append(self):
+        self.began.set()
+        for _ in range(20):
+            time.sleep(0)
+        self.batches.append("written")
 
 
 class FullStore(RecordingStore):
@@ -74,6 +95,31 @@ async def test_texts_that_many_wait_behind_are_made_again_when_their_turn_comes(
     await writer.flush()
     written = [record for batch in store.batches for record in batch]
     assert written == [str(number) if number < MOST_TEXTS else f"{number} again" for number in numbers]
+
+
+@pytest.fixture
+def no_switching():
+    """A thread that holds the interpreter keeps it until it lets go by itself."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1_000)
+    yield
+    sys.setswitchinterval(before)
+
+
+async def test_the_thread_of_the_warehouse_gets_the_interpreter_while_nodes_end(no_switching):
+    store = ThreadStore()
+    writer = ResultWriter(store, encode, pytest.fail)
+    writer.add("first", result_of("first"))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.flush)
+        with anyio.fail_after(30):
+            while not store.began.is_set():
+                await anyio.lowlevel.checkpoint()
+        for number in range(100_000):
+            writer.add(str(number), result_of("one"))
+            if store.batches:
+                break
+        assert store.batches, "the batch was not written before all results were added"
 
 
 async def test_a_warehouse_that_fails_is_told_once_and_not_asked_again():
