@@ -165,7 +165,7 @@ IN_THREADS = ONE_TASK_PER_NODE.format(keyword="def", limit=16, call="anyio.to_th
 
 
 def main() -> None:
-    options = read_options(__doc__, nodes=10_000, chain=2_000, most=100_000)
+    options = read_options(__doc__, nodes=10_000, chain=10_000, most=100_000)
     nodes, links, most = options.sizes
     shapes = (
         (f"fan of {nodes:,}", fan, nodes),
