@@ -12,12 +12,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+try:
+    import sniffio
+except ImportError:  # anyio does without it unless trio is installed
+    sniffio = None  # type: ignore[assignment]
+
 Job = Callable[[], object]
 Done = Callable[[object], None]
 
 
 class ThreadLane:
-    """Runs jobs on at most `size` threads, made when needed; each job in a copy of the creator's context.
+    """Runs jobs on at most `size` threads, made when needed; each job in a copy of the creator's context, but for the
+    event loop that is named in it: a job may run one of its own.
 
     `call_soon` runs a function on the event loop from any thread. A job's `done` is called there with what the job
     returned, in the order of ending; a job must not raise.
@@ -32,6 +38,8 @@ class ThreadLane:
         self._threads: list[threading.Thread] = []
         self._in_flight = 0
         self._context = contextvars.copy_context()
+        if sniffio is not None:
+            self._context.run(sniffio.current_async_library_cvar.set, None)
 
     @property
     def in_flight(self) -> int:

@@ -246,6 +246,20 @@ async def test_context_variables_of_one_node_are_not_seen_by_another(run_plan):
     assert seen == ["clean"] * 20
 
 
+async def test_a_node_on_a_thread_may_run_an_event_loop_of_its_own(run_plan):
+    async def double(number):
+        await anyio.sleep(0)
+        return number * 2
+
+    @task
+    def node(ctx):
+        assert anyio.run(double, 2, backend="asyncio") == 4
+        assert ctx.map(lambda number: anyio.run(double, number, backend="asyncio"), range(9)) == [*range(0, 18, 2)]
+
+    ran = await run_plan({node: ()})
+    assert ran.statuses() == {"node": "succeeded"}
+
+
 async def test_queries_of_many_nodes_share_the_connections(run_plan):
     def make(name):
         @task(name=name)
