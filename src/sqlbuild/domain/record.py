@@ -18,6 +18,7 @@ import dataclasses
 import functools
 import operator
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +134,7 @@ class _InitWhenAsked:
 
 
 def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]], frozen: bool) -> Callable[..., None]:
-    names: dict[str, Any] = {"__name__": cls.__module__, "_set": object.__setattr__, "_NOT_GIVEN": _NOT_GIVEN}
+    names: dict[str, Any] = {"_set": object.__setattr__, "_NOT_GIVEN": _NOT_GIVEN}
     parameters: list[str] = []
     by_name: list[str] = []
     seldom: list[str] = []
@@ -167,8 +168,12 @@ def _init_of(cls: type, fields: Iterable[dataclasses.Field[Any]], frozen: bool) 
         parameters += ["*", *by_name]
     if hasattr(cls, "__post_init__"):
         lines.append(" self.__post_init__()")
-    exec(f"def __init__({','.join(('self', *parameters))}):\n" + ("\n".join(lines) or " pass"), names)  # noqa: S102
-    init: Callable[..., None] = names["__init__"]
+    # In the class's module, where the names of its annotations are looked up.
+    made: dict[str, Any] = {}
+    source = [f"def make({','.join(names)}):", f" def __init__({','.join(('self', *parameters))}):"]
+    source += [f" {line}" for line in lines or [" pass"]]
+    exec("\n".join([*source, " return __init__"]), vars(sys.modules[cls.__module__]), made)  # noqa: S102
+    init: Callable[..., None] = made["make"](**names)
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__annotations__ = {field.name: field.type for field in fields if field.init} | {"return": None}
     return init

@@ -4,11 +4,14 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import typing
 from typing import Any
 
 import pytest
 
+from sqlbuild.domain.events import NodeFinished
 from sqlbuild.domain.record import SELDOM, record
+from sqlbuild.domain.results import NodeResult
 
 
 @record(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,12 @@ def test_its_arguments_can_be_asked_for_before_and_after_the_first_one_is_made()
     assert Room("attic", floor=2).floor == 2
     assert str(inspect.signature(Place)) == "(name: 'str', floor: 'int' = 0) -> None"
     assert Place.__init__.__qualname__.endswith("Place.__init__")
+
+
+def test_the_types_of_its_arguments_are_found_in_its_module():
+    hints = typing.get_type_hints(NodeFinished.__init__)
+    assert hints["result"] is NodeResult
+    assert inspect.signature(NodeFinished, eval_str=True).parameters["result"].annotation is NodeResult
 
 
 def test_fields_that_hardly_any_record_uses_are_as_others_and_cost_nothing_where_they_are_not_used():
