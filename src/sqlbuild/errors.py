@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +65,21 @@ class Problem:
         return f"{head}\n  help: {self.help}" if self.help else head
 
 
-class SqlbuildError(Exception):
+class Rebuilt(Exception):
+    """Copied and pickled by its `args` and attributes, as any exception, whatever its `__init__` takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        _, args, *state = tuple(super().__reduce__())
+        return _rebuild, (type(self), args), *state
+
+
+def _rebuild(cls: type[Rebuilt], args: tuple[object, ...]) -> Rebuilt:
+    error: Rebuilt = cls.__new__(cls, *args)
+    super(Rebuilt, error).__init__(*args)
+    return error
+
+
+class SqlbuildError(Rebuilt):
     """The root of all errors that sqlbuild raises."""
 
     code = "ERROR"

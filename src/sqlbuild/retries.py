@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from sqlbuild.errors import Rebuilt as _Rebuilt
 
-class RetryAfter(Exception):
+
+class RetryAfter(_Rebuilt):
     """Raise it when a service says how long to wait: the node's pools pause for `seconds`, for everybody."""
 
     def __init__(self, seconds: float, message: str = "") -> None:

@@ -11,6 +11,7 @@ from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.domain.sql_reference import SqlReference
 from sqlbuild.domain.unit_tests import MOCKS, CteRole, UnitTest, UnitTestCte
+from sqlbuild.errors import Rebuilt
 from sqlbuild.refs import Reference, ReferenceKind
 
 _WORD = pattern(
@@ -42,7 +43,7 @@ class Closure:
     references: tuple[SqlReference, ...]
 
 
-class CycleOfCtes(Exception):
+class CycleOfCtes(Rebuilt):
     """CTEs that read each other; the names as written."""
 
     def __init__(self, names: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sqlbuild.domain.csv_settings import CsvSettings
+from sqlbuild.errors import Rebuilt
 
 if TYPE_CHECKING:
     import _csv
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _NEWLINE, _RETURN = "\ud800", "\ud801"
 
 
-class MalformedCsv(Exception):
+class MalformedCsv(Rebuilt):
     """`line` counts from 1."""
 
     def __init__(self, line: int, message: str, help: str) -> None:

@@ -20,7 +20,7 @@ import re
 
 from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
-from sqlbuild.errors import Problem
+from sqlbuild.errors import Problem, Rebuilt
 from sqlbuild.project.located import Call, Located
 from sqlbuild.project.sql_text import Unclosed, end_of_quoted, skip_blank
 from sqlbuild.project.text_file import TextFile
@@ -55,7 +55,7 @@ class Header:
     end: int | None
 
 
-class _Wrong(Exception):
+class _Wrong(Rebuilt):
     def __init__(self, offset: int, message: str, help: str) -> None:
         super().__init__(message)
         self.offset = offset

@@ -15,12 +15,12 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from sqlbuild.authoring.collecting import current_collector
-from sqlbuild.errors import Problem, ProjectAlreadyOpen
+from sqlbuild.errors import Problem, ProjectAlreadyOpen, Rebuilt
 
 _NO_CODE_BELOW = frozenset({"target", "node_modules", "__pycache__"})
 
 
-class NameTaken(ImportError):
+class NameTaken(Rebuilt, ImportError):
     """A module needs a name of the project that something else took first; `path` and `line` say where."""
 
     def __init__(self, message: str, path: str, line: int | None) -> None:

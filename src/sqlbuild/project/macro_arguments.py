@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
+from sqlbuild.errors import Rebuilt
 from sqlbuild.project.sql_text import Unclosed, end_of_comment
 from sqlbuild.project.text_file import TextFile
 
@@ -34,7 +35,7 @@ ReadInner = Callable[[int], tuple[object, int]]
 """Takes the offset of a call or reference inside of the arguments; gives its value, and the offset behind it."""
 
 
-class WrongArguments(Exception):
+class WrongArguments(Rebuilt):
     """`offset` is where in the file."""
 
     def __init__(self, offset: int, message: str, help: str) -> None:

@@ -16,7 +16,7 @@ from sqlbuild.authoring.project_vars import ProjectVars
 from sqlbuild.domain.ids import Place
 from sqlbuild.domain.record import record
 from sqlbuild.domain.settings import Settings
-from sqlbuild.errors import Problem, SqlbuildError
+from sqlbuild.errors import Problem, Rebuilt, SqlbuildError
 from sqlbuild.project.find_files import walk_files
 from sqlbuild.project.open_python import OpenPython, open_python
 from sqlbuild.project.read_python import error_of, import_file, node_files
@@ -31,7 +31,7 @@ HERE = "_sqlbuild/_macros"
 _TREES = ("models", "tests", "functions", "sources", "audits", "hooks")
 
 
-class WrongMacro(Exception):
+class WrongMacro(Rebuilt):
     """A call that gave no SQL; `problem` has no place yet."""
 
     def __init__(self, code: str, message: str, help: str) -> None:

@@ -11,7 +11,7 @@ from sqlbuild.domain.ids import Place
 from sqlbuild.domain.nodes import AuditValue
 from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
-from sqlbuild.errors import Problem
+from sqlbuild.errors import Problem, Rebuilt
 from sqlbuild.project.audit_templates import filled_in
 from sqlbuild.project.field_reader import FieldReader, nearest
 from sqlbuild.project.header_grammar import parse_header
@@ -24,7 +24,7 @@ _KEYS = frozenset({"description"})
 _EXAMPLE = 'begin the file with HOOK (description "...");'
 
 
-class WrongCall(Exception):
+class WrongCall(Rebuilt):
     """A call that gives no statement; `problem` has no place yet."""
 
     def __init__(self, message: str, help: str) -> None:

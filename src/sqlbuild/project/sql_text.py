@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sqlbuild.domain.pattern import pattern
+from sqlbuild.errors import Rebuilt
 
 _BLANK = pattern(r"(?:\s++|--[^\n]*+)*+")
 _COMMENT_EDGE = pattern(r"/\*|\*/")
@@ -14,7 +15,7 @@ _QUOTED_NAME = pattern(r'"(?:[^"]++|"")*+"', re.DOTALL)
 _DOLLAR_TAG = pattern(r"\$(?:[^\W\d]\w*)?\$")
 
 
-class Unclosed(Exception):
+class Unclosed(Rebuilt):
     """A comment or quoted text that starts at `offset` never ends."""
 
     def __init__(self, what: str, offset: int, help: str) -> None:

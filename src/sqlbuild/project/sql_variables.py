@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from sqlbuild.domain.pattern import pattern
+from sqlbuild.errors import Rebuilt
 from sqlbuild.project.field_reader import nearest
 
 _WRITTEN = r"(?<!@)@@(?:CTX:(?P<context>\w+\.\w+)|ENV:(?P<env>\w+)|(?P<var>[A-Za-z_]\w*))"
@@ -20,7 +21,7 @@ _IN_ARGUMENTS = pattern(
 )
 
 
-class WrongVariable(Exception):
+class WrongVariable(Rebuilt):
     def __init__(self, message: str, help: str) -> None:
         super().__init__(message)
         self.help = help

@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from sqlbuild.domain.pattern import pattern
-from sqlbuild.errors import Problem
+from sqlbuild.errors import Problem, Rebuilt
 from sqlbuild.project.field_reader import is_finite
 from sqlbuild.project.located import Located
 from sqlbuild.project.text_file import TextFile
@@ -27,7 +27,7 @@ _NUMBER = pattern(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _STANDARD = "tag:yaml.org,2002:"
 
 
-class _Wrong(Exception):
+class _Wrong(Rebuilt):
     def __init__(self, offset: int, message: str, help: str, code: str = "YAML_SYNTAX") -> None:
         super().__init__(message)
         self.offset = offset

@@ -6,7 +6,7 @@ import re
 
 from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
-from sqlbuild.errors import Problem
+from sqlbuild.errors import Problem, Rebuilt
 from sqlbuild.project.header_grammar import parse_header
 from sqlbuild.project.located import Located
 from sqlbuild.project.sql_text import Unclosed, end_of_comment, end_of_quoted, skip_blank
@@ -44,7 +44,7 @@ class Block:
     is_recursive: bool
 
 
-class _Wrong(Exception):
+class _Wrong(Rebuilt):
     def __init__(self, offset: int, message: str, help: str) -> None:
         super().__init__(message)
         self.offset = offset

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sqlbuild.domain.pattern import pattern
+from sqlbuild.errors import Rebuilt
 
 _TOKEN = pattern(
     r"""
@@ -58,7 +59,7 @@ class Token(NamedTuple):
         return self.start + len(self.text)
 
 
-class UnclosedText(Exception):
+class UnclosedText(Rebuilt):
     """A string, a quoted name or a comment that never ends; it starts at `offset`."""
 
     def __init__(self, what: str, offset: int) -> None:

@@ -10,7 +10,7 @@ from sqlbuild.domain.ids import Relation
 from sqlbuild.domain.pattern import pattern
 from sqlbuild.domain.record import record
 from sqlbuild.drivers.postgres_errors import translated
-from sqlbuild.errors import WarehouseError
+from sqlbuild.errors import Rebuilt, WarehouseError
 from sqlbuild.sql.rendering import quote_identifier, quote_relation
 from sqlbuild.warehouses.postgres_attributes import (
     Attributes,
@@ -105,7 +105,7 @@ class DependentView:
         return quote_relation(self.relation)
 
 
-class UnmakableView(Exception):
+class UnmakableView(Rebuilt):
     """A view cannot be made again; `cause` says why."""
 
     def __init__(self, view: DependentView, cause: WarehouseError) -> None:
