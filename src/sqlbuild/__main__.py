@@ -12,8 +12,11 @@ from sqlbuild import __version__
 def main() -> None:
     """Run the command line and leave with its exit code."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        print(f"sqlbuild {__version__}")  # noqa: T201 -- before anything else is loaded
-        sys.exit(0)
+        try:
+            print(f"sqlbuild {__version__}", flush=True)  # noqa: T201 -- before anything else is loaded
+            sys.exit(0)
+        except OSError:
+            pass  # the command line tells what is wrong
     # A command makes many objects that live to its end; looking through them again and again costs a third of the time.
     # What is made before the project is open is not looked through at all: `open_project` begins with it.
     gc.disable()

@@ -14,7 +14,7 @@ from sqlbuild.cli.command_group import CommandGroup, add_commands
 from sqlbuild.cli.error_report import ErrorReport
 from sqlbuild.cli.interrupts import Stopped, StopSignals
 from sqlbuild.cli.options import SharedOptions, environment, with_shared_options
-from sqlbuild.cli.output import prepare_streams, write_text
+from sqlbuild.cli.output import lost_output, prepare_streams, write_text
 from sqlbuild.domain.masking import Masker
 from sqlbuild.errors import SqlbuildError
 
@@ -48,6 +48,9 @@ def main(arguments: Sequence[str], signals: StopSignals | None = None) -> int:
     except Exception as error:  # noqa: BLE001 -- whatever it is, the user gets a line and a file, no traceback
         if isinstance(error, _UsageError):
             code = report.usage(_message_of(error), _shown_of(error))
+        # The help is not written by `write_text`.
+        elif isinstance(error, OSError) and (lost := lost_output()) is not None:
+            code = report.known(lost)
         else:
             code = report.crash(error)
     return code

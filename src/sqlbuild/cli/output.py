@@ -47,10 +47,20 @@ def write_text(text: str) -> None:
         _drop_stdout()
     except OSError as error:
         _drop_stdout()
-        raise EngineError(
-            f"standard output cannot be written: {error.strerror or error}",
-            help="check the place it is redirected to, for example for space left",
-        ) from error
+        raise _not_written(error) from error
+
+
+def lost_output() -> EngineError | None:
+    """The error that stdout gives, if it cannot be written; asked for by a line break, as what failed is not kept."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    except OSError as error:
+        _drop_stdout()
+        return _not_written(error)
+    return None
 
 
 def write_lines(lines: Iterable[str]) -> None:
@@ -96,6 +106,13 @@ def terminal_width() -> int | None:
         return os.get_terminal_size(sys.stdout.fileno()).columns or None
     except (OSError, ValueError):
         return None
+
+
+def _not_written(error: OSError) -> EngineError:
+    return EngineError(
+        f"standard output cannot be written: {error.strerror or error}",
+        help="check the place it is redirected to, for example for space left",
+    )
 
 
 def _drop_stdout() -> None:

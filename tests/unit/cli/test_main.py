@@ -201,10 +201,11 @@ def test_closed_streams_change_no_exit_code(tmp_path, closed):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
-def test_output_that_is_lost_is_an_error(tmp_path):
+@pytest.mark.parametrize("argument", ["init", "--help", "--version"])
+def test_output_that_is_lost_is_an_error(tmp_path, argument):
     with open("/dev/full", "w") as full:
         told = subprocess.run(
-            [sys.executable, "-m", "sqlbuild", "init"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sqlbuild", argument], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert told.returncode == 5
     assert told.stderr.startswith("error[ENGINE] standard output cannot be written: No space left on device")
