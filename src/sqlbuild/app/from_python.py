@@ -205,6 +205,9 @@ async def abuild(
 def _project(
     project_dir: str | os.PathLike[str], target: str | None, vars: Mapping[str, object] | None
 ) -> ProjectOptions:
+    if _process_is_free.locked():
+        # The other build has changed the working directory, so a relative path would mean another place.
+        raise _already_open(os.fspath(project_dir))
     root = find_root(os.fspath(project_dir))
     return ProjectOptions(root=root, target=target, vars=dict(vars or {}), environ=dict(os.environ))
 
@@ -281,13 +284,7 @@ def _checked(options: RunOptions) -> RunOptions:
 def _project_in_process(project: ProjectOptions) -> Iterator[None]:
     """While it lasts the process works in the project and for nobody else's; afterwards it is as it was before."""
     if not _process_is_free.acquire(blocking=False):
-        raise ProjectAlreadyOpen(
-            Problem(
-                code="ALREADY_OPEN",
-                message=f"another build runs in this process, so {project.root} cannot be opened",
-                help="wait for its end; for builds at the same time use a process for each",
-            )
-        )
+        raise _already_open(project.root)
     try:
         with _working_directory(project.root):
             try:
@@ -300,6 +297,16 @@ def _project_in_process(project: ProjectOptions) -> Iterator[None]:
                 close_project(project.root)
     finally:
         _process_is_free.release()
+
+
+def _already_open(path: str) -> ProjectAlreadyOpen:
+    return ProjectAlreadyOpen(
+        Problem(
+            code="ALREADY_OPEN",
+            message=f"another build runs in this process, so {path} cannot be opened",
+            help="wait for its end; for builds at the same time use a process for each",
+        )
+    )
 
 
 @contextlib.contextmanager

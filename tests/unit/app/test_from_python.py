@@ -11,6 +11,7 @@ import signal
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import anyio
 import pytest
@@ -298,6 +299,21 @@ def test_a_build_within_a_build_is_refused(project):
     result = sqlbuild.build(project(**{"tasks/t.py": nodes}))
     assert result["inner"].error.type == ProjectAlreadyOpen.__name__
     assert "another build runs in this process" in result["inner"].error.message
+
+
+def test_a_build_within_a_build_is_refused_by_a_path_that_means_another_place_now(project, monkeypatch):
+    nodes = """
+        import sqlbuild
+        from sqlbuild.tasks import task
+
+        @task
+        def inner(ctx):
+            return sqlbuild.build("shop").exit_code
+    """
+    folder = Path(project(**{"shop/sqlbuild_project.toml": 'name = "shop"', "shop/tasks/t.py": nodes}))
+    monkeypatch.chdir(folder)
+    result = sqlbuild.build("shop")
+    assert result["inner"].error.type == ProjectAlreadyOpen.__name__
 
 
 async def test_no_signal_handler_is_installed(project):
