@@ -134,6 +134,24 @@ def test_show_logs_without_any_says_why(project, arguments, code, told):
     assert told in finished.everything
 
 
+def test_what_the_hooks_of_a_model_log_is_shown_with_it(project):
+    hooks = """
+        from sqlbuild.hooks import hook
+
+
+        @hook
+        def announce(ctx):
+            ctx.log("the room is ready")
+    """
+    project.write(
+        {"hooks/python/rooms.py": hooks, "models/hooked.sql": 'MODEL (post_hooks [python("announce")]);\nSELECT 1 AS a'}
+    )
+    project.build()
+    shown = project.sqb("show", "hooked", "--logs")
+    assert shown.code == 0
+    assert "the room is ready" in shown.out
+
+
 def test_logs_go_with_their_runs(project):
     project.write({"tasks/noisy.py": NOISY, "sqlbuild_project.toml": 'name = "shop"\n[settings]\nkeep_runs = 1\n'})
     for _ in range(4):

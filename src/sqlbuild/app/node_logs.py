@@ -37,9 +37,6 @@ def find_logs(
 
     Raises SelectionError for a run that is not there.
     """
-    if node.kind not in PYTHON_KINDS:
-        note = f"a {node.kind} has no log: only Python nodes do; `sqb show {node.name}` tells its last results"
-        return NodeLogReport(node=node, run_id=None, paths={}, note=note)
     root = compiled.project.root
     folder = os.path.join(root, "target", "runs")
     runs = runs_of_target(folder, compiled.project.settings.target.name)
@@ -47,6 +44,12 @@ def find_logs(
         known = f"the newest here are {', '.join(runs[:_MANY])}" if runs else "no run of this target is kept here"
         raise SelectionError(f"there is no run {run_id} of target {compiled.project.settings.target.name}", help=known)
     heard = next((run for run in runs if logs_of_node(folder, run, node.name)), None)
+    if node.kind not in PYTHON_KINDS and heard is None:
+        note = (
+            f"a {node.kind} has no log: only Python nodes do, and models whose hooks log something; "
+            f"`sqb show {node.name}` tells its last results"
+        )
+        return NodeLogReport(node=node, run_id=None, paths={}, note=note)
     ran = next((result.run_id for result in results if result.attempt), None)
     chosen = run_id or max(filter(None, (heard, ran)), default=None)
     if chosen is None:
