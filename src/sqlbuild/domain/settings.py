@@ -34,7 +34,7 @@ class Target:
 class Pool:
     """A named limit. `rate` is tokens a second; `burst` how many may be taken at once after a pause."""
 
-    name: str
+    name: str = ""
     slots: int
     rate: float | None = None
     burst: int = 1

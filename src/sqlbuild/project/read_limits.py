@@ -66,10 +66,11 @@ def read_limit_of_batches(top: FieldReader) -> BatchLimit | None:
 def read_pools(top: FieldReader) -> dict[str, Pool]:
     """In the order of the file."""
     table = top.table("pools")
-    return {name: _pool(name, reader) for name, reader in (table.tables() if table else {}).items()}
+    return {name: read_pool(name, reader) for name, reader in (table.tables() if table else {}).items()}
 
 
-def _pool(name: str, reader: FieldReader) -> Pool:
+def read_pool(name: str, reader: FieldReader) -> Pool:
+    """`[pools.NAME]`."""
     reader.refuse_unknown(POOL_KEYS)
     reader.require("slots", "write slots = 8: how many nodes may hold the pool at once")
     burst = reader.whole_number("burst", minimum=1)

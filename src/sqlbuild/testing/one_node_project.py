@@ -27,6 +27,11 @@ from sqlbuild.domain.nodes import (
 )
 from sqlbuild.domain.project import Project
 from sqlbuild.domain.settings import Pool, Settings, Target
+from sqlbuild.errors import Problem, ProjectError
+from sqlbuild.project.field_reader import FieldReader
+from sqlbuild.project.located import Located
+from sqlbuild.project.read_limits import read_pool
+from sqlbuild.project.text_file import TextFile
 from sqlbuild.refs import Reference
 from sqlbuild.testing.in_memory import SETTINGS
 
@@ -56,14 +61,14 @@ def compile_one_node(
     providers: Collection[str],
     retry: bool,
 ) -> Compiled:
-    """`providers` are names. Raises ProjectError for what `sqb compile` would refuse in this node."""
+    """`providers` are names. Raises ProjectError for what `sqb compile` would refuse in this node and in `pools`."""
     declarations: list[Declaration] = [_alone(node, retry=retry), *_stubs(node)]
     target = Target(name=TARGET, connection=SETTINGS, schema=SCHEMA)
     settings = Settings(
         name="test",
         target=target,
         targets={TARGET: target},
-        pools={pool.name: pool for pool in _pools(node, pools)},
+        pools=_pools(node, pools),
         vars=dict(vars),
     )
     project = Project(
@@ -120,12 +125,26 @@ def _relation(reference: Reference) -> Iterator[Declaration]:
             yield Seed(name=reference.name, place=place, csv_path="", content_digest="", columns=(column,))
 
 
-def _pools(node: PythonNode, given: Mapping[str, int | Pool]) -> Iterator[Pool]:
-    for name, pool in given.items():
-        yield pool if isinstance(pool, Pool) else Pool(name=name, slots=pool)
-    for name in node.declared.pools:
-        if name not in given:
-            yield Pool(name=name, slots=1)
+def _pools(node: PythonNode, given: Mapping[str, int | Pool]) -> dict[str, Pool]:
+    """Those that are given, and of one slot those that only the node names. Raises ProjectError."""
+    problems: list[Problem] = []
+    pools = {name: _given_pool(name, pool, problems) for name, pool in given.items()}
+    if problems:
+        raise ProjectError(problems)
+    return pools | {name: Pool(name=name, slots=1) for name in node.declared.pools if name not in pools}
+
+
+def _given_pool(name: str, given: object, problems: list[Problem]) -> Pool:
+    """What is wrong with it is told as it would be of `[pools.NAME]` in the settings."""
+    fields: dict[str, object] = {"slots": given}
+    if isinstance(given, Pool):
+        fields = {"slots": given.slots, "rate": given.rate, "burst": None if given.burst == 1 else given.burst}
+        if given.name not in ("", name):
+            message = f'`pools["{name}"]` is a Pool of another name: {given.name!r}'
+            problems.append(Problem(code="BAD_VALUE", message=message, help="leave its `name` out"))
+    nowhere = TextFile("", "")
+    entries = {key: Located(value, nowhere) for key, value in fields.items() if value is not None}
+    return read_pool(name, FieldReader(Located(entries, nowhere), f"pools.{name}", problems))
 
 
 class _NothingKept:

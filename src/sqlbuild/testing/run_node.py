@@ -106,7 +106,7 @@ def run_node(
     results     what upstream nodes returned: the payload, or what their `ctx.result(...)` would be
     relations   what models and sources hold: dicts of column name and value, an Arrow table, a dataframe, or a SELECT
     vars        the project's variables
-    pools       pools of the settings: slots, or a `Pool`; those that the node declares are there, with one slot
+    pools       pools of the settings by name: slots, or a `Pool`; those that the node declares are there, with one slot
     providers   what stands for the providers that the node uses, by name
     checkpoints what `ctx.checkpoint` has kept in the run that this one goes on with
     exports     the folder that stands for the project's where `ctx.export` writes; without one it may not
@@ -118,7 +118,7 @@ def run_node(
 
     Runs by the rules of a run: an undeclared upstream, a payload that is not JSON or a forgotten `await` fails the node.
     What has no meaning without a project is left out: column lineage, `isolate="process"` and with it the time limit of
-    a `def`. Raises ProjectError for what `sqb compile` refuses in the node, TypeError for a function that is none, and
+    a `def`. Raises ProjectError for what `sqb compile` refuses in the node or in settings with such pools, TypeError for a function that is none, and
     RuntimeError inside a running event loop: `await arun_node(...)` there.
     """
     if _loop_is_running():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import logging
+import re
 
 import anyio
 import pytest
@@ -224,6 +225,41 @@ def test_a_pool_that_the_node_declares_is_there():
 
     assert run_node(exports).payload == 1
     assert run_node(exports, pools={"crm": 2, "other": Pool(name="other", slots=1)}).payload == 1
+
+
+@pytest.mark.parametrize(
+    ("pool", "said"),
+    [
+        (0, "`pools.crm.slots` must be at least 1, not 0"),
+        (-1, "`pools.crm.slots` must be at least 1, not -1"),
+        ("x", '`pools.crm.slots` must be a whole number, not text "x"'),
+        (True, "`pools.crm.slots` must be a whole number, not true"),
+        (None, "`pools.crm.slots` is missing"),
+        (Pool(slots=0), "`pools.crm.slots` must be at least 1, not 0"),
+        (Pool(slots=1, rate=0), "`pools.crm.rate` must be a number above 0"),
+        (Pool(slots=1, rate=1, burst=0), "`pools.crm.burst` must be at least 1, not 0"),
+        (Pool(slots=1, burst=3), "`pools.crm.burst` needs a rate"),
+        (Pool(name="mail", slots=1), "`pools[\"crm\"]` is a Pool of another name: 'mail'"),
+    ],
+)
+def test_a_pool_that_settings_would_not_take_is_refused(pool, said):
+    @task(pool="crm")
+    def exports(ctx):
+        return 1
+
+    with pytest.raises(ProjectError, match=re.escape(said)) as caught:
+        run_node(exports, pools={"crm": pool})
+    assert all(problem.help for problem in caught.value.problems)
+
+
+def test_a_pool_has_the_name_under_which_it_is_given():
+    @task(pool="crm")
+    def exports(ctx):
+        with ctx.pool("mail"):
+            return 1
+
+    pools = {"crm": Pool(slots=2), "mail": Pool(name="mail", slots=1, rate=5, burst=2)}
+    assert run_node(exports, pools=pools).payload == 1
 
 
 def test_what_compile_refuses_is_refused_here():
