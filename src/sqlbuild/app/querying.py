@@ -63,13 +63,13 @@ def query(compiled: Compiled, sql: str, *, limit: int | None, patience: Patience
 def query_to_file(compiled: Compiled, sql: str, path: str, *, patience: Patience = _PATIENT) -> int:
     """Write all rows to a .csv, .json, .jsonl or .parquet file, whole or not at all; returns how many.
 
-    Raises ProjectError for another suffix or a folder that is not there.
+    Raises ProjectError for a folder that is not there.
     """
     suffix = os.path.splitext(path)[1].lower()
     folder = os.path.dirname(os.path.abspath(path))
-    if suffix not in _FORMATS or not os.path.isdir(folder):
-        wrong = f"unknown file format {suffix!r}" if suffix not in _FORMATS else f"there is no folder {folder}"
-        raise ProjectError(Problem(code="OUTPUT", message=wrong, help="use a path ending in " + ", ".join(_FORMATS)))
+    if not os.path.isdir(folder):
+        message = f"there is no folder {folder}"
+        raise ProjectError(Problem(code="OUTPUT", message=message, help="make it, or give a path in another folder"))
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{secrets.token_hex(4)}{suffix}")
 
     async def copy(connection: Connection) -> int:
