@@ -84,3 +84,11 @@ def test_what_reads_new_data_is_out_of_date(project):
 def _built(folder) -> set[str]:
     folder.build("--changed")
     return set(folder.statuses())
+
+
+def test_a_name_that_nothing_has_is_told_also_without_sources_to_look_at(project):
+    folder = project.write({"sqlbuild_project.toml": 'name = "shop"\n', "models/a.sql": "SELECT 1 AS id"})
+    folder.build()
+    refused = folder.sqb("freshness", "nope")
+    assert (refused.code, "nothing in this project is called 'nope'" in refused.err) == (2, True)
+    assert "no source with `freshness` is selected" in folder.sqb("freshness", "a").err

@@ -106,6 +106,10 @@ def test_show_logs_prints_them_by_attempt_and_by_run(project):
     assert whole.count("low on ink") == 2
     assert f"task:failing, run {first}, attempt 1: target/runs/{first}/logs/failing.1.log" in whole
     assert project.sqb("show", "failing", "--logs", "--attempt", "2").out.count("low on ink") == 1
+    for name, had in (("failing", "attempts 1 to 2"), ("silent", "one attempt")):
+        refused = project.sqb("show", name, "--logs", "--attempt", "9")
+        assert (refused.code, refused.out) == (2, "")
+        assert f"task:{name} had no attempt 9 in run {first}\n  help: it had {had}\n" in refused.err
     document = project.sqb("show", "failing", "--logs", "--json").json
     assert [entry["attempt"] for entry in document["logs"]] == [1, 2]
     message = document["logs"][1]["messages"][0]

@@ -35,7 +35,7 @@ def find_logs(
 ) -> NodeLogReport:
     """The logs of `node` in a run (default: the last in which it ran, by its last `results` and the folders of runs).
 
-    Raises SelectionError for a run that is not there.
+    Raises SelectionError for a run that is not there, and for an attempt that the node did not have in it.
     """
     root = compiled.project.root
     folder = os.path.join(root, "target", "runs")
@@ -55,6 +55,10 @@ def find_logs(
     if chosen is None:
         note = f"{node.id} has not run yet, or its runs are not kept any more"
         return NodeLogReport(node=node, run_id=None, paths={}, note=note)
+    attempts = max((result.attempt for result in results if result.run_id == chosen), default=0)
+    if attempt is not None and 0 < attempts < attempt:
+        had = "it had one attempt" if attempts == 1 else f"it had attempts 1 to {attempts}"
+        raise SelectionError(f"{node.id} had no attempt {attempt} in run {chosen}", help=had)
     found = {number: os.path.relpath(path, root) for number, path in logs_of_node(folder, chosen, node.name).items()}
     wanted = {number: path for number, path in found.items() if attempt in (None, number)}
     note = "" if wanted else _silence(node, chosen, attempt, found, heard)

@@ -86,6 +86,9 @@ async def _observe_alone(compiled: Compiled, selection: Selection, patience: Pat
         await access.open(warehouse, read_only=True)
         past = await make_store(warehouse, settings).past()
         found = await observe_for(compiled, selection, past, warehouse)
+        if not found:
+            # A name that nothing has is the reason, if there is one: without sources to look at nobody has asked.
+            select_only(compiled.graph, past, selection)
         if not found and not selection.allow_empty:
             raise SelectionError(
                 "no source with `freshness` is selected",
