@@ -22,6 +22,7 @@ from sqlbuild.app.building import build_here
 from sqlbuild.app.opening import close_project, open_project
 from sqlbuild.app.options import Backend, ProjectOptions, RunOptions
 from sqlbuild.app.project_root import find_root
+from sqlbuild.app.python_arguments import check_argument_types, selector_texts
 from sqlbuild.app.resuming import find_run, options_of_run, selection_of_run
 from sqlbuild.app.run_output import captured_logging, captured_output, plain_sink
 from sqlbuild.domain.events import Event
@@ -93,8 +94,9 @@ def build(
 
     While it lasts the working directory is the project's root. Raises ProjectError with every problem of the project,
     ProjectAlreadyOpen if another build runs in this process, SelectionError, TargetLocked, WarehouseUnreachable,
-    EngineError, and RuntimeError inside a running event loop: `await sqlbuild.abuild(...)` there.
+    EngineError, TypeError and ValueError for arguments that make no sense, and RuntimeError inside a running event loop: `await sqlbuild.abuild(...)` there.
     """
+    check_argument_types(locals())
     if _loop_is_running():
         raise RuntimeError(
             "sqlbuild.build() was called inside a running event loop (as in a notebook): "
@@ -168,6 +170,7 @@ async def abuild(
     async nodes are cancelled, SQL is interrupted, threads are waited for up to `grace` seconds, journal and state are
     written; then the cancellation goes on. The project's files are imported on a worker thread.
     """
+    check_argument_types(locals())
     project = _project(project_dir, target, vars)
     selection = _selection(
         select,
@@ -225,8 +228,8 @@ def _selection(
     allow_empty: bool,
 ) -> Selection:
     return Selection(
-        select=split_selectors([select] if isinstance(select, str) else select),
-        exclude=split_selectors([exclude] if isinstance(exclude, str) else exclude),
+        select=split_selectors(selector_texts("select", select)),
+        exclude=split_selectors(selector_texts("exclude", exclude)),
         only=only,
         changed=changed,
         defer_to=defer_to,

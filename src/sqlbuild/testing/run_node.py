@@ -17,6 +17,7 @@ import anyio.lowlevel
 from sqlbuild.app.building import order_of
 from sqlbuild.app.event_loop import SystemClock, run_async
 from sqlbuild.app.options import Backend, RunOptions
+from sqlbuild.app.python_arguments import check_argument_types
 from sqlbuild.app.run_output import captured_logging, captured_output
 from sqlbuild.app.wiring import make_copying, make_loading
 from sqlbuild.authoring.functions import layers_of
@@ -125,6 +126,7 @@ def run_node(
         raise RuntimeError(
             "run_node() was called inside a running event loop: write `await arun_node(...)` in an async test"
         )
+    check_argument_types({"vars": vars, "backend": backend})
     given = _Given(
         results=results,
         relations=relations,
@@ -158,6 +160,7 @@ async def arun_node(
     raises: bool = True,
 ) -> NodeRun:
     """`run_node` for async tests, on asyncio or trio; takes the same, without `backend`."""
+    check_argument_types({"vars": vars})
     given = _Given(
         results=results,
         relations=relations,

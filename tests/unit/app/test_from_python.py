@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -17,9 +19,12 @@ import anyio
 import pytest
 
 import sqlbuild
+from sqlbuild.app.python_arguments import _TAKES
 from sqlbuild.errors import ProjectAlreadyOpen, ProjectError, RunFailed, SelectionError
 from sqlbuild.events import NodeFinished, NodeLogged, RunFinished
 from sqlbuild.results import NodeKind, Status
+from sqlbuild.tasks import task
+from sqlbuild.testing import run_node
 
 NODES = """
     from sqlbuild.assets import asset
@@ -365,6 +370,59 @@ def test_a_callback_that_raises_is_told_and_harms_nothing(project, capsys):
 def test_limits_that_make_no_sense_are_refused(project, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
         sqlbuild.build(project(), **options)
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ({"project_dir": 3}, "project_dir must be a path, not 3"),
+        ({"select": 3}, "select must be text or several texts, not 3"),
+        ({"exclude": ["a", 5]}, "exclude must be text or several texts, not ['a', 5]"),
+        ({"target": 1}, "target must be text or None, not 1"),
+        ({"vars": [1]}, "vars must be a dict or None, not [1]"),
+        ({"vars": {1: "a"}}, "vars must have texts as names, not 1"),
+        ({"only": "no"}, "only must be True or False, not 'no'"),
+        ({"load": "yes"}, "load must be True, False or None, not 'yes'"),
+        ({"resume": 7}, "resume must be True, False or the id of a run, not 7"),
+        ({"threads": "3"}, "threads must be a whole number or None, not '3'"),
+        ({"connections": True}, "connections must be a whole number or None, not True"),
+        ({"grace": "x"}, "grace must be a number of seconds, not 'x'"),
+        ({"lock_timeout": None}, "lock_timeout must be a number of seconds, not None"),
+        ({"on_event": 3}, "on_event must be a function or None, not 3"),
+        ({"output": 3}, "output must be a text stream or None, not 3"),
+    ],
+)
+def test_an_argument_of_a_wrong_kind_is_refused(project, argument, said):
+    given = {"project_dir": project(), **argument}
+    with pytest.raises(TypeError, match=re.escape(said)):
+        sqlbuild.build(**given)
+    with pytest.raises(TypeError, match=re.escape(said)):
+        anyio.run(lambda: sqlbuild.abuild(**given))
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ({"backend": "foo"}, "backend must be 'asyncio' or 'trio', not 'foo'"),
+        ({"backend": []}, "backend must be 'asyncio' or 'trio', not []"),
+        ({"vars": {"a": {1, 2}}}, "vars['a'] must be text, a finite number"),
+        ({"vars": {"a": float("nan")}}, "vars['a'] must be text, a finite number"),
+    ],
+)
+def test_a_backend_and_vars_that_there_cannot_be_are_refused(project, argument, said):
+    @task
+    def one(ctx):
+        return 1
+
+    with pytest.raises(ValueError, match=re.escape(said)):
+        sqlbuild.build(project(), **argument)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        run_node(one, **argument)
+
+
+def test_arguments_are_checked_by_a_table_that_knows_all_of_them():
+    checked_elsewhere = {"select", "exclude", "backend"}
+    assert set(inspect.signature(sqlbuild.build).parameters) == checked_elsewhere | _TAKES.keys()
 
 
 def test_fail_fast_stops_the_rest(project):
