@@ -94,7 +94,8 @@ def build(
 
     While it lasts the working directory is the project's root. Raises ProjectError with every problem of the project,
     ProjectAlreadyOpen if another build runs in this process, SelectionError, TargetLocked, WarehouseUnreachable,
-    EngineError, TypeError and ValueError for arguments that make no sense, and RuntimeError inside a running event loop: `await sqlbuild.abuild(...)` there.
+    EngineError, TypeError and ValueError for arguments that make no sense, and RuntimeError inside a running event
+    loop: `await sqlbuild.abuild(...)` there.
     """
     check_argument_types(locals())
     if _loop_is_running():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import get_args
+from typing import SupportsFloat, SupportsIndex, get_args
 
 from sqlbuild.app.options import Backend
 
@@ -54,11 +54,11 @@ def _is_flag(value: object) -> bool:
 
 
 def _is_whole_number(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, SupportsFloat) and not isinstance(value, bool)
 
 
 def _or_none(check: _Check) -> _Check:

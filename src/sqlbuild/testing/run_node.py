@@ -119,8 +119,8 @@ def run_node(
 
     Runs by the rules of a run: an undeclared upstream, a payload that is not JSON or a forgotten `await` fails the node.
     What has no meaning without a project is left out: column lineage, `isolate="process"` and with it the time limit of
-    a `def`. Raises ProjectError for what `sqb compile` refuses in the node or in settings with such pools, TypeError for a function that is none, and
-    RuntimeError inside a running event loop: `await arun_node(...)` there.
+    a `def`. Raises ProjectError for what `sqb compile` refuses in the node or in settings with such pools, TypeError for
+    a function that is none, and RuntimeError inside a running event loop: `await arun_node(...)` there.
     """
     if _loop_is_running():
         raise RuntimeError(
