@@ -52,7 +52,6 @@ class ResultWriter:
         self._full = anyio.Event()
         self._broken = False
         self._writing = anyio.Lock()
-        self._storing = False
         self._batch_seconds = BATCH_SECONDS
 
     def add(self, record: str, result: NodeResult) -> None:
@@ -64,7 +63,7 @@ class ResultWriter:
             self._wake.set()
         elif waiting == FULL_ROWS:
             self._full.set()
-        if self._storing and not waiting % LET_GO_EVERY:
+        if not waiting % LET_GO_EVERY and self._writing.locked():
             time.sleep(0)
 
     async def run(self) -> None:
@@ -86,7 +85,7 @@ class ResultWriter:
             self._wake, self._full = anyio.Event(), anyio.Event()
             if not records or self._broken:
                 return
-            self._taken, self._storing = records, True
+            self._taken = records
             began = anyio.current_time()
             try:
                 while records:
@@ -101,6 +100,4 @@ class ResultWriter:
                 self._broken = True
                 records.clear()
                 self._failed(EngineError(f"results could not be written to the warehouse: {error}", help=error.help))
-            finally:
-                self._storing = False
             self._batch_seconds = batch_seconds(anyio.current_time() - began)
