@@ -63,10 +63,13 @@ def query(compiled: Compiled, sql: str, *, limit: int | None, patience: Patience
 def query_to_file(compiled: Compiled, sql: str, path: str, *, patience: Patience = _PATIENT) -> int:
     """Write all rows to a .csv, .json, .jsonl or .parquet file, whole or not at all; returns how many.
 
-    Raises ProjectError for a folder that is not there.
+    Raises ProjectError for another suffix or a folder that is not there.
     """
     suffix = os.path.splitext(path)[1].lower()
     folder = os.path.dirname(os.path.abspath(path))
+    if suffix not in _FORMATS:
+        help = "use a path ending in " + ", ".join(_FORMATS)
+        raise ProjectError(Problem(code="OUTPUT", message=f"unknown file format {suffix!r}", help=help))
     if not os.path.isdir(folder):
         message = f"there is no folder {folder}"
         raise ProjectError(Problem(code="OUTPUT", message=message, help="make it, or give a path in another folder"))
